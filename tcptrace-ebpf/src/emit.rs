@@ -1,0 +1,177 @@
+//! Fills one record in place in the ring buffer, or counts that there was no room.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::generated::{
+        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_socket_cookie,
+        bpf_ktime_get_ns,
+    },
+};
+use aya_log_ebpf::debug;
+use tcptrace_ebpf::record::{
+    FLAG_DONE, FLAG_KEY_IS_ADDRESS, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN,
+    FLAG_TOTALS, Record,
+};
+
+use crate::{
+    maps::{EVENTS, counters, layout},
+    sock::{Sock, TcpSock},
+};
+
+const AF_INET6: u16 = 10;
+/// A wake-up is considered once in this many events of a CPU; a power of two.
+const WAKE_CHECK_EVENTS: u64 = 256;
+
+/// What differs between kinds; the rest of a record comes from the socket.
+pub(crate) struct Event {
+    pub(crate) kind: u8,
+    pub(crate) old_state: u8,
+    pub(crate) new_state: u8,
+    pub(crate) flags: u16,
+    pub(crate) detail: u32,
+    pub(crate) tcp_flags: u16,
+    /// Record who runs now.
+    pub(crate) owner: bool,
+    /// Record round-trip time and bytes both ways.
+    pub(crate) totals: bool,
+    /// Record the number of segments received.
+    pub(crate) segs_in: bool,
+}
+
+/// Sends one event, or counts it as lost.
+#[inline(always)]
+pub(crate) fn emit<C: EbpfContext>(ctx: &C, sk: Sock, tcp: TcpSock, event: &Event) {
+    let Some(counters) = counters(event.kind) else { return };
+    counters.seen += 1;
+    let wake = wake_flag(counters.seen);
+    let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
+        counters.lost += 1;
+        debug!(ctx, "ring buffer full: lost {} -> {}", event.old_state, event.new_state);
+        return;
+    };
+    // SAFETY: reserved memory of this very type, written field by field below, all of them.
+    unsafe { fill(entry.as_mut_ptr(), ctx, sk, tcp, event) };
+    entry.submit(wake);
+    debug!(ctx, "event {}: {} -> {}", event.kind, event.old_state, event.new_state);
+}
+
+/// The reader looks by itself every 100 ms, so nobody is woken for an event, only for a buffer that
+/// fills up faster than that; and that is looked at rarely, for the look costs too.
+#[inline(always)]
+fn wake_flag(seen: u64) -> u64 {
+    if seen & (WAKE_CHECK_EVENTS - 1) == 0
+        && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) > u64::from(layout!(wake_bytes))
+    {
+        u64::from(BPF_RB_FORCE_WAKEUP)
+    } else {
+        u64::from(BPF_RB_NO_WAKEUP)
+    }
+}
+
+/// # Safety
+/// `to` points at reserved memory for one record.
+#[inline(always)]
+unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock, event: &Event) {
+    let mut flags = event.flags | socket_flags(sk);
+    let family = sk.family();
+    // SAFETY: `to` is valid for writes, and helpers are given pointers to memory that we own.
+    unsafe {
+        (*to).time_ns = bpf_ktime_get_ns();
+        if layout!(has_cookie) != 0 {
+            (*to).key = bpf_get_socket_cookie(sk.as_ptr().cast_mut().cast());
+        } else {
+            (*to).key = (sk.as_ptr() as u64) ^ layout!(address_mask);
+            flags |= FLAG_KEY_IS_ADDRESS;
+        }
+        (*to).netns = sk.netns();
+        (*to).kind = event.kind;
+        (*to).old_state = event.old_state;
+        (*to).new_state = event.new_state;
+        (*to).family = family as u8;
+        (*to).local_port = u16::from_be(tcp.sport());
+        (*to).remote_port = u16::from_be(sk.dport());
+        (*to).sk_err = sk.err() as u16;
+        (*to).detail = event.detail;
+        (*to).tcp_flags = event.tcp_flags;
+        (*to).pad = [0; 6];
+        addresses(to, sk, family);
+        flags |= owner(to, ctx, event.owner);
+        flags |= totals(to, tcp, event.totals);
+        if event.segs_in {
+            (*to).segs_in = tcp.segs_in();
+            flags |= FLAG_SEGS_IN;
+        } else {
+            (*to).segs_in = 0;
+        }
+        (*to).flags = flags;
+    }
+}
+
+#[inline(always)]
+fn socket_flags(sk: Sock) -> u16 {
+    let mut flags = u16::from(sk.shutdown()) & (FLAG_RCV_SHUTDOWN | FLAG_SEND_SHUTDOWN);
+    if sk.has_flag(layout!(bit_dead)) {
+        flags |= FLAG_ORPHAN;
+    }
+    if sk.has_flag(layout!(bit_done)) {
+        flags |= FLAG_DONE;
+    }
+    flags
+}
+
+/// # Safety
+/// As [`fill`].
+#[inline(always)]
+unsafe fn addresses(to: *mut Record, sk: Sock, family: u16) {
+    // SAFETY: by the caller; the arrays are 4-byte aligned within the record (offsets 72 and 88).
+    unsafe {
+        let local = (&raw mut (*to).local_addr).cast::<[u32; 4]>();
+        let remote = (&raw mut (*to).remote_addr).cast::<[u32; 4]>();
+        if family == AF_INET6 && layout!(has_ipv6) != 0 {
+            *local = sk.saddr6();
+            *remote = sk.daddr6();
+        } else {
+            *local = [sk.saddr4(), 0, 0, 0];
+            *remote = [sk.daddr4(), 0, 0, 0];
+        }
+    }
+}
+
+/// # Safety
+/// As [`fill`].
+#[inline(always)]
+unsafe fn owner<C: EbpfContext>(to: *mut Record, _ctx: &C, wanted: bool) -> u16 {
+    // SAFETY: by the caller; the helper writes exactly the 16 bytes of `comm`.
+    unsafe {
+        if !wanted {
+            (*to).pid = 0;
+            (*to).cgroup_id = 0;
+            (*to).comm = [0; 16];
+            return 0;
+        }
+        (*to).pid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        (*to).cgroup_id = bpf_get_current_cgroup_id();
+        bpf_get_current_comm((&raw mut (*to).comm).cast(), 16);
+        FLAG_OWNER
+    }
+}
+
+/// # Safety
+/// As [`fill`].
+#[inline(always)]
+unsafe fn totals(to: *mut Record, tcp: TcpSock, wanted: bool) -> u16 {
+    // SAFETY: by the caller.
+    unsafe {
+        if !wanted {
+            (*to).srtt_us = 0;
+            (*to).bytes_sent = 0;
+            (*to).bytes_received = 0;
+            return 0;
+        }
+        (*to).srtt_us = tcp.srtt_eighths() >> 3;
+        (*to).bytes_sent = tcp.bytes_sent().wrapping_sub(tcp.bytes_retrans());
+        (*to).bytes_received = tcp.bytes_received();
+        FLAG_TOTALS
+    }
+}

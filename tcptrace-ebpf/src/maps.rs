@@ -1,0 +1,77 @@
+//! Maps and globals. Names are those of [`tcptrace_ebpf::names`].
+
+use aya_ebpf::{
+    macros::map,
+    maps::{PerCpuArray, RingBuf},
+};
+use tcptrace_ebpf::{
+    counters::{COUNTER_SETS, Counters},
+    layout::Layout,
+};
+
+/// User space sets the size at load (`--ring-bytes`).
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+/// One element for each program: a program never interrupts itself on a CPU (the kernel skips such a run), but
+/// one in softirq may interrupt another in task context, and would lose a count of a shared element.
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(COUNTER_SETS, 0);
+
+/// Filled by user space before load; frozen, so the verifier treats its fields as constants.
+#[unsafe(no_mangle)]
+pub(crate) static LAYOUT: Layout = Layout {
+    sk_family: 0,
+    sk_state: 0,
+    sk_dport: 0,
+    sk_saddr4: 0,
+    sk_daddr4: 0,
+    sk_saddr6: 0,
+    sk_daddr6: 0,
+    sk_net: 0,
+    net_inum: 0,
+    sk_flags: 0,
+    bit_dead: 0,
+    bit_done: 0,
+    sk_err: 0,
+    sk_shutdown: 0,
+    sk_protocol: 0,
+    tp_sport: 0,
+    tp_pending: 0,
+    tp_srtt: 0,
+    tp_segs_in: 0,
+    tp_bytes_sent: 0,
+    tp_bytes_retrans: 0,
+    tp_bytes_received: 0,
+    skb_tcp_flags: 0,
+    skb_tcp_flags_len: 0,
+    has_ipv6: 0,
+    has_retransmit_err: 0,
+    has_reset_reason: 0,
+    has_cookie: 0,
+    wake_bytes: 0,
+    pad: 0,
+    address_mask: 0,
+};
+
+/// One field of the layout. Volatile, so that the compiler does not fold the zeros above.
+macro_rules! layout {
+    ($field:ident) => {
+        $crate::maps::constant(&$crate::maps::LAYOUT.$field)
+    };
+}
+pub(crate) use layout;
+
+#[inline(always)]
+pub(crate) fn constant<T: Copy>(field: &'static T) -> T {
+    // SAFETY: a reference is valid for reads.
+    unsafe { core::ptr::read_volatile(field) }
+}
+
+/// This CPU's counters of the program that yields `kind`.
+#[inline(always)]
+pub(crate) fn counters(kind: u8) -> Option<&'static mut Counters> {
+    let counters = COUNTERS.get_ptr_mut(u32::from(kind) - 1)?;
+    // SAFETY: the element is this CPU's and this program's own, so nothing else writes it meanwhile.
+    Some(unsafe { &mut *counters })
+}

@@ -1,0 +1,20 @@
+//! Names of maps, programs and globals, so that neither side spells them twice.
+
+/// Ring buffer of [`crate::record::Record`].
+pub const MAP_EVENTS: &str = "EVENTS";
+/// Per-CPU array of one [`crate::counters::Counters`].
+pub const MAP_COUNTERS: &str = "COUNTERS";
+/// Read-only global of type [`crate::layout::Layout`].
+pub const GLOBAL_LAYOUT: &str = "LAYOUT";
+
+/// On `sock:inet_sock_set_state`.
+pub const PROGRAM_SET_STATE: &str = "inet_sock_set_state";
+/// On `tcp:tcp_retransmit_skb`.
+pub const PROGRAM_RETRANSMIT: &str = "tcp_retransmit_skb";
+/// On `tcp:tcp_receive_reset`.
+pub const PROGRAM_RECEIVE_RESET: &str = "tcp_receive_reset";
+/// On `tcp:tcp_send_reset`.
+pub const PROGRAM_SEND_RESET: &str = "tcp_send_reset";
+
+/// All programs; each is named as the tracepoint that it is attached to.
+pub const PROGRAMS: [&str; 4] = [PROGRAM_SET_STATE, PROGRAM_RETRANSMIT, PROGRAM_RECEIVE_RESET, PROGRAM_SEND_RESET];

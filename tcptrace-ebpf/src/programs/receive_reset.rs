@@ -1,0 +1,30 @@
+//! Traces `tcp:tcp_receive_reset(sk)`, fired by `tcp_reset()` before the socket is closed.
+//! Yields [`KIND_RESET_RECEIVED`].
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tcptrace_ebpf::record::KIND_RESET_RECEIVED;
+
+use crate::{
+    emit::{Event, emit},
+    sock::Sock,
+};
+
+#[btf_tracepoint(function = "tcp_receive_reset")]
+fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
+    let Some(sk) = Sock::new(ctx.arg(0)) else { return 0 };
+    let Some(tcp) = sk.tcp() else { return 0 };
+    let state = sk.state();
+    let event = Event {
+        kind: KIND_RESET_RECEIVED,
+        old_state: state,
+        new_state: state,
+        flags: 0,
+        detail: 0,
+        tcp_flags: 0,
+        owner: false,
+        totals: false,
+        segs_in: false,
+    };
+    emit(&ctx, sk, tcp, &event);
+    0
+}

@@ -1,0 +1,98 @@
+//! Typed reads of `struct sock` and `struct tcp_sock` at the offsets user space resolved.
+//!
+//! The arguments of a BTF tracepoint are typed pointers: loads through them are checked by the
+//! verifier and cannot fault, so they need no `bpf_probe_read_kernel()`.
+
+use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
+
+use crate::maps::layout;
+
+/// `struct sock`, as a tracepoint hands it over; never null.
+#[derive(Clone, Copy)]
+pub(crate) struct Sock(*const u8);
+
+/// `struct tcp_sock`; never null.
+#[derive(Clone, Copy)]
+pub(crate) struct TcpSock(*const u8);
+
+/// # Safety
+/// `base` is a typed kernel pointer and `offset` that of a field of type `T` from BTF.
+#[inline(always)]
+pub(crate) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
+    // SAFETY: by the caller; the verifier checks both, and faults read as zero.
+    unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
+}
+
+impl Sock {
+    #[inline(always)]
+    pub(crate) fn new(sk: *const u8) -> Option<Self> {
+        if sk.is_null() { None } else { Some(Self(sk)) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn as_ptr(self) -> *const u8 {
+        self.0
+    }
+
+    /// The socket as TCP's own; `None` for what is no full TCP socket (timewait, request, MPTCP).
+    #[inline(always)]
+    pub(crate) fn tcp(self) -> Option<TcpSock> {
+        // SAFETY: a typed pointer from the tracepoint, as the helper demands.
+        let tcp = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) }.cast::<u8>();
+        if tcp.is_null() { None } else { Some(TcpSock(tcp.cast_const())) }
+    }
+}
+
+macro_rules! fields {
+    ($owner:ident: $($(#[$doc:meta])* $name:ident: $type:ty = $offset:ident;)*) => {
+        impl $owner {
+            $($(#[$doc])* #[inline(always)]
+            pub(crate) fn $name(self) -> $type {
+                // SAFETY: the offset is that field's, resolved from BTF with its size checked.
+                unsafe { load(self.0, layout!($offset)) }
+            })*
+        }
+    };
+}
+
+fields! { Sock:
+    family: u16 = sk_family;
+    state: u8 = sk_state;
+    dport: u16 = sk_dport;
+    saddr4: u32 = sk_saddr4;
+    daddr4: u32 = sk_daddr4;
+    saddr6: [u32; 4] = sk_saddr6;
+    daddr6: [u32; 4] = sk_daddr6;
+    flags: u64 = sk_flags;
+    err: u32 = sk_err;
+    shutdown: u8 = sk_shutdown;
+    protocol: u16 = sk_protocol;
+    net: *const u8 = sk_net;
+}
+
+fields! { TcpSock:
+    sport: u16 = tp_sport;
+    /// `icsk_pending`: which timer is armed.
+    pending: u8 = tp_pending;
+    /// Smoothed round-trip time, in eighths of a microsecond.
+    srtt_eighths: u32 = tp_srtt;
+    segs_in: u32 = tp_segs_in;
+    bytes_sent: u64 = tp_bytes_sent;
+    bytes_retrans: u64 = tp_bytes_retrans;
+    bytes_received: u64 = tp_bytes_received;
+}
+
+impl Sock {
+    /// Inode of the socket's network namespace.
+    #[inline(always)]
+    pub(crate) fn netns(self) -> u32 {
+        // SAFETY: `skc_net` is a typed pointer too; a fault reads as zero.
+        unsafe { load(self.net(), layout!(net_inum)) }
+    }
+
+    /// `sk_flags` has this bit.
+    #[inline(always)]
+    pub(crate) fn has_flag(self, bit: u32) -> bool {
+        self.flags() >> (bit & 63) & 1 == 1
+    }
+}

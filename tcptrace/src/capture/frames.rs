@@ -1,0 +1,72 @@
+//! Frames to and from the bytes of a frame's payload.
+
+use bytes::{Buf, BufMut, TryGetError};
+
+use super::format::{FRAME_CGROUP, FRAME_COUNTERS, FRAME_HOST, FRAME_TICK};
+use crate::{
+    decode::Frame,
+    model::{CgroupName, KernelCounters, Tick},
+};
+
+pub(super) fn encode_counters(c: &KernelCounters) -> Vec<u8> {
+    let mut out = Vec::with_capacity(40);
+    for value in [c.seen, c.lost, c.missed, c.data_retransmits, c.foreign_resets] {
+        out.put_u64_le(value);
+    }
+    out
+}
+
+pub(super) fn encode_tick(t: Tick) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16);
+    out.put_u64_le(t.mono_ns);
+    out.put_u64_le(t.real_ns);
+    out
+}
+
+pub(super) fn encode_cgroup(name: &CgroupName) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + name.path.len());
+    out.put_u64_le(name.id);
+    out.put_slice(name.path.as_bytes());
+    out
+}
+
+/// What a frame that is no record turned out to be.
+pub(super) enum Decoded {
+    Frame(Frame<'static>),
+    /// Of a kind from a newer minor version.
+    Unknown,
+    /// Of a known kind, with a payload that no version writes.
+    Malformed,
+}
+
+/// Decodes a frame that is no record. A longer payload than expected is a newer minor version's, whose additions
+/// stand at the end.
+pub(super) fn decode(kind: u16, payload: &[u8]) -> Decoded {
+    let frame = match kind {
+        FRAME_HOST => serde_json::from_slice(payload).ok().map(Frame::Host),
+        FRAME_COUNTERS => counters(payload).ok().map(Frame::Counters),
+        FRAME_TICK => tick(payload).ok().map(Frame::Tick),
+        FRAME_CGROUP => cgroup(payload).map(Frame::Cgroup),
+        _ => return Decoded::Unknown,
+    };
+    frame.map_or(Decoded::Malformed, Decoded::Frame)
+}
+
+fn counters(mut b: &[u8]) -> Result<KernelCounters, TryGetError> {
+    Ok(KernelCounters {
+        seen: b.try_get_u64_le()?,
+        lost: b.try_get_u64_le()?,
+        missed: b.try_get_u64_le()?,
+        data_retransmits: b.try_get_u64_le()?,
+        foreign_resets: b.try_get_u64_le()?,
+    })
+}
+
+fn tick(mut b: &[u8]) -> Result<Tick, TryGetError> {
+    Ok(Tick { mono_ns: b.try_get_u64_le()?, real_ns: b.try_get_u64_le()? })
+}
+
+fn cgroup(mut b: &[u8]) -> Option<CgroupName> {
+    let id = b.try_get_u64_le().ok()?;
+    Some(CgroupName { id, path: str::from_utf8(b).ok()?.to_owned() })
+}

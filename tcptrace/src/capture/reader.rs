@@ -1,0 +1,169 @@
+//! A capture's frames, in order, from every block that is whole.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use tcptrace_ebpf::record::WIRE_VERSION;
+
+use super::{
+    CaptureError, Ending, Stats,
+    blocks::{Blocks, Step},
+    format::{BYTE_ORDER_MARK, FILE_HEADER_LEN, FILE_MAGIC, FORMAT_MAJOR, FRAME_RECORD, FileHeader},
+    frames::{self, Decoded},
+    window::Window,
+};
+use crate::decode::Frame;
+
+/// Opens a capture: [`Reader::open`].
+///
+/// # Errors
+/// As there.
+pub fn open(path: &Path) -> Result<Reader<File>, CaptureError> {
+    Reader::open(path)
+}
+
+/// Reads a capture, in memory of about two blocks whatever the file claims.
+pub struct Reader<R> {
+    blocks: Blocks<R>,
+    header: FileHeader,
+}
+
+impl Reader<File> {
+    /// Opens a capture.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, is none, or is one that this version cannot read.
+    pub fn open(path: &Path) -> Result<Self, CaptureError> {
+        let failed = |source| CaptureError::Open { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            return Err(CaptureError::Directory { path: path.to_owned() });
+        }
+        Self::new(file, path)
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads a capture from any source; `path` is what errors call it. Buffers by itself.
+    ///
+    /// # Errors
+    /// Where the source fails, is no capture, or is one that this version cannot read.
+    pub fn new(source: R, path: impl Into<PathBuf>) -> Result<Self, CaptureError> {
+        let path = path.into();
+        let mut window = Window::new(source);
+        let bytes = match window.fill(FILE_HEADER_LEN) {
+            Ok(bytes) => bytes,
+            Err(source) => {
+                return Err(CaptureError::Read { path, offset: 0, source });
+            }
+        };
+        let header = match bytes.first_chunk::<FILE_HEADER_LEN>() {
+            _ if bytes.is_empty() => return Err(CaptureError::Empty { path }),
+            _ if !FILE_MAGIC.iter().zip(bytes).all(|(a, b)| a == b) => {
+                return Err(CaptureError::NotACapture { path, looks_like: looks_like(bytes) });
+            }
+            None => return Err(CaptureError::HeaderCutOff { path }),
+            Some(header) => header,
+        };
+        let Some(header) = FileHeader::decode(header) else {
+            return Err(CaptureError::HeaderDamaged { path });
+        };
+        let FileHeader { major, minor, wire_version, flags, byte_order_mark } = header;
+        if major != FORMAT_MAJOR {
+            return Err(CaptureError::FormatVersion { path, major, minor });
+        }
+        if flags != 0 {
+            return Err(CaptureError::NewerFeature { path, offset: 0, flags });
+        }
+        if byte_order_mark == BYTE_ORDER_MARK.swap_bytes() {
+            return Err(CaptureError::OtherByteOrder { path });
+        }
+        if byte_order_mark != BYTE_ORDER_MARK {
+            return Err(CaptureError::HeaderDamaged { path });
+        }
+        if wire_version != WIRE_VERSION {
+            return Err(CaptureError::WireVersion { path, found: wire_version, known: WIRE_VERSION });
+        }
+        window.take(FILE_HEADER_LEN);
+        Ok(Self { blocks: Blocks::new(window, path), header })
+    }
+
+    /// The next frame; `None` at the end, of which [`Reader::ending`] then tells. Damage is no error: it is skipped
+    /// up to the next whole block, and counted in [`Reader::stats`].
+    ///
+    /// # Errors
+    /// Where the source fails, or a block needs a newer version. After an error there are no more frames.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the frame borrows from the reader, which an Iterator cannot say"
+    )]
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        let len = loop {
+            let (kind, len) = match self.blocks.step()? {
+                Step::Frame { kind, len } => (kind, len),
+                Step::End => return Ok(None),
+            };
+            if kind == FRAME_RECORD {
+                break len;
+            }
+            match frames::decode(kind, self.blocks.take_frame(len)) {
+                Decoded::Frame(frame) => {
+                    self.blocks.stats.frames += 1;
+                    return Ok(Some(frame));
+                }
+                Decoded::Unknown => self.blocks.stats.unknown_frames += 1,
+                Decoded::Malformed => self.blocks.stats.malformed_frames += 1,
+            }
+        };
+        self.blocks.stats.frames += 1;
+        Ok(Some(Frame::Record(self.blocks.take_frame(len))))
+    }
+
+    /// How the capture ends, known when [`Reader::next`] has returned `None` or an error; before that,
+    /// [`BreakReason::Unread`](super::BreakReason::Unread).
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.blocks.ending()
+    }
+
+    /// What was read so far, and what was not.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.blocks.stats
+    }
+
+    /// The file's format, major and minor.
+    #[must_use]
+    pub fn format_version(&self) -> (u16, u16) {
+        (self.header.major, self.header.minor)
+    }
+
+    /// The version of the file's records.
+    #[must_use]
+    pub fn wire_version(&self) -> u16 {
+        self.header.wire_version
+    }
+}
+
+/// What a user may have taken for a capture.
+fn looks_like(bytes: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 9] = [
+        (b"\xd4\xc3\xb2\xa1", "a packet capture (pcap)"),
+        (b"\xa1\xb2\xc3\xd4", "a packet capture (pcap)"),
+        (b"\x4d\x3c\xb2\xa1", "a packet capture (pcap)"),
+        (b"\x0a\x0d\x0d\x0a", "a packet capture (pcapng)"),
+        (b"\x1f\x8b", "a gzip file: unpack it first"),
+        (b"\x28\xb5\x2f\xfd", "a zstd file: unpack it first"),
+        (b"\x7fELF", "a program"),
+        (b"{", "JSON"),
+        (b"\0\0\0\0\0\0\0\0", "a file whose bytes did not reach the disk"),
+    ];
+    if let Some((_, what)) = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Some(what);
+    }
+    let text = str::from_utf8(bytes).is_ok_and(|text| text.chars().all(|c| !c.is_control() || c.is_whitespace()));
+    text.then_some("text")
+}

@@ -1,0 +1,195 @@
+//! Arguments, as typed.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
+/// which programs leak CLOSE_WAIT.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print each close as it ends, findings as they arise, and a summary
+    Trace(TraceArgs),
+    /// Trace, and store everything in a capture file
+    Record(RecordArgs),
+    /// Print what a capture holds, as `trace` would have; needs no privilege
+    Replay(ReplayArgs),
+    /// Show what tcptrace needs of this host, and what is missing
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TraceArgs {
+    #[command(flatten)]
+    pub(super) live: LiveArgs,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecordArgs {
+    /// Capture file to write; only its owner can read it
+    pub(super) file: PathBuf,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) live: LiveArgs,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Capture file to read
+    pub(super) file: PathBuf,
+    /// Judge with this threshold instead of the recording run's
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) stuck_after: Option<Duration>,
+    /// Judge with this threshold instead of the recording run's
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) leak_after: Option<Duration>,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(super) output: OutputFormat,
+}
+
+/// How to run the kernel side.
+#[derive(Debug, Args)]
+pub(super) struct LiveArgs {
+    /// Stop after this time (such as 10s, 5m); otherwise Ctrl-C or SIGTERM ends the run
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) duration: Option<Duration>,
+    /// A socket longer than this in FIN_WAIT1, CLOSING or LAST_ACK is stuck
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    pub(super) stuck_after: Duration,
+    /// A socket longer than this in CLOSE_WAIT is leaked
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub(super) leak_after: Duration,
+    /// Ring buffer between kernel and reader, MiB: a power of two
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) ring_mib: u32,
+    /// Print debug messages of the BPF programs on stderr; slows them down
+    #[arg(long)]
+    pub(super) debug_bpf: bool,
+}
+
+/// What to print.
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(super) output: OutputFormat,
+    /// Also print every teardown transition, FIN retransmit and reset
+    #[arg(long)]
+    pub(super) transitions: bool,
+    /// Print the summary alone
+    #[arg(long, conflicts_with = "transitions")]
+    pub(super) summary: bool,
+    /// Exit with 1 if there were findings
+    #[arg(long)]
+    pub(super) exit_code: bool,
+}
+
+/// What to leave out. Several values of one option: any of them; several options: all of them.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub(super) struct FilterArgs {
+    /// Local or remote port
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Vec<u16>,
+    /// Local port
+    #[arg(long, value_name = "PORT")]
+    pub(super) local_port: Vec<u16>,
+    /// Remote port
+    #[arg(long, value_name = "PORT")]
+    pub(super) remote_port: Vec<u16>,
+    /// Local or remote address, or prefix such as 10.0.0.0/8
+    #[arg(long, value_name = "CIDR")]
+    pub(super) addr: Vec<String>,
+    /// Process id of the owner
+    #[arg(long)]
+    pub(super) pid: Vec<u32>,
+    /// Name of the owner, as printed
+    #[arg(long, value_name = "NAME")]
+    pub(super) comm: Vec<String>,
+    /// cgroup of the owner (v2), such as /system.slice/nginx.service
+    #[arg(long, value_name = "PATH")]
+    pub(super) cgroup: Vec<String>,
+    /// Inode of the network namespace
+    #[arg(long, value_name = "INODE")]
+    pub(super) netns: Vec<u32>,
+    /// Address family
+    #[arg(long, value_enum)]
+    pub(super) family: Option<FamilyArg>,
+    /// Closes that took at least this long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) min_latency: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// Aligned lines for people
+    Table,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FamilyArg {
+    /// IPv4, also through an IPv6 socket
+    Ipv4,
+    /// IPv6
+    Ipv6,
+}
+
+/// Durations are bounded by what nanoseconds in 64 bits hold, with room to add.
+fn duration(text: &str) -> Result<Duration, String> {
+    const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.is_zero() {
+        return Err("must be more than 0".to_owned());
+    }
+    if time > MAX {
+        return Err("must be less than 100 years".to_owned());
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_bounds() {
+        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
+        assert!(duration("0s").is_err());
+        assert!(duration("5").is_err());
+        assert!(duration("1000000years").is_err());
+    }
+}

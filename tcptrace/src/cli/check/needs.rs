@@ -1,0 +1,179 @@
+//! What is needed, as data, and how each is looked at.
+
+use std::fs;
+
+use tcptrace_ebpf::{layout::Layout, names};
+
+use crate::source::{
+    Kernel, SourceError,
+    btf::{self, Btf},
+    layout,
+};
+
+/// What a missing need means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// Without it nothing runs, and root has it.
+    Privilege,
+    /// Without it nothing runs.
+    Required,
+    /// Without it something is unknown that could be known.
+    Optional,
+}
+
+impl Group {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Privilege => "privilege",
+            Self::Required => "required",
+            Self::Optional => "optional",
+        }
+    }
+}
+
+/// One thing that the tool needs.
+#[derive(Clone, Debug)]
+pub(super) struct Need {
+    pub(super) group: Group,
+    pub(super) name: String,
+    pub(super) met: bool,
+    /// What was found.
+    pub(super) found: String,
+    /// What to do about it, or what is lost in truth; empty where it is met.
+    pub(super) remedy: String,
+}
+
+fn need(group: Group, name: &str, found: Result<String, String>, remedy: &str) -> Need {
+    let met = found.is_ok();
+    Need {
+        group,
+        name: name.to_owned(),
+        met,
+        found: found.unwrap_or_else(|why| why),
+        remedy: if met { String::new() } else { remedy.to_owned() },
+    }
+}
+
+/// Bits of `CapEff` (`include/uapi/linux/capability.h`). CAP_SYS_ADMIN holds the two others' rights.
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+/// Big enough to be a ring buffer; nothing is ever written to it.
+const TRIAL_RING_BYTES: u32 = 1 << 16;
+
+/// Looks at this host. Loads the programs as a run would, and attaches none.
+pub(super) fn look() -> Vec<Need> {
+    let mut needs = vec![kernel(), capability("CAP_BPF", CAP_BPF), capability("CAP_PERFMON", CAP_PERFMON)];
+    let btf = Btf::of_running_kernel();
+    let found = btf.as_ref().map(|_| btf::VMLINUX.to_owned()).map_err(ToString::to_string);
+    needs.push(need(Group::Required, "BTF", found, "run a kernel built with CONFIG_DEBUG_INFO_BTF"));
+    let Ok(btf) = btf else { return needs };
+    needs.extend(names::PROGRAMS.map(|name| tracepoint(&btf, name)));
+    let layout = layout::resolve(&btf);
+    let found = layout.as_ref().map(|_| "all found".to_owned()).map_err(ToString::to_string);
+    needs.push(need(Group::Required, "kernel fields", found, "report this kernel's version as a bug"));
+    let Ok(resolved) = layout else { return needs };
+    let allowed = needs.iter().all(|need| need.met || need.group != Group::Privilege);
+    let loaded = if allowed { Some(Kernel::load(TRIAL_RING_BYTES, 0)) } else { None };
+    needs.push(programs(loaded.as_ref()));
+    let resolved = match &loaded {
+        Some(Ok(kernel)) => kernel.layout,
+        _ => resolved,
+    };
+    needs.extend(optional(&resolved, matches!(loaded, Some(Ok(_)))));
+    needs.push(skipped_runs());
+    needs.push(sock_diag());
+    needs
+}
+
+fn kernel() -> Need {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = numbers.next().zip(numbers.next());
+    // bpf_ringbuf is of 5.8; 5.10 is the oldest kernel that the layout is known for.
+    let found = match version {
+        Some(version) if version < (5, 10) => Err(format!("Linux {release}")),
+        _ => Ok(format!("Linux {release}")),
+    };
+    need(Group::Required, "kernel 5.10 or later", found, "run a newer kernel")
+}
+
+fn capability(name: &str, bit: u32) -> Need {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    let has = |bit: u32| bits >> bit & 1 == 1;
+    let found = if has(bit) {
+        Ok("held".to_owned())
+    } else if has(CAP_SYS_ADMIN) {
+        Ok("held through CAP_SYS_ADMIN".to_owned())
+    } else {
+        Err("not held".to_owned())
+    };
+    let remedy = "run as root, or `setcap cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace+ep` on the binary";
+    need(Group::Privilege, name, found, remedy)
+}
+
+fn tracepoint(btf: &Btf, name: &str) -> Need {
+    let found = btf.tracepoint_args(name).map(|count| format!("{count} arguments"));
+    let remedy = "run a kernel with CONFIG_INET and this tracepoint (4.16 or later)";
+    need(Group::Required, &format!("tracepoint {name}"), found.map_err(|error| error.to_string()), remedy)
+}
+
+fn programs(loaded: Option<&Result<Kernel, SourceError>>) -> Need {
+    let found = match loaded {
+        None => Err("not tried without privilege".to_owned()),
+        Some(Ok(_)) => Ok("the verifier accepts them".to_owned()),
+        Some(Err(error)) => Err(error.to_string()),
+    };
+    need(Group::Required, "ring buffer, helpers and programs", found, "see the message; check again as root")
+}
+
+fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
+    let present = |is: u32, what: &str| if is == 1 { Ok(what.to_owned()) } else { Err("absent".to_owned()) };
+    let cookie = if loaded { present(layout.has_cookie, "present") } else { Err("not tried".to_owned()) };
+    vec![
+        need(
+            Group::Optional,
+            "socket cookies (5.12)",
+            cookie,
+            "sockets are told apart by masked address and generation; no look-up by cookie",
+        ),
+        need(
+            Group::Optional,
+            "failed retransmits (err of tcp_retransmit_skb, 6.17)",
+            present(layout.has_retransmit_err, "present"),
+            "older kernels fire no event for a retransmit that could not leave: `failed` stays 0",
+        ),
+        need(
+            Group::Optional,
+            "reasons of sent resets (6.10)",
+            present(layout.has_reset_reason, "present"),
+            "`reason` of `reset_sent` is null",
+        ),
+        need(
+            Group::Optional,
+            "IPv6",
+            present(layout.has_ipv6, "present"),
+            "this kernel has no IPv6 sockets; nothing is lost",
+        ),
+    ]
+}
+
+/// `recursion_misses` (5.12) makes skipped runs of a program visible.
+fn skipped_runs() -> Need {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let known = numbers.next().zip(numbers.next()).is_none_or(|version| version >= (5, 12));
+    let found = if known { Ok("counted".to_owned()) } else { Err("not counted".to_owned()) };
+    let lost = "events that a softirq hides from a program on the same CPU are not counted as lost";
+    need(Group::Optional, "skipped program runs (5.12)", found, lost)
+}
+
+/// Not used yet: said here, because it is what some answers would need.
+fn sock_diag() -> Need {
+    let found = Err("not used by this version".to_owned());
+    let lost = "FIN_WAIT2 of a close()d socket, causes of stuck sockets and of leaks, and sockets from before \
+                the start are unknown";
+    need(Group::Optional, "sock_diag", found, lost)
+}

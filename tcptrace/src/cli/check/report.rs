@@ -1,0 +1,45 @@
+//! How the needs are printed.
+
+use std::fmt::Write;
+
+use super::needs::Need;
+
+/// A line each, and under it what to do.
+pub(super) fn table(needs: &[Need]) -> String {
+    let mut text = String::new();
+    for need in needs {
+        let mark = match (need.met, need.group.as_str()) {
+            (true, _) => "ok     ",
+            (false, "optional") => "off    ",
+            (false, _) => "MISSING",
+        };
+        let first = need.found.lines().next().unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{mark}  {}: {first}", need.name);
+        for line in need.found.lines().skip(1) {
+            let _ = writeln!(text, "           {line}");
+        }
+        if !need.remedy.is_empty() {
+            let _ = writeln!(text, "         -> {}", need.remedy);
+        }
+    }
+    text
+}
+
+/// One object a line.
+pub(super) fn json(needs: &[Need]) -> String {
+    let mut text = String::new();
+    for need in needs {
+        let object = serde_json::json!({
+            "type": "check",
+            "schema": 1,
+            "group": need.group.as_str(),
+            "name": need.name,
+            "met": need.met,
+            "found": need.found,
+            "remedy": if need.remedy.is_empty() { None } else { Some(&need.remedy) },
+        });
+        let _ = writeln!(text, "{object}");
+    }
+    text
+}

@@ -1,0 +1,38 @@
+//! The command line: arguments become a checked configuration once, and each command is a file.
+
+mod args;
+mod check;
+mod exit;
+mod record;
+mod replay;
+mod session;
+mod setup;
+mod talk;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Trace(args) => trace::run(args),
+        Command::Record(args) => record::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Check(args) => check::run(args),
+    };
+    match done {
+        Ok(code) => code,
+        // A reader that went away has seen what it wanted.
+        Err(error) if error.is_closed_pipe() => exit::DONE,
+        Err(error) => {
+            talk::error(&error);
+            error.exit_code()
+        }
+    }
+}

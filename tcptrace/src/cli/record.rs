@@ -1,0 +1,76 @@
+//! `tcptrace record`.
+
+use std::{
+    fs::File,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use super::{
+    args::RecordArgs,
+    exit::CliError,
+    session::{self, Tee},
+    setup::{nanos, pipeline},
+    talk,
+};
+use crate::{
+    capture::{self, Writer},
+    decode::Frame,
+};
+
+/// Traces, and stores every frame.
+pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
+    let stuck_ns = nanos(args.live.stuck_after);
+    let mut pipeline = pipeline(&args.show, &args.filter, stuck_ns, nanos(args.live.leak_after))?;
+    let mut capture = Capture { path: &args.file, force: args.force, writer: None, flushed: Instant::now() };
+    let run = session::run(&args.live, &mut pipeline, &mut capture);
+    if let Err(error) = &run
+        && pipeline.began()
+    {
+        // Said before the report, which may be long.
+        talk::error(&format_args!("{error}; what was seen until now follows"));
+    }
+    let reported = session::report_after(run, pipeline, args.show.exit_code);
+    // Also after a failure: what was recorded until then is worth a proper end.
+    if let Some(writer) = capture.writer {
+        let finished = writer.finish();
+        if reported.is_ok() {
+            finished?;
+            talk::note(&format_args!("recorded to {}", args.file.display()));
+        }
+    }
+    reported
+}
+
+/// The file is made when there is something to write, so a run that cannot start leaves none behind.
+struct Capture<'a> {
+    path: &'a Path,
+    force: bool,
+    writer: Option<Writer<File>>,
+    flushed: Instant,
+}
+
+/// A block is written at least this often, so that a crash costs no more than this.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Tee for Capture<'_> {
+    fn frame(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(capture::create(self.path, self.force)?),
+        };
+        Ok(writer.write(frame)?)
+    }
+
+    fn batch(&mut self) -> Result<(), CliError> {
+        if self.flushed.elapsed() < FLUSH_INTERVAL {
+            return Ok(());
+        }
+        self.flushed = Instant::now();
+        if let Some(writer) = &mut self.writer {
+            writer.flush()?;
+        }
+        Ok(())
+    }
+}

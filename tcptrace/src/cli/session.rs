@@ -1,0 +1,147 @@
+//! A live run: drain, hand on, stop on time or on a signal, and close the books.
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    args::LiveArgs,
+    exit::{self, CliError},
+    setup::nanos,
+    talk,
+};
+use crate::{
+    decode::Frame,
+    model::HostInfo,
+    pipeline::Pipeline,
+    source::{Live, LiveOptions},
+};
+
+/// Reports what a run saw, also when it failed on the way; the failure stands first among the results. A run
+/// that never began has nothing to report.
+pub(super) fn report_after<W: Write>(
+    run: Result<(), CliError>,
+    pipeline: Pipeline<W>,
+    exit_code: bool,
+) -> Result<ExitCode, CliError> {
+    match run {
+        Ok(()) => {
+            let (_, findings) = pipeline.finish()?;
+            Ok(if exit_code && findings > 0 { exit::findings() } else { exit::DONE })
+        }
+        Err(error) if error.is_closed_pipe() || !pipeline.began() => Err(error),
+        Err(error) => {
+            pipeline.finish()?;
+            Err(error)
+        }
+    }
+}
+
+/// Every level of debug messages.
+const LOG_ALL: u8 = 5;
+/// After the programs are detached, one may still be running on another CPU; it is waited for this often.
+const LAST_LOOKS: u32 = 20;
+const LAST_LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Takes a copy of each frame before it is used.
+pub(super) trait Tee {
+    /// One frame; an error ends the run.
+    fn frame(&mut self, frame: &Frame<'_>) -> Result<(), CliError>;
+    /// A batch is over.
+    fn batch(&mut self) -> Result<(), CliError>;
+}
+
+/// Copies nothing.
+pub(super) struct NoTee;
+
+impl Tee for NoTee {
+    fn frame(&mut self, _frame: &Frame<'_>) -> Result<(), CliError> {
+        Ok(())
+    }
+
+    fn batch(&mut self) -> Result<(), CliError> {
+        Ok(())
+    }
+}
+
+/// Runs until the duration is over, a signal comes, or something fails. Whatever ends it, what was seen until
+/// then is in the pipeline and can be reported.
+pub(super) fn run<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut impl Tee) -> Result<(), CliError> {
+    if args.debug_bpf {
+        env_logger::Builder::new().filter_level(log::LevelFilter::Trace).init();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|source| CliError::System { what: "start the runtime", source })?;
+    runtime.block_on(live(args, pipeline, tee))
+}
+
+async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut impl Tee) -> Result<(), CliError> {
+    let system = |what| move |source| CliError::System { what, source };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
+    let log_level = if args.debug_bpf { LOG_ALL } else { 0 };
+    let mut source = Live::start(LiveOptions { ring_bytes: ring_bytes(args)?, log_level })?;
+    let host =
+        HostInfo { stuck_after_ns: nanos(args.stuck_after), leak_after_ns: nanos(args.leak_after), ..source.host() };
+    let mut both = Both { pipeline, tee };
+    both.frame(Frame::Host(host))?;
+    both.drain(&mut source)?;
+    talk::note(&"watching TCP closes on this host; Ctrl-C ends with a summary");
+    let end = args.duration.and_then(|time| Instant::now().checked_add(time));
+    loop {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = sleep_until_some(end) => break,
+            () = source.wait() => {}
+        }
+        both.drain(&mut source)?;
+    }
+    source.stop()?;
+    for _ in 0..LAST_LOOKS {
+        while !both.drain(&mut source)? {}
+        if both.pipeline.balanced() {
+            break;
+        }
+        tokio::time::sleep(LAST_LOOK_INTERVAL).await;
+    }
+    Ok(())
+}
+
+async fn sleep_until_some(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ring_bytes(args: &LiveArgs) -> Result<u32, CliError> {
+    if !args.ring_mib.is_power_of_two() {
+        return Err(CliError::Usage(format!("--ring-mib {}: must be a power of two", args.ring_mib)));
+    }
+    Ok(args.ring_mib << 20)
+}
+
+/// The tee first, so that a capture holds whatever a report was made of.
+struct Both<'a, W, T> {
+    pipeline: &'a mut Pipeline<W>,
+    tee: &'a mut T,
+}
+
+impl<W: Write, T: Tee> Both<'_, W, T> {
+    fn frame(&mut self, frame: Frame<'_>) -> Result<(), CliError> {
+        self.tee.frame(&frame)?;
+        Ok(self.pipeline.frame(frame)?)
+    }
+
+    fn drain(&mut self, source: &mut Live) -> Result<bool, CliError> {
+        let emptied = source.drain(|frame| self.frame(frame))?;
+        self.tee.batch()?;
+        self.pipeline.flush()?;
+        Ok(emptied)
+    }
+}

@@ -1,0 +1,18 @@
+//! Frames: what a source hands over, and what a capture stores, byte for byte the same.
+
+use crate::model::{CgroupName, HostInfo, KernelCounters, Tick};
+
+/// One unit of a source's stream, in the order in which it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// The recording host; the first frame of every stream.
+    Host(HostInfo),
+    /// One ring buffer record, as the kernel side wrote it, whatever its length.
+    Record(&'a [u8]),
+    /// The kernel side's counters.
+    Counters(KernelCounters),
+    /// Time.
+    Tick(Tick),
+    /// A cgroup's path.
+    Cgroup(CgroupName),
+}

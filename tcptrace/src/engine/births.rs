@@ -1,0 +1,60 @@
+//! What is remembered of sockets that do not close yet: who connected them and when, and resets just sent.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{closing::Fate, table::KeyHasher};
+use crate::model::{Owner, ResetReason, SocketKey};
+
+/// One `connect()`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birth {
+    pub(super) time_ns: u64,
+    pub(super) owner: Option<Owner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Births {
+    map: HashMap<SocketKey, Birth, KeyHasher>,
+    max: usize,
+}
+
+impl Births {
+    pub(super) fn new(max: usize) -> Self {
+        Self { map: HashMap::with_hasher(KeyHasher), max }
+    }
+
+    /// Remembers a connect; false when there is no room.
+    pub(super) fn insert(&mut self, key: SocketKey, birth: Birth) -> bool {
+        if self.map.len() >= self.max && !self.map.contains_key(&key) {
+            return false;
+        }
+        self.map.insert(key, birth);
+        true
+    }
+
+    pub(super) fn remove(&mut self, key: SocketKey) -> Option<Birth> {
+        self.map.remove(&key)
+    }
+}
+
+/// Resets sent for live connections, for the moment until their `-> CLOSE` comes.
+#[derive(Debug, Default)]
+pub(super) struct EarlyResets(VecDeque<(SocketKey, u64, Option<ResetReason>)>);
+
+/// The two events are fired by one function, so few can stand between them.
+const EARLY_RESETS_MAX: usize = 64;
+
+impl EarlyResets {
+    pub(super) fn put(&mut self, key: SocketKey, time_ns: u64, reason: Option<ResetReason>) {
+        if self.0.len() >= EARLY_RESETS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((key, time_ns, reason));
+    }
+
+    pub(super) fn take(&mut self, key: SocketKey) -> Option<Box<Fate>> {
+        let at = self.0.iter().rposition(|(known, ..)| *known == key)?;
+        let (_, time_ns, reset_reason) = self.0.remove(at)?;
+        Some(Box::new(Fate { reset_sent_ns: Some(time_ns), reset_reason, end: None }))
+    }
+}

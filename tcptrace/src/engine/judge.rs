@@ -1,0 +1,117 @@
+//! The verdict on an end: a pure function of what was seen.
+
+use super::{
+    closing::{Closing, End, Fate, phase_of},
+    config::RESET_WINDOW_NS,
+};
+use crate::model::{Close, Flags, Outcome, Phase, Reason, ResetReason, Role, State};
+
+/// Positive errnos of `sk_err` (asm-generic).
+mod errno {
+    pub(super) const EPIPE: u16 = 32;
+    pub(super) const ENETUNREACH: u16 = 101;
+    pub(super) const ECONNABORTED: u16 = 103;
+    pub(super) const ECONNRESET: u16 = 104;
+    pub(super) const ETIMEDOUT: u16 = 110;
+    pub(super) const ECONNREFUSED: u16 = 111;
+    pub(super) const EHOSTDOWN: u16 = 112;
+    pub(super) const EHOSTUNREACH: u16 = 113;
+}
+
+/// How it ended and why.
+pub(super) type Verdict = (Outcome, Option<Reason>);
+
+/// Judges an end at `end_ns`; `None` while an event that would change the verdict may still come, unless
+/// this is the `last` chance.
+pub(super) fn judge(fate: &Fate, flags: Flags, end_ns: u64, last: bool) -> Option<Verdict> {
+    let end = fate.end?;
+    let reset_sent = fate.reset_sent_ns.is_some_and(|sent_ns| end_ns.saturating_sub(sent_ns) <= RESET_WINDOW_NS);
+    match end.sk_err {
+        errno::ETIMEDOUT => {
+            let keepalive = reset_sent && fate.reset_reason == Some(ResetReason::KeepaliveTimeout);
+            Some((Outcome::Timeout, keepalive.then_some(Reason::Keepalive)))
+        }
+        // `tcp_write_err()` prefers the last ICMP error to ETIMEDOUT.
+        errno::EHOSTUNREACH | errno::ENETUNREACH | errno::EHOSTDOWN | errno::ECONNREFUSED => {
+            Some((Outcome::Timeout, Some(Reason::Unreachable)))
+        }
+        errno::ECONNABORTED => Some((Outcome::Killed, None)),
+        // `tcp_reset()` also runs when we answer data after close() with a reset of our own.
+        errno::ECONNRESET | errno::EPIPE if !reset_sent => last.then_some((Outcome::ResetReceived, None)),
+        _ if reset_sent => Some((Outcome::ResetSent, reset_reason(fate.reset_reason, flags))),
+        0 => without_error(&end, flags, last),
+        _ => last.then_some((Outcome::Unknown, None)),
+    }
+}
+
+/// No error and no reset of ours so far.
+fn without_error(end: &End, flags: Flags, last: bool) -> Option<Verdict> {
+    let closed = flags.rcv_shutdown && flags.send_shutdown;
+    match end.old {
+        // `tcp_fin()` sets SOCK_DONE: the peer's FIN is here, so this is TIME_WAIT.
+        State::FinWait2 | State::Closing if flags.done => Some((Outcome::Fin, None)),
+        // Without it: an orphan handed to a timewait socket (`tcp_time_wait(sk, TCP_FIN_WAIT2, ..)`).
+        State::FinWait2 => {
+            let handed_over = closed || flags.orphan;
+            last.then_some((Outcome::Unknown, handed_over.then_some(Reason::OrphanFinWait2)))
+        }
+        // Only close() of a socket held until now can send a reset after this.
+        State::LastAck if flags.orphan || !closed || last => Some((Outcome::Fin, None)),
+        _ => last.then_some((Outcome::Unknown, None)),
+    }
+}
+
+fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
+    let closed = flags.rcv_shutdown && flags.send_shutdown;
+    match reason? {
+        ResetReason::UnreadData => Some(Reason::UnreadData),
+        // `__tcp_close()` has set both bits of `sk_shutdown` before it calls `tcp_disconnect()`.
+        ResetReason::Disconnect | ResetReason::DisconnectWithData if closed => Some(Reason::Linger0),
+        ResetReason::Disconnect | ResetReason::DisconnectWithData => Some(Reason::Disconnect),
+        ResetReason::Linger2 => Some(Reason::Linger2),
+        ResetReason::OrphanMemory => Some(Reason::OrphanMemory),
+        ResetReason::DataAfterClose => Some(Reason::DataAfterClose),
+        ResetReason::KeepaliveTimeout => Some(Reason::Keepalive),
+        ResetReason::Other => None,
+    }
+}
+
+/// The record of a close that ended at `closing.since_ns`.
+pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict) -> Close {
+    let fate = closing.fate.as_deref().copied().unwrap_or_default();
+    let orphaned = reason == Some(Reason::OrphanFinWait2);
+    if orphaned {
+        closing.forget_phase(Phase::FinWait2);
+    }
+    let end_seen = fate.end.is_some();
+    let end_known = end_seen && !orphaned;
+    let lifetime_start_ns = closing.connect_ns.filter(|_| end_known);
+    // No FIN of ours: whatever the peer did, this is an abort.
+    let aborted = fate.end.is_some_and(|end| matches!(end.old, State::Established | State::SynRecv | State::CloseWait));
+    Close {
+        end_ns: closing.since_ns,
+        socket: closing.socket,
+        role: if aborted { Role::Abort } else { closing.role },
+        outcome,
+        reason,
+        owner: closing.owner,
+        phases: closing.phases(),
+        close_ns: (end_known && closing.begun_known).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
+        orphan: closing.flags.orphan,
+        three_way: three_way(&closing, &fate, outcome),
+        complete: end_seen && closing.phases_known(),
+        retransmits: closing.retransmits,
+        totals: fate.end.and_then(|end| end.totals),
+        lifetime_ns: lifetime_start_ns.map(|at| closing.since_ns.saturating_sub(at)),
+    }
+}
+
+/// The peer's FIN came with the acknowledgement of ours when no other segment arrived in FIN_WAIT2.
+fn three_way(closing: &Closing, fate: &Fate, outcome: Outcome) -> Option<bool> {
+    let end = fate.end?;
+    let orderly = outcome == Outcome::Fin && phase_of(end.old) == Some(Phase::FinWait2);
+    if !orderly || closing.role != Role::Active {
+        return None;
+    }
+    Some(closing.segs_in_fin_wait2? == end.segs_in?)
+}

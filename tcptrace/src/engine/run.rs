@@ -1,0 +1,160 @@
+//! The engine's outside: inputs, outputs, time and books.
+
+use std::collections::VecDeque;
+
+use super::{
+    births::{Births, EarlyResets},
+    config::{CLOCK_STEP_NS, Config, SETTLE_NS},
+    lanes::{LaneKind, Lanes},
+    table::Table,
+};
+use crate::model::{Anomalies, Books, Input, KernelCounters, Output, ResetReason, Status, Tick};
+
+/// Follows every close from its first event to its end.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) table: Table,
+    pub(super) births: Births,
+    pub(super) early_resets: EarlyResets,
+    pub(super) lanes: Lanes,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) anomalies: Anomalies,
+    /// Sockets in each phase, in the order of [`crate::model::PHASES`].
+    pub(super) open: [u64; 5],
+    pub(super) reset_reasons: Vec<(u32, ResetReason)>,
+    first_ns: Option<u64>,
+    now_ns: u64,
+    real_minus_mono_ns: Option<i128>,
+    counters: KernelCounters,
+    delivered: u64,
+    refused: u64,
+    finished: bool,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            table: Table::new(config.bounds.closes_max),
+            births: Births::new(config.bounds.connects_max),
+            early_resets: EarlyResets::default(),
+            lanes: Lanes::new(config.stuck_after_ns, config.leak_after_ns, SETTLE_NS),
+            config,
+            outputs: VecDeque::new(),
+            anomalies: Anomalies::default(),
+            open: [0; 5],
+            reset_reasons: Vec::new(),
+            first_ns: None,
+            now_ns: 0,
+            real_minus_mono_ns: None,
+            counters: KernelCounters::default(),
+            delivered: 0,
+            refused: 0,
+            finished: false,
+        }
+    }
+
+    /// Takes one input. Call [`Engine::poll`] until it gives nothing before the next one.
+    pub fn handle(&mut self, input: &Input) {
+        match input {
+            Input::Host(host) => {
+                let named = |(number, name): &(u32, String)| (*number, ResetReason::from_kernel_name(name));
+                self.reset_reasons = host.reset_reasons.iter().map(named).collect();
+            }
+            Input::Event(event) => {
+                self.delivered += 1;
+                self.advance(event.time_ns);
+                if self.config.echo_events {
+                    self.outputs.push_back(Output::Event(*event));
+                }
+                self.event(event);
+            }
+            Input::Refused(_) => self.refused += 1,
+            Input::Counters(counters) => self.count(*counters),
+            Input::Tick(tick) => self.tick(*tick),
+            Input::Cgroup(_) => {}
+        }
+    }
+
+    /// The next output, if any.
+    pub fn poll(&mut self) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        for kind in [LaneKind::Settle, LaneKind::Stuck, LaneKind::Leak] {
+            while let Some(id) = self.lanes.first(kind) {
+                let due_ns = self.lanes.deadline_ns(&self.table, kind, id)?;
+                let flush = self.finished && kind == LaneKind::Settle;
+                if due_ns > self.now_ns && !flush {
+                    break;
+                }
+                self.expire(kind, id, due_ns);
+                if let Some(output) = self.outputs.pop_front() {
+                    return Some(output);
+                }
+            }
+        }
+        None
+    }
+
+    /// No more inputs: what waits for its judgement is judged now. Poll afterwards.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// What the engine knows of itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let lost = self.counters.lost.saturating_add(self.counters.missed);
+        Status {
+            first_ns: self.first_ns.unwrap_or(0),
+            last_ns: self.now_ns,
+            open: self.open,
+            books: Books {
+                seen: self.counters.seen.saturating_add(self.counters.missed),
+                delivered: self.delivered,
+                lost,
+                missed: self.counters.missed,
+                refused: self.refused,
+            },
+            anomalies: self.anomalies,
+            data_retransmits: self.counters.data_retransmits,
+            foreign_resets: self.counters.foreign_resets,
+        }
+    }
+
+    fn advance(&mut self, time_ns: u64) {
+        self.first_ns.get_or_insert(time_ns);
+        self.now_ns = self.now_ns.max(time_ns);
+    }
+
+    fn tick(&mut self, tick: Tick) {
+        self.advance(tick.mono_ns);
+        let offset_ns = i128::from(tick.real_ns) - i128::from(tick.mono_ns);
+        if let Some(before_ns) = self.real_minus_mono_ns
+            && (offset_ns - before_ns).abs() > CLOCK_STEP_NS
+        {
+            self.anomalies.clock_steps += 1;
+        }
+        self.real_minus_mono_ns = Some(offset_ns);
+    }
+
+    /// Counters only grow; those of a damaged capture may not, and then the larger stands.
+    fn count(&mut self, new: KernelCounters) {
+        let old = self.counters;
+        let pairs = [
+            (old.seen, new.seen),
+            (old.lost, new.lost),
+            (old.missed, new.missed),
+            (old.data_retransmits, new.data_retransmits),
+            (old.foreign_resets, new.foreign_resets),
+        ];
+        if pairs.iter().any(|(old, new)| new < old) {
+            self.anomalies.counters_backwards += 1;
+        }
+        let [seen, lost, missed, data_retransmits, foreign_resets] = pairs.map(|(old, new)| old.max(new));
+        self.counters = KernelCounters { seen, lost, missed, data_retransmits, foreign_resets };
+    }
+}

@@ -1,0 +1,100 @@
+//! Which outputs the user wants to see. What can never match is refused at the start; an unknown owner
+//! matches no owner filter. No I/O.
+
+mod spec;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use spec::{FilterError, FilterSpec, parse_prefix};
+
+use crate::model::{Comm, Identity, Output, Owner};
+
+/// A checked filter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Most runs have no filter: they pay for one bool.
+    is_active: bool,
+    wants_owner: bool,
+    spec: FilterSpec,
+}
+
+impl Filter {
+    /// Checks what was asked for.
+    ///
+    /// # Errors
+    /// Refuses a filter that no connection can pass, and says which option is why.
+    pub fn new(spec: FilterSpec) -> Result<Self, FilterError> {
+        spec.check()?;
+        Ok(Self {
+            is_active: !spec.is_empty(),
+            wants_owner: !(spec.pids.is_empty() && spec.comms.is_empty() && spec.cgroup_ids.is_empty()),
+            spec,
+        })
+    }
+
+    /// Whether this is to be shown and counted.
+    ///
+    /// A close without a known latency is below every `--min-latency`; events have no latency to compare.
+    #[must_use]
+    pub fn admits(&self, output: &Output) -> bool {
+        if !self.is_active {
+            return true;
+        }
+        let (socket, owner, is_long_enough) = match output {
+            Output::Close(close) => (&close.socket, close.owner.as_ref(), self.is_long_enough(close.close_ns)),
+            Output::Finding(finding) => {
+                (&finding.socket, finding.owner.as_ref(), self.is_long_enough(Some(finding.age_ns)))
+            }
+            Output::Event(event) => (&event.socket, event.owner.as_ref(), true),
+        };
+        is_long_enough && self.admits_socket(socket) && self.admits_owner(owner)
+    }
+
+    fn is_long_enough(&self, latency_ns: Option<u64>) -> bool {
+        self.spec.min_latency_ns.is_none_or(|min| latency_ns.is_some_and(|ns| ns >= min))
+    }
+
+    fn admits_socket(&self, socket: &Identity) -> bool {
+        let spec = &self.spec;
+        let (local, remote) = (&socket.local, &socket.remote);
+        any(&spec.ports, |port| *port == local.port || *port == remote.port)
+            && any(&spec.local_ports, |port| *port == local.port)
+            && any(&spec.remote_ports, |port| *port == remote.port)
+            && any(&spec.netns, |inode| *inode == socket.netns)
+            && spec.family.is_none_or(|family| family == socket.family())
+            && any(&spec.prefixes, |prefix| prefix.contains(&local.ip()) || prefix.contains(&remote.ip()))
+    }
+
+    fn admits_owner(&self, owner: Option<&Owner>) -> bool {
+        if !self.wants_owner {
+            return true;
+        }
+        let Some(owner) = owner else { return false };
+        any(&self.spec.pids, |pid| *pid == owner.pid)
+            && any(&self.spec.cgroup_ids, |id| *id == owner.cgroup_id)
+            && any(&self.spec.comms, |name| prints_as(owner.comm, name))
+    }
+}
+
+/// An option that was not given holds.
+fn any<T>(wanted: &[T], matches: impl Fn(&T) -> bool) -> bool {
+    wanted.is_empty() || wanted.iter().any(matches)
+}
+
+/// Compares with what the user sees, so that a name can be copied from the output.
+fn prints_as(comm: Comm, name: &str) -> bool {
+    let mut rest = Rest(name);
+    fmt::Write::write_fmt(&mut rest, format_args!("{comm}")).is_ok() && rest.0.is_empty()
+}
+
+/// What has yet to be printed of a name; an error as soon as something else is printed.
+struct Rest<'a>(&'a str);
+
+impl fmt::Write for Rest<'_> {
+    fn write_str(&mut self, printed: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(printed).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}

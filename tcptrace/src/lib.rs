@@ -1,0 +1,17 @@
+//! tcptrace traces how TCP connections end on Linux.
+//!
+//! The modules below stand in the order in which data walks through them, one way:
+//! kernel tracepoints -> [`source`] -> [`decode`] -> [`engine`] -> [`filter`] -> [`report`] -> [`output`].
+//! A [`capture`] stores what a source yields and enters at the same place, so a replay says what the live
+//! run said. ARCHITECTURE.md has the map and the invariants.
+
+pub mod capture;
+pub mod cli;
+pub mod decode;
+pub mod engine;
+pub mod filter;
+pub mod model;
+pub mod output;
+pub mod pipeline;
+pub mod report;
+pub mod source;

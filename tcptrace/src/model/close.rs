@@ -1,0 +1,260 @@
+//! A finished close: what `trace` prints a line for.
+
+use super::{Identity, Owner};
+
+/// Who ended the connection first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Our FIN went first.
+    Active,
+    /// The peer's FIN came first.
+    Passive,
+    /// The peer's FIN arrived while ours was unacknowledged (CLOSING was entered).
+    Simultaneous,
+    /// No exchange of FINs: from ESTABLISHED or CLOSE_WAIT straight to CLOSE.
+    Abort,
+}
+
+impl Role {
+    /// All roles, in the order of reports.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Passive, Self::Simultaneous, Self::Abort];
+
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Passive => "passive",
+            Self::Simultaneous => "simultaneous",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Both sides' FINs were acknowledged, as far as this side can know (RFC 9293 section 3.6).
+    Fin,
+    /// The peer sent a reset.
+    ResetReceived,
+    /// This side sent a reset.
+    ResetSent,
+    /// Retransmissions, probes or keep-alives were not answered.
+    Timeout,
+    /// An administrator ended it (`ss -K`, `tcp_abort()`).
+    Killed,
+    /// An orphan's peer never sent its FIN within `tcp_fin_timeout`.
+    FinWait2Timeout,
+    /// Not known.
+    Unknown,
+}
+
+impl Outcome {
+    /// All outcomes, in the order of reports.
+    pub const ALL: [Self; 7] = [
+        Self::Fin,
+        Self::ResetReceived,
+        Self::ResetSent,
+        Self::Timeout,
+        Self::Killed,
+        Self::FinWait2Timeout,
+        Self::Unknown,
+    ];
+
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fin => "fin",
+            Self::ResetReceived => "reset_received",
+            Self::ResetSent => "reset_sent",
+            Self::Timeout => "timeout",
+            Self::Killed => "killed",
+            Self::FinWait2Timeout => "fin_wait2_timeout",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why it ended so, or why it is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Reset sent: `close()` with unread data.
+    UnreadData,
+    /// Reset sent: `close()` with SO_LINGER 0.
+    Linger0,
+    /// Reset sent: `connect(AF_UNSPEC)` on a live connection.
+    Disconnect,
+    /// Reset sent: TCP_LINGER2 below 0.
+    Linger2,
+    /// Reset sent: too many orphans or no memory for them.
+    OrphanMemory,
+    /// Reset sent: data arrived after `close()`.
+    DataAfterClose,
+    /// Timeout: keep-alive probes unanswered.
+    Keepalive,
+    /// Timeout: an ICMP error was the last thing heard (`sk_err_soft`).
+    Unreachable,
+    /// Unknown: the kernel moved the orphan to a FIN_WAIT2 timewait socket, whose end no tracepoint shows.
+    OrphanFinWait2,
+    /// Unknown: events were lost, and another connection took the socket's place.
+    EventsLost,
+}
+
+impl Reason {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnreadData => "unread_data",
+            Self::Linger0 => "linger_0",
+            Self::Disconnect => "disconnect",
+            Self::Linger2 => "linger2",
+            Self::OrphanMemory => "orphan_memory",
+            Self::DataAfterClose => "data_after_close",
+            Self::Keepalive => "keepalive",
+            Self::Unreachable => "unreachable",
+            Self::OrphanFinWait2 => "orphan_fin_wait2",
+            Self::EventsLost => "events_lost",
+        }
+    }
+}
+
+/// A state in which a close spends time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// Our FIN is queued or sent, and not acknowledged.
+    FinWait1,
+    /// Ours is acknowledged, the peer's not here.
+    FinWait2,
+    /// Both sent, ours not acknowledged.
+    Closing,
+    /// The peer's is here, our program has not closed.
+    CloseWait,
+    /// The peer's is here, ours not acknowledged.
+    LastAck,
+}
+
+/// All phases, in the order of DESIGN and of [`Phases`].
+pub const PHASES: [Phase; 5] = [Phase::FinWait1, Phase::FinWait2, Phase::Closing, Phase::CloseWait, Phase::LastAck];
+
+impl Phase {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FinWait1 => "fin_wait1",
+            Self::FinWait2 => "fin_wait2",
+            Self::Closing => "closing",
+            Self::CloseWait => "close_wait",
+            Self::LastAck => "last_ack",
+        }
+    }
+}
+
+/// Time in each phase, nanoseconds; `None` where not entered or not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases([Option<u64>; 5]);
+
+impl Phases {
+    /// Time in one phase, nanoseconds.
+    #[must_use]
+    pub fn get(&self, phase: Phase) -> Option<u64> {
+        self.0.get(phase as usize).copied().flatten()
+    }
+
+    /// Sets the time in one phase.
+    pub fn set(&mut self, phase: Phase, ns: Option<u64>) {
+        if let Some(slot) = self.0.get_mut(phase as usize) {
+            *slot = ns;
+        }
+    }
+
+    /// The network's part: fin_wait1 + closing + last_ack; `None` when none of them is known.
+    #[must_use]
+    pub fn network_ns(&self) -> Option<u64> {
+        [Phase::FinWait1, Phase::Closing, Phase::LastAck]
+            .into_iter()
+            .filter_map(|phase| self.get(phase))
+            .reduce(u64::saturating_add)
+    }
+
+    /// The local program's part: close_wait.
+    #[must_use]
+    pub fn local_app_ns(&self) -> Option<u64> {
+        self.get(Phase::CloseWait)
+    }
+
+    /// The peer's part: fin_wait2.
+    #[must_use]
+    pub fn remote_app_ns(&self) -> Option<u64> {
+        self.get(Phase::FinWait2)
+    }
+}
+
+/// How often a segment with our FIN was sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retransmits {
+    /// Tail loss probes.
+    pub tlp: u16,
+    /// By the retransmission timer.
+    pub rto: u16,
+    /// By neither timer.
+    pub fast: u16,
+    /// Tried, and did not leave the host.
+    pub failed: u16,
+}
+
+impl Retransmits {
+    /// Those that left the host.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        u32::from(self.tlp) + u32::from(self.rto) + u32::from(self.fast)
+    }
+}
+
+/// What the socket had counted when it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Smoothed round-trip time, microseconds.
+    pub srtt_us: u32,
+    /// Payload bytes sent, each counted once.
+    pub bytes_sent: u64,
+    /// Payload bytes received in order.
+    pub bytes_received: u64,
+}
+
+/// A finished close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// When it ended, CLOCK_MONOTONIC nanoseconds.
+    pub end_ns: u64,
+    /// The socket.
+    pub socket: Identity,
+    /// Who closed first.
+    pub role: Role,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, where known.
+    pub reason: Option<Reason>,
+    /// Who acted on it, where known.
+    pub owner: Option<Owner>,
+    /// Time in each phase.
+    pub phases: Phases,
+    /// Close latency; `None` where the beginning or the end was not seen.
+    pub close_ns: Option<u64>,
+    /// No program held it at the end.
+    pub orphan: bool,
+    /// The peer's FIN came in the segment that acknowledged ours; `None` for roles other than active,
+    /// and where it is not known.
+    pub three_way: Option<bool>,
+    /// Every phase that was entered is known from start to end.
+    pub complete: bool,
+    /// Segments with FIN that were sent again.
+    pub retransmits: Retransmits,
+    /// Counted by the socket; `None` where its end was not seen.
+    pub totals: Option<Totals>,
+    /// From `connect()` to the end; `None` where the connect was not seen.
+    pub lifetime_ns: Option<u64>,
+}

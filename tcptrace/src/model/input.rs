@@ -1,0 +1,117 @@
+//! What goes into the engine and what comes out.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Close, Event, Finding};
+
+/// What is known of the recording host, once, before anything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostInfo {
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// `uname -n`.
+    pub hostname: String,
+    /// Version of tcptrace that made the record.
+    pub tcptrace_version: String,
+    /// `enum sk_rst_reason` of the kernel: number and name, without `SK_RST_REASON_`.
+    pub reset_reasons: Vec<(u32, String)>,
+    /// `--stuck-after` of the recording run, nanoseconds.
+    pub stuck_after_ns: u64,
+    /// `--leak-after` of the recording run, nanoseconds.
+    pub leak_after_ns: u64,
+}
+
+/// Time passes. Also tells wall-clock time, which can step; nothing is measured by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub mono_ns: u64,
+    /// CLOCK_REALTIME at the same moment, nanoseconds since 1970.
+    pub real_ns: u64,
+}
+
+/// What the kernel side has counted so far, over all CPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelCounters {
+    /// Events of interest.
+    pub seen: u64,
+    /// Of those: no room in the ring buffer.
+    pub lost: u64,
+    /// Runs of a program that the kernel skipped, because the same program was interrupted on that CPU
+    /// (`bpf_prog_info.recursion_misses`): events that may have been of interest.
+    pub missed: u64,
+    /// Retransmits of data alone.
+    pub data_retransmits: u64,
+    /// Resets that belong to no full socket.
+    pub foreign_resets: u64,
+}
+
+/// A cgroup's path, told before the first event that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupName {
+    /// cgroup v2 id.
+    pub id: u64,
+    /// Path below the mount, `/` for the root.
+    pub path: String,
+}
+
+/// Why a record could not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Refusal {
+    /// Shorter or longer than a record.
+    Length,
+    /// A kind that this version does not know.
+    Kind,
+    /// A state number that no kernel has.
+    State,
+    /// Neither IPv4 nor IPv6.
+    Family,
+    /// Flag bits that this version does not know.
+    Flags,
+}
+
+impl Refusal {
+    /// All refusals.
+    pub const ALL: [Self; 5] = [Self::Length, Self::Kind, Self::State, Self::Family, Self::Flags];
+
+    /// The word in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Kind => "kind",
+            Self::State => "state",
+            Self::Family => "family",
+            Self::Flags => "flags",
+        }
+    }
+}
+
+/// One input of the engine. Snapshots of sock_diag will be another variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The recording host.
+    Host(HostInfo),
+    /// A kernel event.
+    Event(Event),
+    /// A record that could not be decoded.
+    Refused(Refusal),
+    /// The kernel side's counters.
+    Counters(KernelCounters),
+    /// Time.
+    Tick(Tick),
+    /// A cgroup's path.
+    Cgroup(CgroupName),
+}
+
+/// One output of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A close is over.
+    Close(Close),
+    /// A socket is stuck or leaked, or no longer.
+    Finding(Finding),
+    /// An event as it came, in input order, for `--transitions`.
+    Event(Event),
+}

@@ -1,0 +1,21 @@
+//! The words of tcptrace as types: what goes into the engine, what comes out, and the parts of both.
+//!
+//! Plain data and its names. No I/O, no clock, no judgement: those are the other rooms'.
+
+mod close;
+mod event;
+mod finding;
+mod input;
+mod owner;
+mod reset;
+mod socket;
+mod status;
+
+pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
+pub use event::{Event, EventKind, Flags, RetransmitKind, State};
+pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
+pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Refusal, Tick};
+pub use owner::{Comm, Owner, OwnerSource};
+pub use reset::ResetReason;
+pub use socket::{Endpoint, Family, Identity, SocketKey};
+pub use status::{Anomalies, Books, Status};

@@ -1,0 +1,77 @@
+//! Who acts on a socket, and how that is known.
+
+use std::fmt;
+
+/// A task's name as the kernel keeps it: at most 15 bytes, any bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Comm(pub [u8; 16]);
+
+impl Comm {
+    /// The name up to its first NUL.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
+/// Prints control characters and bytes that are no UTF-8 as U+FFFD: programs choose their names, and
+/// must not write escape codes into an operator's terminal.
+impl fmt::Display for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.as_bytes().utf8_chunks() {
+            for c in chunk.valid().chars() {
+                let shown = if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+                fmt::Write::write_char(f, shown)?;
+            }
+            if !chunk.invalid().is_empty() {
+                fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How an owner is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OwnerSource {
+    /// The task called `connect()`.
+    Connect,
+    /// The task called `close()` or `shutdown()`, or exited with the socket open.
+    Close,
+}
+
+impl OwnerSource {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// The process that acted on the socket, in its own context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Process id in the initial pid namespace.
+    pub pid: u32,
+    /// Name of the acting thread.
+    pub comm: Comm,
+    /// cgroup v2 id; its path is the report's to know.
+    pub cgroup_id: u64,
+    /// How it is known.
+    pub source: OwnerSource,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_write_escape_codes() {
+        let mut raw = [0; 16];
+        raw[..6].copy_from_slice(b"a\x1b[2\xffz");
+        assert_eq!(Comm(raw).to_string(), "a\u{fffd}[2\u{fffd}z");
+    }
+}

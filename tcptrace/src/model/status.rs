@@ -1,0 +1,86 @@
+//! What the engine knows of itself: the books, what is open, and what looked wrong.
+
+/// The books: `seen = delivered + lost + refused`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Events of interest that the kernel side saw, or was kept from seeing.
+    pub seen: u64,
+    /// Decoded and handed to the engine.
+    pub delivered: u64,
+    /// Never arrived: no room in the ring buffer, or the kernel skipped the program.
+    pub lost: u64,
+    /// Of the lost: skipped, because the program was interrupted by itself on that CPU.
+    pub missed: u64,
+    /// Arrived and could not be decoded.
+    pub refused: u64,
+}
+
+impl Books {
+    /// Whether every event is accounted for. False while events are on their way, and for a capture that
+    /// breaks off before its closing counters.
+    #[must_use]
+    pub fn balanced(&self) -> bool {
+        let accounted = self.delivered.saturating_add(self.lost).saturating_add(self.refused);
+        self.seen == accounted
+    }
+}
+
+/// Counted oddities: never an error, never silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anomalies {
+    /// Transitions that no TCP socket makes; taken over as the new truth.
+    pub impossible_transitions: u64,
+    /// Events older than the one before them on the same socket; taken as simultaneous.
+    pub time_backwards: u64,
+    /// Wall-clock steps of more than the allowed slew.
+    pub clock_steps: u64,
+    /// Sockets first seen in the middle of their close, or again after a gap.
+    pub mid_life: u64,
+    /// Closes whose end was lost: another life began under the same key.
+    pub replaced: u64,
+    /// Closes that were not followed because the table was full; their ends are reported as mid-life.
+    pub table_full: u64,
+    /// Connects not remembered because that table was full.
+    pub connects_forgotten: u64,
+    /// Events for a socket that is not known, and that begin nothing (resets, retransmits).
+    pub stray_events: u64,
+    /// Counters that went down.
+    pub counters_backwards: u64,
+}
+
+impl Anomalies {
+    /// Name and count of each, in a fixed order.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, u64); 9] {
+        [
+            ("impossible_transitions", self.impossible_transitions),
+            ("time_backwards", self.time_backwards),
+            ("clock_steps", self.clock_steps),
+            ("mid_life", self.mid_life),
+            ("replaced", self.replaced),
+            ("table_full", self.table_full),
+            ("connects_forgotten", self.connects_forgotten),
+            ("stray_events", self.stray_events),
+            ("counters_backwards", self.counters_backwards),
+        ]
+    }
+}
+
+/// State of the engine at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Time of the first input that carries one, CLOCK_MONOTONIC nanoseconds.
+    pub first_ns: u64,
+    /// Time of the newest input.
+    pub last_ns: u64,
+    /// Sockets in each phase now, in the order of [`super::PHASES`].
+    pub open: [u64; 5],
+    /// The books.
+    pub books: Books,
+    /// Oddities.
+    pub anomalies: Anomalies,
+    /// Retransmits of data alone that the kernel side counted.
+    pub data_retransmits: u64,
+    /// Resets that belong to no full socket.
+    pub foreign_resets: u64,
+}

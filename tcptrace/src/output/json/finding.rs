@@ -1,0 +1,38 @@
+//! `"type":"finding"`.
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::parts::{Head, RetransmitsObject};
+use crate::model::{Finding, FindingStatus};
+use crate::report::Context;
+
+pub(super) struct Line<'a> {
+    pub(super) head: Head<'a>,
+    pub(super) finding: &'a Finding,
+    pub(super) context: &'a Context,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let finding = self.finding;
+        let outcome = match finding.status {
+            FindingStatus::Ended(outcome) => Some(outcome.as_str()),
+            FindingStatus::Raised | FindingStatus::Moved => None,
+        };
+        // The kernel's deadline is known to sock_diag, which is not asked yet.
+        let gives_up_in_ns = None::<u64>;
+        let mut object = serializer.serialize_struct("Finding", 18)?;
+        self.head.fields(&mut object)?;
+        self.head.owner(&mut object, finding.owner.as_ref(), self.context)?;
+        object.serialize_field("kind", finding.kind.as_str())?;
+        object.serialize_field("status", finding.status.as_str())?;
+        object.serialize_field("outcome", &outcome)?;
+        object.serialize_field("reason", finding.reason.as_str())?;
+        object.serialize_field("age_ns", &finding.age_ns)?;
+        object.serialize_field("age_is_lower_bound", &finding.age_is_lower_bound)?;
+        object.serialize_field("fin_retransmits", &RetransmitsObject::from(finding.retransmits))?;
+        object.serialize_field("gives_up_in_ns", &gives_up_in_ns)?;
+        object.serialize_field("orphan", &finding.orphan)?;
+        object.end()
+    }
+}

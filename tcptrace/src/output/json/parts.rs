@@ -1,0 +1,131 @@
+//! What several objects have in common.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use super::SCHEMA;
+use crate::model::{Endpoint, Identity, Owner, Retransmits};
+use crate::report::Context;
+
+/// Text that has to be made for each line, in buffers that are used again.
+#[derive(Debug, Default)]
+pub(super) struct Strings {
+    cookie: String,
+    local: String,
+    remote: String,
+    comm: String,
+}
+
+impl Strings {
+    pub(super) fn fill(&mut self, socket: &Identity, owner: Option<&Owner>) {
+        // Writing to a String cannot fail.
+        self.cookie.clear();
+        let _ = write!(self.cookie, "{}", socket.key);
+        endpoint(&mut self.local, &socket.local);
+        endpoint(&mut self.remote, &socket.remote);
+        self.comm.clear();
+        if let Some(owner) = owner {
+            let _ = write!(self.comm, "{}", owner.comm);
+        }
+    }
+}
+
+/// As `Endpoint` prints; IPv4 by hand, because two of them are a good part of the cost of a line.
+fn endpoint(text: &mut String, end: &Endpoint) {
+    text.clear();
+    match end.ip() {
+        IpAddr::V4(ip) => {
+            let mut digits = itoa::Buffer::new();
+            let [a, b, c, d] = ip.octets();
+            for (octet, after) in [(a, '.'), (b, '.'), (c, '.'), (d, ':')] {
+                text.push_str(digits.format(octet));
+                text.push(after);
+            }
+            text.push_str(digits.format(end.port));
+        }
+        IpAddr::V6(_) => {
+            let _ = write!(text, "{end}");
+        }
+    }
+}
+
+/// The beginning of every object that speaks of a socket.
+pub(super) struct Head<'a> {
+    pub(super) kind: &'static str,
+    pub(super) time: &'a str,
+    pub(super) socket: &'a Identity,
+    pub(super) strings: &'a Strings,
+}
+
+impl Head<'_> {
+    pub(super) fn fields<S: SerializeStruct>(&self, object: &mut S) -> Result<(), S::Error> {
+        object.serialize_field("type", self.kind)?;
+        object.serialize_field("schema", &SCHEMA)?;
+        object.serialize_field("time", self.time)?;
+        object.serialize_field("cookie", &self.strings.cookie)?;
+        object.serialize_field("netns", &self.socket.netns)?;
+        object.serialize_field("family", self.socket.family().as_str())?;
+        object.serialize_field("local", &self.strings.local)?;
+        object.serialize_field("remote", &self.strings.remote)
+    }
+
+    pub(super) fn owner<S: SerializeStruct>(
+        &self,
+        object: &mut S,
+        owner: Option<&Owner>,
+        context: &Context,
+    ) -> Result<(), S::Error> {
+        let cgroup = |owner: &Owner| context.cgroup_path(owner.cgroup_id);
+        let owner = owner.map(|owner| OwnerObject {
+            pid: owner.pid,
+            comm: &self.strings.comm,
+            cgroup: cgroup(owner),
+            source: owner.source.as_str(),
+        });
+        object.serialize_field("owner", &owner)
+    }
+}
+
+#[derive(serde::Serialize)]
+struct OwnerObject<'a> {
+    pid: u32,
+    comm: &'a str,
+    cgroup: Option<&'a str>,
+    source: &'static str,
+}
+
+#[derive(serde::Serialize)]
+pub(super) struct RetransmitsObject {
+    tlp: u64,
+    rto: u64,
+    fast: u64,
+    failed: u64,
+}
+
+impl From<Retransmits> for RetransmitsObject {
+    fn from(count: Retransmits) -> Self {
+        let Retransmits { tlp, rto, fast, failed } = count;
+        Self::from([tlp, rto, fast, failed].map(u64::from))
+    }
+}
+
+impl From<[u64; 4]> for RetransmitsObject {
+    fn from([tlp, rto, fast, failed]: [u64; 4]) -> Self {
+        Self { tlp, rto, fast, failed }
+    }
+}
+
+/// An object with the given names as its keys, in the given order.
+pub(super) struct Named<'a, V>(pub(super) &'a [(&'static str, V)]);
+
+impl<V: Serialize> Serialize for Named<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            object.serialize_entry(name, value)?;
+        }
+        object.end()
+    }
+}

@@ -1,0 +1,71 @@
+//! `"type":"summary"`: every word is there, zeros too, so that a reader needs no guards.
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::SCHEMA;
+use super::parts::{Named, RetransmitsObject};
+use crate::model::{Books, PHASES, Phase};
+use crate::report::{Quantiles, Summary};
+
+pub(super) struct Line<'a> {
+    pub(super) summary: &'a Summary,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let summary = self.summary;
+        let status = &summary.status;
+        let latency: Vec<_> =
+            summary.latency.iter().map(|(name, quantiles)| (*name, QuantilesObject::from(*quantiles))).collect();
+        let open: Vec<_> = PHASES.map(Phase::as_str).into_iter().zip(status.open).collect();
+        let mut object = serializer.serialize_struct("Summary", 15)?;
+        object.serialize_field("type", "summary")?;
+        object.serialize_field("schema", &SCHEMA)?;
+        object.serialize_field("duration_ns", &summary.duration_ns)?;
+        object.serialize_field("closes", &summary.closes)?;
+        object.serialize_field("incomplete", &summary.incomplete)?;
+        object.serialize_field("by_role", &Named(&summary.by_role))?;
+        object.serialize_field("by_outcome", &Named(&summary.by_outcome))?;
+        object.serialize_field("latency_ns", &Named(&latency))?;
+        object.serialize_field("fin_retransmits", &RetransmitsObject::from(summary.fin_retransmits))?;
+        object.serialize_field("findings", &Named(&summary.findings))?;
+        object.serialize_field("open", &Named(&open))?;
+        object.serialize_field("events", &EventsObject::from(&status.books))?;
+        object.serialize_field("anomalies", &Named(&status.anomalies.named()))?;
+        object.serialize_field("data_retransmits", &status.data_retransmits)?;
+        object.serialize_field("foreign_resets", &status.foreign_resets)?;
+        object.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct QuantilesObject {
+    count: u64,
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    max: u64,
+}
+
+impl From<Quantiles> for QuantilesObject {
+    fn from(of: Quantiles) -> Self {
+        Self { count: of.count, p50: of.p50_ns, p90: of.p90_ns, p99: of.p99_ns, max: of.max_ns }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct EventsObject {
+    seen: u64,
+    delivered: u64,
+    lost: u64,
+    missed: u64,
+    refused: u64,
+    balanced: bool,
+}
+
+impl From<&Books> for EventsObject {
+    fn from(books: &Books) -> Self {
+        let Books { seen, delivered, lost, missed, refused } = *books;
+        Self { seen, delivered, lost, missed, refused, balanced: books.balanced() }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a reader sees: closes, findings, events and the summary, as a table or as JSON lines.
+//!
+//! Appends to a buffer that the caller writes out and clears: no I/O here, and in steady state no allocation.
+
+#[cfg(test)]
+mod fixtures;
+mod json;
+mod table;
+mod time;
+mod units;
+
+use crate::model::Output;
+use crate::report::{Context, Summary};
+
+/// `--output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned lines for people.
+    #[default]
+    Table,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How a table looks; JSON is the same everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Escape codes for colour: only for a terminal.
+    pub colour: bool,
+    /// Columns that a line may fill; at least 60 are used. Tight lines lose their alignment first.
+    pub width: usize,
+    /// A person watches: what is still too long is broken between words, never cut, and the heading returns every
+    /// 40 lines. In files and pipes a close is one line, whatever its length, and there is one heading.
+    pub terminal: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { colour: false, width: 100, terminal: false }
+    }
+}
+
+/// Turns outputs into text.
+#[derive(Debug)]
+pub struct Renderer(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Table(table::Table),
+    Json(json::Json),
+}
+
+impl Renderer {
+    /// A renderer that has shown nothing yet.
+    #[must_use]
+    pub fn new(format: Format, style: Style) -> Self {
+        Self(match format {
+            Format::Table => Kind::Table(table::Table::new(style)),
+            Format::Json => Kind::Json(json::Json::default()),
+        })
+    }
+
+    /// Appends one output.
+    pub fn render(&mut self, out: &mut Vec<u8>, output: &Output, context: &Context) {
+        match (&mut self.0, output) {
+            (Kind::Table(table), Output::Close(close)) => table.close(out, close, context),
+            (Kind::Table(table), Output::Finding(finding)) => table.finding(out, finding, context),
+            (Kind::Table(table), Output::Event(event)) => table.event(out, event, context),
+            (Kind::Json(json), Output::Close(close)) => json.close(out, close, context),
+            (Kind::Json(json), Output::Finding(finding)) => json.finding(out, finding, context),
+            (Kind::Json(json), Output::Event(event)) => json.event(out, event, context),
+        }
+    }
+
+    /// Appends the summary of a run.
+    pub fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary, context: &Context) {
+        match &mut self.0 {
+            Kind::Table(table) => table.summary(out, summary, context),
+            Kind::Json(_) => json::summary(out, summary),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A finished close.
+
+use super::line::Line;
+use super::paint::Paint;
+use super::short;
+use crate::model::{Close, Outcome, PHASES, Reason, Retransmits};
+use crate::output::units::DurationNs;
+use crate::report::has_latency;
+
+/// Role, total, outcome with reason, phases, retransmits. What is not known is `?`.
+pub(super) fn cells(line: &mut Line, close: &Close, role_width: usize, total_width: usize) {
+    line.left(role_width, Paint::Plain, close.role.as_str());
+    match close.close_ns {
+        _ if close.complete && !has_latency(close) => line.right(total_width, Paint::Faint, "-"),
+        Some(ns) => line.right(total_width, Paint::Plain, DurationNs(ns)),
+        None => line.right(total_width, Paint::Faint, "?"),
+    }
+    outcome(line, close.outcome, close.reason);
+    for phase in PHASES {
+        if let Some(ns) = close.phases.get(phase) {
+            line.word(Paint::Plain, format_args!("{} {}", short(phase), DurationNs(ns)));
+        }
+    }
+    // Without a total, its `?` says it already.
+    if !close.complete && close.close_ns.is_some() {
+        line.word(Paint::Faint, "incomplete");
+    }
+    retransmits(line, close.retransmits);
+}
+
+fn outcome(line: &mut Line, outcome: Outcome, reason: Option<Reason>) {
+    let paint = match outcome {
+        Outcome::Fin => Paint::Plain,
+        Outcome::Unknown => Paint::Faint,
+        Outcome::ResetReceived | Outcome::ResetSent | Outcome::Killed => Paint::Warning,
+        Outcome::Timeout | Outcome::FinWait2Timeout => Paint::Bad,
+    };
+    match (outcome, reason) {
+        // One word: why it is not known.
+        (Outcome::Unknown, Some(reason)) => line.word(paint, format_args!("?{}", reason.as_str())),
+        (Outcome::Unknown, None) => line.word(paint, "?"),
+        (_, Some(reason)) => line.word(paint, format_args!("{} {}", outcome.as_str(), reason.as_str())),
+        (_, None) => line.word(paint, outcome.as_str()),
+    }
+}
+
+/// Of segments with FIN: those that left, and those that could not.
+pub(super) fn retransmits(line: &mut Line, count: Retransmits) {
+    if count.sent() > 0 {
+        line.word(Paint::Warning, format_args!("fin_rtx {}", count.sent()));
+    }
+    if count.failed > 0 {
+        line.word(Paint::Warning, format_args!("fin_rtx_failed {}", count.failed));
+    }
+}

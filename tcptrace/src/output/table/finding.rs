@@ -1,0 +1,34 @@
+//! A finding, as it arises and as it clears.
+
+use super::close::retransmits;
+use super::line::Line;
+use super::paint::Paint;
+use crate::model::{Finding, FindingKind, FindingStatus};
+use crate::output::units::DurationNs;
+
+/// In place of a role and what follows it.
+pub(super) fn cells(line: &mut Line, finding: &Finding) {
+    let phase = finding.kind.phase().as_str();
+    let is_leak = finding.kind == FindingKind::LeakCloseWait;
+    let least = if finding.age_is_lower_bound { ">=" } else { "" };
+    let age = DurationNs(finding.age_ns);
+    match finding.status {
+        FindingStatus::Raised => {
+            let (paint, word) = if is_leak { (Paint::Warning, "LEAK") } else { (Paint::Bad, "STUCK") };
+            line.word(paint, format_args!("{word} {phase}"));
+            line.word(paint, format_args!("{least}{age}"));
+            line.word(Paint::Plain, finding.reason.as_str());
+        }
+        FindingStatus::Moved | FindingStatus::Ended(_) => {
+            line.word(Paint::Good, format_args!("cleared {phase}"));
+            line.word(Paint::Plain, format_args!("after {least}{age}"));
+        }
+    }
+    if let FindingStatus::Ended(outcome) = finding.status {
+        line.word(Paint::Plain, format_args!("ended {}", outcome.as_str()));
+    }
+    retransmits(line, finding.retransmits);
+    if finding.orphan {
+        line.word(Paint::Plain, "orphan");
+    }
+}

@@ -1,0 +1,144 @@
+//! Lines for people: one for each close, finding and event under one heading, and blocks at the end.
+//!
+//! ```text
+//! TIME (UTC)   OWNER         LOCAL            REMOTE           ROLE     TOTAL OUTCOME, PHASES
+//! 03:04:05.678 python3/7434  127.0.0.1:45555  127.0.0.1:49530  active   2.00s fin fw1 21.0us fw2 2.00s
+//! ```
+
+mod close;
+mod event;
+mod finding;
+mod line;
+mod paint;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use super::{Style, time::Calendar};
+use crate::model::{Close, Event, Finding, Identity, Owner, Phase};
+use crate::report::{Context, Summary};
+use line::Line;
+use paint::Paint;
+
+/// Lines from one heading to the next.
+const HEADING_EVERY: usize = 40;
+
+/// Holds the longest piece that is never broken, an IPv6 address with its port (47), behind the indent of 13.
+const WIDTH_MIN: usize = 60;
+
+/// Shows lines; keeps its buffers from line to line.
+#[derive(Debug)]
+pub(super) struct Table {
+    style: Style,
+    columns: Columns,
+    calendar: Calendar,
+    line: Line,
+    lines_below_heading: Option<usize>,
+}
+
+/// Width of each column where its text is no longer.
+#[derive(Clone, Copy, Debug)]
+struct Columns {
+    owner: usize,
+    end: usize,
+    role: usize,
+}
+
+impl Columns {
+    const TIME: usize = 12;
+    /// What a duration takes.
+    const TOTAL: usize = 6;
+
+    /// At 100 columns an ordinary close just fits; a wider line has room for long names and addresses.
+    fn new(width: usize) -> Self {
+        let spare = width.saturating_sub(100);
+        let end = 16 + (spare / 3).min(5);
+        let role = 7 + (spare / 6).min(5);
+        Self { owner: 13 + spare.saturating_sub(2 * (end - 16) + role - 7).min(10), end, role }
+    }
+}
+
+impl Table {
+    pub(super) fn new(style: Style) -> Self {
+        let style = Style { width: style.width.max(WIDTH_MIN), ..style };
+        Self {
+            style,
+            columns: Columns::new(style.width),
+            calendar: Calendar::default(),
+            line: Line::default(),
+            lines_below_heading: None,
+        }
+    }
+
+    pub(super) fn close(&mut self, out: &mut Vec<u8>, close: &Close, context: &Context) {
+        self.start(out, context.real_ns(close.end_ns), &close.socket, close.owner.as_ref());
+        close::cells(&mut self.line, close, self.columns.role, Columns::TOTAL);
+        self.line.flush(out, self.style);
+    }
+
+    pub(super) fn finding(&mut self, out: &mut Vec<u8>, finding: &Finding, context: &Context) {
+        self.start(out, context.real_ns(finding.time_ns), &finding.socket, finding.owner.as_ref());
+        finding::cells(&mut self.line, finding);
+        self.line.flush(out, self.style);
+    }
+
+    pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {
+        self.start(out, context.real_ns(event.time_ns), &event.socket, event.owner.as_ref());
+        event::cells(&mut self.line, event);
+        self.line.flush(out, self.style);
+    }
+
+    pub(super) fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary, context: &Context) {
+        if self.lines_below_heading.take().is_some() {
+            out.push(b'\n');
+        }
+        let end_ns = context.real_ns(summary.status.last_ns);
+        summary::blocks(out, summary, self.calendar.time_of_day(end_ns), self.style);
+    }
+
+    /// The columns that all lines share, below a heading.
+    fn start(&mut self, out: &mut Vec<u8>, real_ns: u64, socket: &Identity, owner: Option<&Owner>) {
+        self.heading(out);
+        let Columns { owner: owner_width, end, .. } = self.columns;
+        self.line.left(Columns::TIME, Paint::Faint, self.calendar.time_of_day(real_ns));
+        match owner {
+            Some(owner) => {
+                self.line.left(owner_width, Paint::Plain, format_args!("{}/{}", owner.comm, owner.pid));
+            }
+            None => self.line.left(owner_width, Paint::Plain, "-"),
+        }
+        self.line.left(end, Paint::Plain, socket.local);
+        self.line.left(end, Paint::Plain, socket.remote);
+    }
+
+    fn heading(&mut self, out: &mut Vec<u8>) {
+        let is_due = match self.lines_below_heading {
+            None => true,
+            Some(lines) => self.style.terminal && lines >= HEADING_EVERY,
+        };
+        self.lines_below_heading = Some(if is_due { 1 } else { self.lines_below_heading.unwrap_or(0) + 1 });
+        if !is_due {
+            return;
+        }
+        let Columns { owner, end, role } = self.columns;
+        for (width, title) in
+            [(Columns::TIME, "TIME (UTC)"), (owner, "OWNER"), (end, "LOCAL"), (end, "REMOTE"), (role, "ROLE")]
+        {
+            self.line.left(width, Paint::Strong, title);
+        }
+        self.line.right(Columns::TOTAL, Paint::Strong, "TOTAL");
+        self.line.word(Paint::Strong, "OUTCOME, PHASES");
+        self.line.flush(out, self.style);
+    }
+}
+
+/// Short enough for a line; the summary has both names.
+const fn short(phase: Phase) -> &'static str {
+    match phase {
+        Phase::FinWait1 => "fw1",
+        Phase::FinWait2 => "fw2",
+        Phase::Closing => "cl",
+        Phase::CloseWait => "cw",
+        Phase::LastAck => "la",
+    }
+}

@@ -1,0 +1,187 @@
+//! The end of a run, in blocks; what did not happen is left out, what was lost is not.
+
+use std::fmt::Display;
+
+use super::line::Line;
+use super::paint::Paint;
+use super::short;
+use crate::model::{Books, PHASES, Phase};
+use crate::output::{Style, units::DurationNs};
+use crate::report::{Quantiles, Summary};
+
+const NAME: usize = 18;
+const COUNT: usize = 10;
+const DURATION: usize = 8;
+
+/// Appends all blocks. `end_time` is the time of day of the newest input.
+pub(super) fn blocks(out: &mut Vec<u8>, summary: &Summary, end_time: &str, style: Style) {
+    let mut page = Page { out, line: Line::default(), style };
+    let Summary { closes, incomplete, duration_ns, .. } = summary;
+    let plural = if *closes == 1 { "close" } else { "closes" };
+    page.line.word(Paint::Strong, format_args!("{closes} {plural}"));
+    page.line.word(Paint::Plain, format_args!("in {}, until {end_time} UTC", DurationNs(*duration_ns)));
+    if *incomplete > 0 {
+        page.line.word(Paint::Warning, format_args!("({incomplete} of them incomplete)"));
+    }
+    page.flush();
+    page.counts("role", &summary.by_role);
+    page.counts("outcome", &summary.by_outcome);
+    page.latency(&summary.latency);
+    page.blank();
+    let open: Vec<_> = PHASES.map(Phase::as_str).into_iter().zip(summary.status.open).collect();
+    page.named("still open", &open, Paint::Plain);
+    page.named("findings raised", &summary.findings, Paint::Warning);
+    let [tlp, rto, fast, failed] = summary.fin_retransmits;
+    page.named("fin retransmits", &[("tlp", tlp), ("rto", rto), ("fast", fast), ("failed", failed)], Paint::Plain);
+    let status = &summary.status;
+    let others = [("data_retransmits", status.data_retransmits), ("foreign_resets", status.foreign_resets)];
+    page.named("beside closes", &others, Paint::Plain);
+    page.books(&status.books);
+    page.named("anomalies", &status.anomalies.named(), Paint::Warning);
+}
+
+struct Page<'a> {
+    out: &'a mut Vec<u8>,
+    line: Line,
+    style: Style,
+}
+
+impl Page<'_> {
+    fn flush(&mut self) {
+        self.line.flush(self.out, self.style);
+    }
+
+    fn blank(&mut self) {
+        self.out.push(b'\n');
+    }
+
+    /// A block of names and numbers, each with its share.
+    fn counts(&mut self, title: &str, counts: &[(&'static str, u64)]) {
+        let total: u64 = counts.iter().map(|(_, count)| count).sum();
+        if total == 0 {
+            return;
+        }
+        self.blank();
+        self.line.left(NAME, Paint::Strong, title);
+        self.line.right(COUNT, Paint::Strong, "closes");
+        self.line.right(DURATION, Paint::Strong, "share");
+        self.flush();
+        for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
+            self.line.left(NAME, Paint::Plain, name);
+            self.line.right(COUNT, Paint::Plain, count);
+            self.line.right(DURATION, Paint::Plain, Share { part: *count, whole: total });
+            self.flush();
+        }
+    }
+
+    fn latency(&mut self, latency: &[(&'static str, Quantiles)]) {
+        if latency.iter().all(|(_, quantiles)| quantiles.count == 0) {
+            return;
+        }
+        self.blank();
+        self.line.left(NAME, Paint::Strong, "latency");
+        self.line.right(COUNT, Paint::Strong, "count");
+        for title in ["p50", "p90", "p99", "max"] {
+            self.line.right(DURATION, Paint::Strong, title);
+        }
+        self.flush();
+        for (name, quantiles) in latency.iter().filter(|(_, quantiles)| quantiles.count > 0) {
+            let Quantiles { count, p50_ns, p90_ns, p99_ns, max_ns } = *quantiles;
+            match PHASES.into_iter().find(|phase| phase.as_str() == *name) {
+                Some(phase) => self.line.left(NAME, Paint::Plain, format_args!("{name} ({})", short(phase))),
+                None => self.line.left(NAME, Paint::Plain, name),
+            }
+            self.line.right(COUNT, Paint::Plain, count);
+            for ns in [p50_ns, p90_ns, p99_ns, max_ns] {
+                self.line.right(DURATION, Paint::Plain, DurationNs(ns));
+            }
+            self.flush();
+        }
+    }
+
+    /// `title  name 1, name 2`, without zeros; nothing where all are zero.
+    fn named(&mut self, title: &str, counts: &[(&'static str, u64)], paint: Paint) {
+        let mut left = counts.iter().filter(|(_, count)| *count > 0).peekable();
+        if left.peek().is_none() {
+            return;
+        }
+        self.line.left(NAME, Paint::Strong, title);
+        while let Some((name, count)) = left.next() {
+            let comma = if left.peek().is_some() { "," } else { "" };
+            self.line.word(paint, format_args!("{name} {count}{comma}"));
+        }
+        self.flush();
+    }
+
+    fn books(&mut self, books: &Books) {
+        let Books { seen, delivered, lost, missed, refused } = *books;
+        self.line.left(NAME, Paint::Strong, "events");
+        let equals = if books.balanced() { "=" } else { "!=" };
+        self.line.word(
+            Paint::Plain,
+            format_args!("seen {seen} {equals} delivered {delivered} + lost {lost} + refused {refused}"),
+        );
+        self.flush();
+        if lost > 0 {
+            let share = Share { part: lost, whole: seen };
+            let what = format_args!("{lost} events ({share} of seen): closes are missing or incomplete");
+            self.trouble("LOST", what);
+        }
+        if missed > 0 {
+            self.trouble("", format_args!("{missed} of them because the kernel skipped the program"));
+        }
+        if refused > 0 {
+            self.trouble(
+                "REFUSED",
+                format_args!("{refused} events could not be decoded: closes are missing or incomplete"),
+            );
+        }
+        if !books.balanced() {
+            self.trouble("UNBALANCED", "events are unaccounted for, or the closing counters are missing");
+        }
+    }
+
+    fn trouble(&mut self, word: &str, what: impl Display) {
+        self.line.left(NAME, Paint::Bad, word);
+        self.line.word(Paint::Bad, what);
+        self.flush();
+    }
+}
+
+/// A part in percent: what is more than nothing never prints as nothing, what is less than all never as all.
+struct Share {
+    part: u64,
+    whole: u64,
+}
+
+impl Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (part, whole) = (u128::from(self.part), u128::from(self.whole.max(1)));
+        match (part * 1_000 + whole / 2) / whole {
+            0 if part > 0 => f.write_str("<0.1%"),
+            1_000 if part < whole => f.write_str(">99.9%"),
+            tenths => write!(f, "{}.{}%", tenths / 10, tenths % 10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_never_round_to_nothing_or_all() {
+        for (part, whole, text) in [
+            (0, 0, "0.0%"),
+            (0, 9, "0.0%"),
+            (9, 9, "100.0%"),
+            (1, 1_000_000, "<0.1%"),
+            (999_999, 1_000_000, ">99.9%"),
+            (2, 3, "66.7%"),
+            (1, 2_000, "0.1%"),
+            (u64::MAX, u64::MAX, "100.0%"),
+        ] {
+            assert_eq!(Share { part, whole }.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The one way from frames to text, for live runs and replays alike.
+
+use std::io::{self, Write};
+
+use crate::{
+    decode::{Frame, decode},
+    engine::{Config, Engine},
+    filter::Filter,
+    model::{FindingStatus, Input, Output},
+    output::Renderer,
+    report::{Context, Report, Summary},
+};
+
+/// Text is handed to the writer when this much has gathered, and at each [`Pipeline::flush`].
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What a pipeline is made of.
+pub struct Parts<W> {
+    /// For the engine.
+    pub config: Config,
+    /// What the reader wants to see.
+    pub filter: Filter,
+    /// How it looks.
+    pub renderer: Renderer,
+    /// Where it goes.
+    pub out: W,
+    /// Print a line for each close and finding, not the summary alone.
+    pub lines: bool,
+}
+
+/// decode -> engine -> filter -> report -> output.
+pub struct Pipeline<W> {
+    engine: Engine,
+    filter: Filter,
+    report: Report,
+    context: Context,
+    renderer: Renderer,
+    out: W,
+    text: Vec<u8>,
+    lines: bool,
+    findings: u64,
+    began: bool,
+}
+
+impl<W: Write> Pipeline<W> {
+    /// A pipeline that has seen nothing.
+    pub fn new(parts: Parts<W>) -> Self {
+        Self {
+            engine: Engine::new(parts.config),
+            filter: parts.filter,
+            report: Report::default(),
+            context: Context::default(),
+            renderer: parts.renderer,
+            out: parts.out,
+            text: Vec::with_capacity(2 * BUFFER_BYTES),
+            lines: parts.lines,
+            findings: 0,
+            began: false,
+        }
+    }
+
+    /// Takes one frame.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn frame(&mut self, frame: Frame<'_>) -> io::Result<()> {
+        self.began = true;
+        let input = decode(frame);
+        match &input {
+            Input::Tick(tick) => self.context.tick(*tick),
+            Input::Cgroup(name) => self.context.cgroup(name.clone()),
+            _ => {}
+        }
+        self.engine.handle(&input);
+        self.poll()
+    }
+
+    fn poll(&mut self) -> io::Result<()> {
+        while let Some(output) = self.engine.poll() {
+            if !self.filter.admits(&output) {
+                continue;
+            }
+            if let Output::Finding(finding) = &output
+                && finding.status == FindingStatus::Raised
+            {
+                self.findings += 1;
+            }
+            self.report.record(&output);
+            if self.lines {
+                self.renderer.render(&mut self.text, &output, &self.context);
+                if self.text.len() >= BUFFER_BYTES {
+                    self.flush()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what has gathered.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if !self.text.is_empty() {
+            self.out.write_all(&self.text)?;
+            self.text.clear();
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Whether any frame has come.
+    #[must_use]
+    pub fn began(&self) -> bool {
+        self.began
+    }
+
+    /// Whether every event that the kernel side saw has come through.
+    #[must_use]
+    pub fn balanced(&self) -> bool {
+        self.engine.status().books.balanced()
+    }
+
+    /// Judges what waits, writes the summary, and gives it with the number of findings raised.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn finish(mut self) -> io::Result<(Summary, u64)> {
+        self.engine.finish();
+        self.poll()?;
+        let summary = self.report.summary(self.engine.status());
+        self.renderer.summary(&mut self.text, &summary, &self.context);
+        self.flush()?;
+        Ok((summary, self.findings))
+    }
+}

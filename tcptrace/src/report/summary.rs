@@ -1,0 +1,41 @@
+//! The summary at the end of a run, as data.
+
+use crate::model::Status;
+
+/// Quantiles of one latency, nanoseconds; each within 1 % of the exact one, `max` exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quantiles {
+    /// Number of values.
+    pub count: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 90th percentile.
+    pub p90_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// Largest value.
+    pub max_ns: u64,
+}
+
+/// What a run comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// From the first input to the last, nanoseconds.
+    pub duration_ns: u64,
+    /// Finished closes that passed the filters.
+    pub closes: u64,
+    /// Of those, not complete.
+    pub incomplete: u64,
+    /// Closes by role, in the order of [`crate::model::Role::ALL`].
+    pub by_role: Vec<(&'static str, u64)>,
+    /// Closes by outcome, in the order of [`crate::model::Outcome::ALL`].
+    pub by_outcome: Vec<(&'static str, u64)>,
+    /// Each phase, then `close`, `network`, `local_app`, `remote_app`.
+    pub latency: Vec<(&'static str, Quantiles)>,
+    /// Findings raised, by kind.
+    pub findings: Vec<(&'static str, u64)>,
+    /// FIN retransmits of finished closes: tlp, rto, fast, failed.
+    pub fin_retransmits: [u64; 4],
+    /// State of the engine at the end.
+    pub status: Status,
+}

@@ -1,0 +1,62 @@
+//! What can keep a source from starting, and which exit code says so.
+
+use std::io;
+
+use super::btf::BtfError;
+
+/// Why the kernel side cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The kernel refused for lack of privilege.
+    #[error("no permission to {what}: run as root, or give the binary CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE")]
+    Privilege {
+        /// What was tried.
+        what: String,
+    },
+    /// The kernel lacks something.
+    #[error("this kernel cannot run tcptrace: {0}; `tcptrace check` shows what it has")]
+    Kernel(String),
+    /// The kernel's type information lacks something.
+    #[error("{0}; `tcptrace check` shows what this kernel has")]
+    Btf(#[from] BtfError),
+    /// Anything else.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl SourceError {
+    /// Sorts an error of the BPF library by what the user can do about it.
+    pub(super) fn from_bpf(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut chain = Vec::new();
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if error.downcast_ref::<io::Error>().is_some_and(is_permission) {
+                return Self::Privilege { what: what.to_owned() };
+            }
+            let text = error.to_string();
+            if chain.last() != Some(&text) {
+                chain.push(text);
+            }
+            next = error.source();
+        }
+        Self::Kernel(format!("cannot {what}: {}", shorten(&chain.join(": "))))
+    }
+}
+
+fn is_permission(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// The verifier's log is long; its end says what it refused.
+fn shorten(text: &str) -> String {
+    const LINES: usize = 12;
+    let lines: Vec<&str> = text.lines().collect();
+    let skip = lines.len().saturating_sub(LINES);
+    let shown: Vec<&str> = lines.into_iter().skip(skip).collect();
+    shown.join("\n")
+}

@@ -1,0 +1,165 @@
+//! A running kernel side, drained in batches.
+
+use std::{
+    fs,
+    os::fd::{AsRawFd, OwnedFd},
+    time::Duration,
+};
+
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya_log::EbpfLogger;
+use tcptrace_ebpf::{
+    counters::COUNTER_SETS,
+    record::{FLAG_OWNER, Record},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::{
+    cgroups::Cgroups,
+    clock::now,
+    error::SourceError,
+    load::{CpuCounters, Kernel},
+};
+use crate::{
+    decode::Frame,
+    model::{HostInfo, KernelCounters},
+};
+
+/// The reader looks at least this often; together with a busy scheduler, events are at most 100 ms late.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Records taken in one go, so that signals and output get their turn under any load.
+const BATCH_MAX: usize = 1 << 16;
+
+/// How to run the kernel side.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveOptions {
+    /// Size of the ring buffer, bytes: a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Level of debug messages from the programs, 0 (off, costs nothing) to 5.
+    pub log_level: u8,
+}
+
+/// The kernel side, attached.
+pub struct Live {
+    kernel: Kernel,
+    ring: AsyncFd<RingBuf<MapData>>,
+    counters: PerCpuArray<MapData, CpuCounters>,
+    programs: Vec<OwnedFd>,
+    cgroups: Cgroups,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+impl Live {
+    /// Loads and attaches the kernel side. Needs a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub fn start(options: LiveOptions) -> Result<Self, SourceError> {
+        let mut kernel = Kernel::load(options.ring_bytes, options.log_level)?;
+        let ring = kernel.take_ring()?;
+        // SAFETY: the map behind `ring` owns its descriptor and gives the same one for all its life.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
+        let ring = ring.map_err(|error| SourceError::Io { what: "watch the ring buffer", source: error.into() })?;
+        let counters = kernel.take_counters()?;
+        let logger = (options.log_level > 0).then(|| EbpfLogger::init(kernel.ebpf_mut())).transpose();
+        let logger = logger.map_err(|error| SourceError::from_bpf("open the debug log", &error))?;
+        let programs = kernel.program_fds()?;
+        kernel.attach()?;
+        Ok(Self { kernel, ring, counters, programs, cgroups: Cgroups::new(), logger })
+    }
+
+    /// What is known of this host, thresholds left to the caller.
+    #[must_use]
+    pub fn host(&self) -> HostInfo {
+        let uname = rustix::system::uname();
+        HostInfo {
+            kernel_release: uname.release().to_string_lossy().into_owned(),
+            hostname: uname.nodename().to_string_lossy().into_owned(),
+            tcptrace_version: env!("CARGO_PKG_VERSION").to_owned(),
+            reset_reasons: self.kernel.reset_reasons.clone(),
+            ..HostInfo::default()
+        }
+    }
+
+    /// Waits until there may be something to drain: a while, or until the buffer fills up.
+    pub async fn wait(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
+            ready = self.ring.readable() => if let Ok(mut ready) = ready { ready.clear_ready() },
+        }
+    }
+
+    /// Hands over what the kernel side has written, up to a batch; true when nothing was left. Then, time
+    /// and counters follow.
+    ///
+    /// # Errors
+    /// Whatever `sink` says, at once; and when the counters cannot be read.
+    pub fn drain<E: From<SourceError>>(&mut self, mut sink: impl FnMut(Frame<'_>) -> Result<(), E>) -> Result<bool, E> {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+        // Taken before the look: everything that happened earlier is in the buffer by now.
+        let tick = now();
+        let mut taken = 0;
+        while let Some(item) = self.ring.get_mut().next() {
+            if let Some(id) = owner_cgroup(&item) {
+                for name in self.cgroups.names_for(id) {
+                    sink(Frame::Cgroup(name))?;
+                }
+            }
+            sink(Frame::Record(&item))?;
+            taken += 1;
+            if taken >= BATCH_MAX {
+                return Ok(false);
+            }
+        }
+        sink(Frame::Tick(tick))?;
+        sink(Frame::Counters(self.count()?))?;
+        Ok(true)
+    }
+
+    /// Detaches the kernel side. What it wrote before can still be drained, and then the books are closed.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn stop(&mut self) -> Result<(), SourceError> {
+        self.kernel.detach()
+    }
+
+    fn count(&self) -> Result<KernelCounters, SourceError> {
+        let mut sum = KernelCounters::default();
+        for set in 0..COUNTER_SETS {
+            let values = self.counters.get(&set, 0);
+            let values = values.map_err(|error| SourceError::from_bpf("read the counters", &error))?;
+            for CpuCounters(cpu) in values.iter() {
+                sum.seen += cpu.seen;
+                sum.lost += cpu.lost;
+                sum.data_retransmits += cpu.data_retransmits;
+                sum.foreign_resets += cpu.foreign_resets;
+            }
+        }
+        sum.missed = self.programs.iter().map(skipped_runs).sum();
+        Ok(sum)
+    }
+}
+
+/// Runs of a program that the kernel skipped because it was running on that CPU already
+/// (`bpf_prog_inc_misses_counter()`, shown since 5.12; older kernels show none).
+fn skipped_runs(program: &OwnedFd) -> u64 {
+    let path = format!("/proc/self/fdinfo/{}", program.as_raw_fd());
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The cgroup of a record's owner, if it has one.
+fn owner_cgroup(record: &[u8]) -> Option<u64> {
+    const FLAGS_AT: usize = std::mem::offset_of!(Record, flags);
+    const CGROUP_AT: usize = std::mem::offset_of!(Record, cgroup_id);
+    let flags = u16::from_ne_bytes(record.get(FLAGS_AT..FLAGS_AT + 2)?.try_into().ok()?);
+    if flags & FLAG_OWNER == 0 {
+        return None;
+    }
+    let id = record.get(CGROUP_AT..CGROUP_AT + 8)?.try_into().ok()?;
+    Some(u64::from_ne_bytes(id))
+}

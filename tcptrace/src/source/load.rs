@@ -1,0 +1,169 @@
+//! Loads the BPF object for the running kernel and attaches its programs.
+
+use aya::{
+    Btf as AyaBtf, Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::{MapData, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, ProgramError},
+};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tcptrace_ebpf::{counters::Counters, layout::Layout, names};
+
+use super::{
+    btf::Btf,
+    error::SourceError,
+    layout::{reset_reasons, resolve},
+};
+
+/// The compiled kernel side.
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-object"));
+
+/// The compiled kernel side, for tools that look at it.
+#[must_use]
+pub fn object_bytes() -> &'static [u8] {
+    OBJECT
+}
+
+/// [`Layout`] as the BPF library takes globals.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct GlobalLayout(Layout);
+
+// SAFETY: integers alone, `repr(C)`, no padding (30 `u32` and one `u64`), so any bytes are valid.
+unsafe impl aya::Pod for GlobalLayout {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct CpuCounters(pub(super) Counters);
+
+// SAFETY: four `u64`, `repr(C)`.
+unsafe impl aya::Pod for CpuCounters {}
+
+/// The kernel side, loaded; attached by [`Kernel::attach`].
+pub struct Kernel {
+    ebpf: Ebpf,
+    btf: AyaBtf,
+    /// Names of `enum sk_rst_reason`.
+    pub reset_reasons: Vec<(u32, String)>,
+    /// What was resolved for this kernel.
+    pub layout: Layout,
+}
+
+impl Kernel {
+    /// Resolves the kernel's layout and loads the object with it.
+    ///
+    /// # Errors
+    /// Sorted by what the user can do; see [`SourceError`].
+    pub fn load(ring_bytes: u32, log_level: u8) -> Result<Self, SourceError> {
+        // Kernels before 5.11 charge maps to this limit. Without the right to raise it, loading says so.
+        let unlimited = Rlimit { current: None, maximum: None };
+        let _ = setrlimit(Resource::Memlock, unlimited);
+        let kernel_btf = Btf::of_running_kernel()?;
+        let mut layout = resolve(&kernel_btf)?;
+        layout.wake_bytes = ring_bytes / 4;
+        layout.has_cookie = 1;
+        layout.address_mask = random();
+        let reset_reasons = reset_reasons(&kernel_btf);
+        let btf = AyaBtf::from_sys_fs().map_err(|error| SourceError::from_bpf("read BTF", &error))?;
+        let ebpf = match load_programs(&layout, &btf, ring_bytes, log_level) {
+            Err(error) if lacks_cookie(&error) => {
+                layout.has_cookie = 0;
+                load_programs(&layout, &btf, ring_bytes, log_level)?
+            }
+            other => other?,
+        };
+        Ok(Self { ebpf, btf, reset_reasons, layout })
+    }
+
+    /// Attaches every program; events flow from here on.
+    ///
+    /// # Errors
+    /// Names the tracepoint that refused.
+    pub fn attach(&mut self) -> Result<(), SourceError> {
+        for name in names::PROGRAMS {
+            let program = program(&mut self.ebpf, name)?;
+            let what = format!("attach to tracepoint {name}");
+            program.attach().map_err(|error| SourceError::from_bpf(&what, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Detaches every program, and says how often the kernel had skipped one of them.
+    pub(super) fn detach(&mut self) -> Result<(), SourceError> {
+        for name in names::PROGRAMS {
+            // Closing the link detaches; the program stays loaded, and so do its counters.
+            let program = program(&mut self.ebpf, name)?;
+            program.unload().map_err(|error| SourceError::from_bpf("detach", &error))?;
+        }
+        Ok(())
+    }
+
+    /// File descriptors of the programs, for the kernel's statistics of them.
+    pub(super) fn program_fds(&self) -> Result<Vec<std::os::fd::OwnedFd>, SourceError> {
+        let mut fds = Vec::new();
+        for name in names::PROGRAMS {
+            let program = self.ebpf.program(name).ok_or_else(|| absent(name))?;
+            let fd = program.fd().map_err(|error| SourceError::from_bpf("find a program", &error))?;
+            let clone = std::os::fd::AsFd::as_fd(fd).try_clone_to_owned();
+            fds.push(clone.map_err(|source| SourceError::Io { what: "clone a descriptor", source })?);
+        }
+        Ok(fds)
+    }
+
+    pub(super) fn take_ring(&mut self) -> Result<RingBuf<MapData>, SourceError> {
+        let map = self.ebpf.take_map(names::MAP_EVENTS).ok_or_else(|| absent(names::MAP_EVENTS))?;
+        RingBuf::try_from(map).map_err(|error| SourceError::from_bpf("open the ring buffer", &error))
+    }
+
+    pub(super) fn take_counters(&mut self) -> Result<PerCpuArray<MapData, CpuCounters>, SourceError> {
+        let name = names::MAP_COUNTERS;
+        let map = self.ebpf.take_map(name).ok_or_else(|| absent(name))?;
+        PerCpuArray::try_from(map).map_err(|error| SourceError::from_bpf("open the counters", &error))
+    }
+
+    pub(super) fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// The BTF that programs are attached by.
+    #[must_use]
+    pub fn btf(&self) -> &AyaBtf {
+        &self.btf
+    }
+}
+
+fn load_programs(layout: &Layout, btf: &AyaBtf, ring_bytes: u32, log_level: u8) -> Result<Ebpf, SourceError> {
+    let layout = GlobalLayout(*layout);
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global(names::GLOBAL_LAYOUT, &layout, true)
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .map_max_entries(names::MAP_EVENTS, ring_bytes)
+        .load(OBJECT)
+        .map_err(|error| SourceError::from_bpf("create the BPF maps", &error))?;
+    for name in names::PROGRAMS {
+        let loaded = program(&mut ebpf, name)?.load(name, btf);
+        loaded.map_err(|error| SourceError::from_bpf(&format!("load the program for {name}"), &error))?;
+    }
+    Ok(ebpf)
+}
+
+/// 5.10 has no `bpf_get_socket_cookie()` for tracing programs.
+fn lacks_cookie(error: &SourceError) -> bool {
+    matches!(error, SourceError::Kernel(text) if text.contains("bpf_get_socket_cookie"))
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, SourceError> {
+    let program = ebpf.program_mut(name).ok_or_else(|| absent(name))?;
+    let typed: Result<&mut BtfTracePoint, ProgramError> = program.try_into();
+    typed.map_err(|error| SourceError::from_bpf("use the BPF object", &error))
+}
+
+fn absent(name: &str) -> SourceError {
+    SourceError::Kernel(format!("the BPF object has no `{name}`: it was built wrong"))
+}
+
+/// Unpredictable enough to hide addresses; std seeds its hashers from the system's random numbers.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,16 @@
+//! Where frames come from: the kernel side, loaded and attached, and drained into [`crate::decode::Frame`]s.
+//!
+//! The only room that talks to BPF. It judges nothing: what it reads goes on as it is.
+
+pub mod btf;
+mod cgroups;
+mod clock;
+mod error;
+pub mod layout;
+mod live;
+mod load;
+
+pub use cgroups::id_of as cgroup_id;
+pub use error::SourceError;
+pub use live::{Live, LiveOptions};
+pub use load::{Kernel, object_bytes};

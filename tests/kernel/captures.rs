@@ -1,0 +1,126 @@
+//! `record`, `replay`, and what is left when one of them is interrupted.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use tcptrace_tests::{
+    load::{self, Amount},
+    netns,
+    scenario::{orderly, reset},
+    tool::{self, Finished, Tool},
+    wait,
+};
+
+use crate::{
+    harness::{Folder, HOLD, SOON, bounded, closes_in, wait_for_closes},
+    judge,
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn record(file: &str, arguments: &[&str]) -> Result<Tool> {
+    Tool::live(&["record", file], arguments)
+}
+
+fn replay(file: &str, arguments: &[&str]) -> Result<Finished> {
+    Tool::start(tool::command(["replay", file].iter().chain(arguments))?)?.finish(LIMIT)
+}
+
+fn replays_byte_for_byte(arguments: &'static [&'static str]) -> Result<()> {
+    bounded(|| {
+        let folder = Folder::new()?;
+        let file = folder.file("run.cap");
+        let tool = record(&file, arguments)?;
+        netns::run(|netns| orderly::half_close(netns, HOLD))?;
+        netns::run(reset::unread_data)?;
+        netns::run(|netns| load::run(netns, Amount::Connections(500)))?;
+        let live = tool.stop()?;
+        live.expect_code(0)?;
+        ensure!(live.stdout.lines().count() > 1000, "1004 closes gave:\n{}", live.stdout);
+        let again = replay(&file, arguments)?;
+        again.expect_code(0)?;
+        if let Some((live, again)) = live.stdout.lines().zip(again.stdout.lines()).find(|(live, again)| live != again) {
+            anyhow::bail!("live:   {live}\nreplay: {again}");
+        }
+        ensure!(live.stdout == again.stdout, "one has more lines:\n{}\nreplay:\n{}", live.stdout, again.stdout);
+        Ok(())
+    })
+}
+
+#[test]
+fn replay_equals_live_in_json() -> Result<()> {
+    replays_byte_for_byte(&["--output", "json", "--transitions"])
+}
+
+#[test]
+fn replay_equals_live_in_a_table() -> Result<()> {
+    replays_byte_for_byte(&[])
+}
+
+#[test]
+fn thresholds_are_part_of_the_recording() -> Result<()> {
+    bounded(|| {
+        let folder = Folder::new()?;
+        let file = folder.file("run.cap");
+        let tool = record(&file, &["--output", "json", "--leak-after", "300ms"])?;
+        let truth = netns::run(|netns| orderly::passive_hold(netns, Duration::from_millis(1200)))?;
+        wait_for_closes(&tool, &truth)?;
+        let live = tool.stop()?;
+        let again = replay(&file, &["--output", "json"])?;
+        ensure!(live.stdout.contains(r#""raised""#), "no finding:\n{}", live.stdout);
+        ensure!(live.stdout == again.stdout, "live:\n{}replay:\n{}", live.stdout, again.stdout);
+        Ok(())
+    })
+}
+
+/// As when the host dies: what was written before is worth its replay.
+#[test]
+fn kill_9_leaves_what_was_written() -> Result<()> {
+    bounded(|| {
+        let folder = Folder::new()?;
+        let file = folder.file("run.cap");
+        let tool = record(&file, &["--output", "json"])?;
+        let truth = netns::run(orderly::orderly)?;
+        wait_for_closes(&tool, &truth)?;
+        // What a block holds is written within a second or two; and then some, a few of them later.
+        let told = wait::until("a block with the close", SOON, || {
+            let again = replay(&file, &["--output", "json"])?;
+            let told = again.status.success() && closes_in(&again.lines()?, truth.netns).count() == 2;
+            Ok(told.then_some(again))
+        })?;
+        tool.signal(Signal::KILL)?;
+        tool.finish(LIMIT)?;
+        let whole = replay(&file, &["--output", "json"])?;
+        whole.expect_code(0)?;
+        judge::closes(&truth, &whole.lines()?)?;
+        whole.summary().with_context(|| format!("before: {}", told.stdout))?;
+        cut_anywhere(&folder, &file)
+    })
+}
+
+/// Cut off in the middle of a block, it replays up to there.
+fn cut_anywhere(folder: &Folder, file: &str) -> Result<()> {
+    let bytes = fs::read(file)?;
+    for lost in [1, 7, 100] {
+        let cut = folder.file("cut.cap");
+        fs::write(&cut, &bytes[..bytes.len().saturating_sub(lost)])?;
+        let again = replay(&cut, &["--output", "json"])?;
+        again.expect_code(0).with_context(|| format!("{lost} bytes less"))?;
+        again.summary().with_context(|| format!("{lost} bytes less"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_foreign_file_is_refused() -> Result<()> {
+    bounded(|| {
+        let folder = Folder::new()?;
+        let file = folder.file("foreign.cap");
+        fs::write(&file, "no capture at all\n".repeat(100))?;
+        let answer = replay(&file, &[])?;
+        answer.expect_code(5)?;
+        ensure!(answer.stdout.is_empty() && answer.stderr.lines().count() == 1, "{answer:?}");
+        Ok(())
+    })
+}

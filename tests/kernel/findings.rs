@@ -1,0 +1,65 @@
+//! Stuck and leaked sockets: raised after their threshold, cleared as they move on.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tcptrace_tests::{
+    netns::{self, NetNs},
+    scenario::{leak, lost_fin, orderly::First, orphan, zero_window},
+    tool::Tool,
+    truth::Truth,
+};
+
+use crate::{
+    harness::{bounded, observe, wait_for_closes},
+    judge,
+};
+
+const THRESHOLD_MS: u64 = 300;
+/// Well past the threshold, so that no bound depends on how busy the machine is.
+const LONG: Duration = Duration::from_millis(1200);
+
+fn prove_findings(scenario: fn(&NetNs) -> Result<Truth>) -> Result<()> {
+    bounded(move || {
+        let threshold = format!("{THRESHOLD_MS}ms");
+        let arguments = ["--stuck-after", &threshold, "--leak-after", &threshold];
+        let (truth, finished) = observe(&arguments, scenario)?;
+        judge::closes(&truth, &finished.lines()?)?;
+        judge::findings(&truth, &finished.lines()?, THRESHOLD_MS)
+    })
+}
+
+#[test]
+fn leaked_close_wait_of_a_client() -> Result<()> {
+    prove_findings(|netns| leak::close_wait(netns, First::Server, LONG))
+}
+
+#[test]
+fn leaked_close_wait_of_a_server() -> Result<()> {
+    prove_findings(|netns| leak::close_wait(netns, First::Client, LONG))
+}
+
+#[test]
+fn fin_wait1_stuck_on_a_lost_fin() -> Result<()> {
+    prove_findings(|netns| lost_fin::lost_then_restored(netns, LONG))
+}
+
+#[test]
+fn fin_wait1_stuck_on_a_zero_window() -> Result<()> {
+    prove_findings(|netns| zero_window::zero_window(netns, LONG))
+}
+
+#[test]
+fn fin_wait1_stuck_until_its_timeout() -> Result<()> {
+    prove_findings(orphan::timeout)
+}
+
+#[test]
+fn findings_give_exit_code_1_where_asked() -> Result<()> {
+    bounded(|| {
+        let tool = Tool::trace(&["--leak-after", "300ms", "--exit-code"])?;
+        let truth = netns::run(|netns| leak::close_wait(netns, First::Server, LONG))?;
+        wait_for_closes(&tool, &truth)?;
+        tool.stop()?.expect_code(1)
+    })
+}

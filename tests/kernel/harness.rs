@@ -1,0 +1,112 @@
+//! Runs a scenario under tcptrace and has the outcome judged. Everything is bounded in time.
+
+use std::{
+    env,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tcptrace_tests::{
+    netns::{self, NetNs},
+    tool::{Finished, Line, Tool},
+    truth::Truth,
+};
+
+use crate::judge;
+
+/// A record is out this long after its close at the latest, on a machine that has other things to do.
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+/// No test takes longer: the longest waits of its parts add up to less.
+const WATCHDOG: Duration = Duration::from_secs(150);
+/// For which a scenario makes somebody wait.
+pub(crate) const HOLD: Duration = Duration::from_millis(300);
+
+/// Runs a test's body on a thread of its own and fails when it takes too long.
+pub(crate) fn bounded(body: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    let (done, wait) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("test".to_owned()).spawn(move || {
+        let result = body();
+        let _ = done.send(());
+        result
+    })?;
+    if let Err(mpsc::RecvTimeoutError::Timeout) = wait.recv_timeout(WATCHDOG) {
+        bail!("not done after {WATCHDOG:?}");
+    }
+    thread.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
+}
+
+/// Makes a scenario's closes under `tcptrace trace` and has every record of its namespace judged. None of
+/// its closes may be a finding.
+pub(crate) fn prove(scenario: impl FnOnce(&NetNs) -> Result<Truth> + Send + 'static) -> Result<()> {
+    bounded(move || {
+        let (truth, finished) = observe(&[], scenario)?;
+        judge::closes(&truth, &finished.lines()?)?;
+        judge::no_findings(&truth, &finished.lines()?)
+    })
+}
+
+/// Runs tcptrace with more arguments until it has told as many closes as the scenario made, and ends it.
+pub(crate) fn observe(
+    arguments: &[&str],
+    scenario: impl FnOnce(&NetNs) -> Result<Truth> + Send,
+) -> Result<(Truth, Finished)> {
+    let tool = Tool::trace(arguments)?;
+    let truth = netns::run(scenario)?;
+    wait_for_closes(&tool, &truth)?;
+    let finished = tool.stop()?;
+    finished.expect_code(0)?;
+    judge::books(&finished.summary()?)?;
+    Ok((truth, finished))
+}
+
+/// Waits until tcptrace has told as many closes as there were.
+pub(crate) fn wait_for_closes(tool: &Tool, truth: &Truth) -> Result<()> {
+    let wanted = truth.closes.len();
+    tool.wait_for(&format!("{wanted} closes in namespace {}", truth.netns), SOON, |lines| {
+        closes_in(lines, truth.netns).count() >= wanted
+    })
+}
+
+/// The closes told of a namespace.
+pub(crate) fn closes_in(lines: &[Line], netns: u64) -> impl Iterator<Item = &Line> {
+    lines.iter().filter(move |line| line.is("close") && line.in_netns(netns))
+}
+
+/// A folder of this test's own, removed when dropped. Everybody may look into it.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("tcptrace-tests-{}-{number}", process::id()));
+        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it, as an argument.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

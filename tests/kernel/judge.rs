@@ -1,0 +1,193 @@
+//! Compares what tcptrace said with what happened.
+
+use std::{fs, net::IpAddr};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tcptrace_tests::{
+    tool::Line,
+    truth::{Close, Finding, Owner, Phase, Span, Truth},
+};
+
+use crate::harness::closes_in;
+
+/// The kernel tells why it sent a reset from 6.10 on.
+const RESET_REASONS_SINCE: (u32, u32) = (6, 10);
+
+/// Every close once, as it was, and no other.
+pub(crate) fn closes(truth: &Truth, lines: &[Line]) -> Result<()> {
+    let mut told: Vec<&Line> = closes_in(lines, truth.netns).collect();
+    for close in &truth.closes {
+        let found = told.iter().position(|line| line.has_ends(close.ends));
+        let line = told.remove(found.with_context(|| format!("no record of {} in:\n{}", close.ends, shown(lines)))?);
+        compare(close, line).with_context(|| format!("{} was told as\n{}", close.ends, line.text))?;
+    }
+    let extra: Vec<&str> = told.iter().map(|line| line.text.as_str()).collect();
+    ensure!(extra.is_empty(), "records of closes that never happened:\n{}", extra.join("\n"));
+    Ok(())
+}
+
+/// No finding in the namespace.
+pub(crate) fn no_findings(truth: &Truth, lines: &[Line]) -> Result<()> {
+    let found: Vec<&str> = findings_in(lines, truth.netns).map(|line| line.text.as_str()).collect();
+    ensure!(found.is_empty(), "findings that should not be:\n{}", found.join("\n"));
+    Ok(())
+}
+
+/// Every finding raised once and cleared once, and no other.
+pub(crate) fn findings(truth: &Truth, lines: &[Line], threshold_ms: u64) -> Result<()> {
+    for finding in &truth.findings {
+        let told: Vec<&Line> = findings_in(lines, truth.netns).filter(|line| line.has_ends(finding.ends)).collect();
+        let [raised, cleared] = told.as_slice() else {
+            anyhow::bail!("{} lines of a finding about {}, not 2:\n{}", told.len(), finding.ends, shown(lines));
+        };
+        compare_raised(finding, raised, threshold_ms).with_context(|| format!("raised as\n{}", raised.text))?;
+        compare_cleared(finding, cleared).with_context(|| format!("cleared as\n{}", cleared.text))?;
+    }
+    let told = findings_in(lines, truth.netns).count();
+    ensure!(told == 2 * truth.findings.len(), "{told} lines of findings:\n{}", shown(lines));
+    Ok(())
+}
+
+/// Nothing lost, nothing refused, and everything adds up.
+pub(crate) fn books(summary: &Line) -> Result<()> {
+    let count = |name: &str| summary.count(&format!("/events/{name}"));
+    let (seen, delivered, lost, refused) = (count("seen"), count("delivered"), count("lost"), count("refused"));
+    let balanced = summary.at("/events/balanced");
+    ensure!(seen == delivered + lost + refused, "the books do not balance: {}", summary.text);
+    ensure!(seen > 0 && lost == 0 && refused == 0, "events were missed: {}", summary.text);
+    ensure!(balanced.is_null() || *balanced == true, "not balanced: {}", summary.text);
+    Ok(())
+}
+
+fn findings_in(lines: &[Line], netns: u64) -> impl Iterator<Item = &Line> {
+    lines.iter().filter(move |line| line.is("finding") && line.in_netns(netns))
+}
+
+fn shown(lines: &[Line]) -> String {
+    lines.iter().map(|line| format!("{}\n", line.text)).collect()
+}
+
+fn compare(close: &Close, line: &Line) -> Result<()> {
+    ensure!(line.count("/schema") == 1, "schema is not 1");
+    let family = match close.ends.remote.ip() {
+        IpAddr::V4(_) => "ipv4",
+        IpAddr::V6(_) => "ipv6",
+    };
+    same("family", line.at("/family"), family)?;
+    same("role", line.at("/role"), close.role)?;
+    same("outcome", line.at("/outcome"), close.outcome)?;
+    reason(close, line)?;
+    owner(&close.owner, line)?;
+    for (name, expected) in close.phases() {
+        phase(expected, line.at(&format!("/phases_ns/{name}"))).with_context(|| format!("phase {name}"))?;
+    }
+    same("complete", line.at("/complete"), close.complete)?;
+    let told = [("orphan", close.orphan), ("three_way", close.three_way)];
+    for (name, expected) in told.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        same(name, line.at(&format!("/{name}")), expected)?;
+    }
+    let counts = [("bytes_sent", close.bytes_sent), ("bytes_received", close.bytes_received)];
+    for (name, expected) in counts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        same(name, line.at(&format!("/{name}")), expected)?;
+    }
+    if let Some(resent) = close.fin_resent {
+        let told: u64 = ["tlp", "rto", "fast"].iter().map(|kind| line.count(&format!("/fin_retransmits/{kind}"))).sum();
+        ensure!(told == u64::from(resent), "the FIN went out {resent} times again, told are {told}");
+        same("failed", line.at("/fin_retransmits/failed"), 0)?;
+    }
+    sums(close, line)
+}
+
+/// The total of a close that was seen from end to end is that of its phases.
+fn sums(close: &Close, line: &Line) -> Result<()> {
+    if close.complete && close.role != "abort" {
+        let phases = line.at("/phases_ns").as_object().context("no phases")?;
+        let sum: u64 = phases.values().filter_map(Value::as_u64).sum();
+        same("close_ns", line.at("/close_ns"), sum)?;
+    }
+    let lifetime = line.at("/lifetime_ns").as_u64();
+    let close_ns = line.at("/close_ns").as_u64();
+    if let (Some(lifetime), Some(close_ns)) = (lifetime, close_ns) {
+        ensure!(lifetime >= close_ns, "a lifetime shorter than its close");
+    }
+    Ok(())
+}
+
+fn compare_raised(finding: &Finding, line: &Line, threshold_ms: u64) -> Result<()> {
+    same("status", line.at("/status"), "raised")?;
+    same("kind", line.at("/kind"), finding.kind)?;
+    same("reason", line.at("/reason"), finding.reason)?;
+    same("age_is_lower_bound", line.at("/age_is_lower_bound"), false)?;
+    owner(&finding.owner, line)?;
+    let age = line.count("/age_ns");
+    ensure!(age >= threshold_ms * 1_000_000, "raised before its threshold");
+    ensure!(u128::from(age) <= finding.age.at_most.as_nanos(), "raised after its end");
+    Ok(())
+}
+
+fn compare_cleared(finding: &Finding, line: &Line) -> Result<()> {
+    same("status", line.at("/status"), "cleared")?;
+    same("kind", line.at("/kind"), finding.kind)?;
+    phase(Phase::Within(finding.age), line.at("/age_ns")).context("age")?;
+    match finding.outcome {
+        Some(outcome) => same("outcome", line.at("/outcome"), outcome),
+        None => ensured_null("outcome", line.at("/outcome")),
+    }
+}
+
+fn reason(close: &Close, line: &Line) -> Result<()> {
+    let told = line.at("/reason");
+    match close.reason {
+        None => ensured_null("reason", told),
+        Some(_) if told.is_null() && close.outcome == "reset_sent" && !kernel_has_reset_reasons()? => Ok(()),
+        Some(reason) => same("reason", told, reason),
+    }
+}
+
+fn owner(expected: &Owner, line: &Line) -> Result<()> {
+    match expected {
+        Owner::Any => Ok(()),
+        Owner::Null => ensured_null("owner", line.at("/owner")),
+        Owner::Known(who) => {
+            same("owner's pid", line.at("/owner/pid"), who.pid)?;
+            same("owner's comm", line.at("/owner/comm"), who.comm.as_str())?;
+            same("owner's source", line.at("/owner/source"), who.source)
+        }
+    }
+}
+
+fn phase(expected: Phase, told: &Value) -> Result<()> {
+    let Phase::Within(Span { at_least, at_most }) = expected else {
+        return ensured_null("phase", told);
+    };
+    let ns = u128::from(told.as_u64().with_context(|| format!("expected a time up to {at_most:?}, told is {told}"))?);
+    ensure!(
+        at_least.as_nanos() <= ns && ns <= at_most.as_nanos(),
+        "it was between {at_least:?} and {at_most:?}, told are {ns} ns"
+    );
+    Ok(())
+}
+
+fn same<T>(what: &str, told: &Value, expected: T) -> Result<()>
+where
+    Value: PartialEq<T>,
+    T: std::fmt::Debug,
+{
+    ensure!(*told == expected, "{what}: expected {expected:?}, told is {told}");
+    Ok(())
+}
+
+fn ensured_null(what: &str, told: &Value) -> Result<()> {
+    ensure!(told.is_null(), "{what}: expected null, told is {told}");
+    Ok(())
+}
+
+fn kernel_has_reset_reasons() -> Result<bool> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        anyhow::bail!("cannot understand kernel release {release:?}");
+    };
+    Ok((major, minor) >= RESET_REASONS_SINCE)
+}

@@ -1,0 +1,25 @@
+//! What tcptrace says of real closes on this kernel, against what the sockets really did.
+//!
+//! Needs root and BPF. A host that cannot run these fails them: a test that was skipped proves nothing.
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod judge;
+
+#[cfg(test)]
+mod books;
+#[cfg(test)]
+mod captures;
+#[cfg(test)]
+mod closes;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod findings;
+#[cfg(test)]
+mod resets;
+#[cfg(test)]
+mod runs;
+#[cfg(test)]
+mod transitions;

@@ -1,0 +1,161 @@
+//! Sockets that nobody holds any more while they close.
+
+use std::{io::Write, path::Path, thread, time::Duration};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    child::Actor,
+    filter,
+    netns::NetNs,
+    pair::{self, Ends, Pair},
+    proc_net::{self, State},
+    segments::Sniffer,
+    truth::{Close, Finding, Moment, Owner, Phase, Span, Truth, Who},
+    wait,
+};
+
+/// `((2 << 1) - 1) * rto_min`, by which `retransmits_timed_out()` models one retry, less some slack: the
+/// measured timeouts begin at the first retransmit.
+const ONE_RETRY_AT_LEAST: Duration = Duration::from_millis(400);
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The client calls `close()`; the server holds. What the kernel shows of the client ends at once.
+///
+/// # Errors
+/// When the sockets do not do as they should.
+pub fn peer_holds(netns: &NetNs, hold: Duration) -> Result<Truth> {
+    let Pair { client, server, ends } = Pair::connect()?;
+    let (left, ()) = Moment::of(|| {
+        drop(client);
+        pair::read_eof(&server)?;
+        proc_net::wait_for(ends, State::FinWait2)
+    })?;
+    thread::sleep(hold);
+    let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
+    let closes = vec![
+        handed_over(ends, left, Owner::closer()?),
+        Close {
+            owner: Owner::closer()?,
+            close_wait: Phase::Within(left.until(closed)),
+            last_ack: Phase::Within(closed.within()),
+            orphan: Some(true),
+            ..Close::new(ends.reversed(), "passive", "fin")
+        },
+    ];
+    Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
+}
+
+/// The client calls `close()`, and then the server still sends something: a timewait socket answers with a
+/// reset.
+///
+/// # Errors
+/// When the sockets do not do as they should.
+pub fn data_after_close(netns: &NetNs, hold: Duration) -> Result<Truth> {
+    let Pair { client, mut server, ends } = Pair::connect()?;
+    let (left, ()) = Moment::of(|| {
+        drop(client);
+        pair::read_eof(&server)?;
+        proc_net::wait_for(ends, State::FinWait2)
+    })?;
+    thread::sleep(hold);
+    let (reset, ()) = Moment::of(|| {
+        server.write_all(b"x")?;
+        proc_net::wait_gone(ends.reversed())
+    })?;
+    drop(server);
+    let closes = vec![
+        handed_over(ends, left, Owner::closer()?),
+        Close {
+            owner: Owner::Null,
+            close_wait: Phase::Within(left.until(reset)),
+            bytes_sent: Some(1),
+            ..Close::new(ends.reversed(), "abort", "reset_received")
+        },
+    ];
+    Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
+}
+
+/// The client calls `close()`, and nothing arrives any more: with `tcp_orphan_retries` 1 the kernel gives up
+/// within a second or so.
+///
+/// # Errors
+/// When the sockets do not do as they should.
+pub fn timeout(netns: &NetNs) -> Result<Truth> {
+    netns.set_sysctl("net/ipv4/tcp_orphan_retries", "1")?;
+    let Pair { client, server, ends } = Pair::connect()?;
+    let sniffer = Sniffer::start()?;
+    filter::drop_all(&server)?;
+    let (ended, ()) = Moment::of(|| {
+        drop(client);
+        wait::until(&format!("{ends} to time out"), LIMIT, || Ok(proc_net::find(ends)?.is_none().then_some(())))
+    })?;
+    let fin_resent = sniffer.fins_resent(ends)?;
+    // Its peer is gone, so a FIN would be answered with a reset. This way no answer is needed.
+    pair::close_with_reset(server)?;
+    let age = Span { at_least: ONE_RETRY_AT_LEAST, ..ended.within() };
+    let active = Close {
+        owner: Owner::closer()?,
+        fin_wait1: Phase::Within(age),
+        orphan: Some(true),
+        fin_resent: Some(fin_resent),
+        ..Close::new(ends, "active", "timeout")
+    };
+    let stuck = Finding {
+        ends,
+        kind: "stuck_fin_wait1",
+        reason: "fin_unacked",
+        owner: active.owner.clone(),
+        age,
+        outcome: Some("timeout"),
+    };
+    let reset = Close {
+        reason: Some("linger_0"),
+        owner: Owner::closer()?,
+        ..Close::new(ends.reversed(), "abort", "reset_sent")
+    };
+    Ok(Truth { netns: netns.inode(), closes: vec![active, reset], findings: vec![stuck] })
+}
+
+/// A process that holds the client's socket is killed, and the kernel closes it on its behalf.
+///
+/// # Errors
+/// When the sockets or the process do not do as they should.
+pub fn killed_closer(netns: &NetNs, actor: &Path, hold: Duration) -> Result<Truth> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let actor = Actor::connect(actor, listener.local_addr()?)?;
+    let (server, from) = listener.accept().context("the helper process did not connect")?;
+    server.set_read_timeout(Some(LIMIT))?;
+    let ends = Ends::new(from, server.local_addr()?);
+    let owner = Owner::Known(Who { pid: actor.pid(), comm: actor.comm()?, source: "close" });
+    let (killed, ()) = Moment::of(|| {
+        actor.kill()?;
+        pair::read_eof(&server)?;
+        proc_net::wait_for(ends, State::FinWait2)
+    })?;
+    thread::sleep(hold);
+    let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
+    let closes = vec![
+        handed_over(ends, killed, owner),
+        Close {
+            owner: Owner::closer()?,
+            close_wait: Phase::Within(killed.until(closed)),
+            last_ack: Phase::Within(closed.within()),
+            orphan: Some(true),
+            ..Close::new(ends.reversed(), "passive", "fin")
+        },
+    ];
+    Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
+}
+
+/// An orphan that became a timewait socket in FIN_WAIT2: from then on it is out of sight.
+fn handed_over(ends: Ends, left: Moment, owner: Owner) -> Close {
+    Close {
+        reason: Some("orphan_fin_wait2"),
+        owner,
+        fin_wait1: Phase::Within(left.within()),
+        complete: false,
+        orphan: Some(true),
+        ..Close::new(ends, "active", "unknown")
+    }
+}

@@ -1,0 +1,132 @@
+//! `cargo xtask bench churn`: the price of watching, from runs of the load with and without tcptrace.
+//!
+//! Runs come in pairs, the order changes from pair to pair, and the ratio within a pair counts: whatever else a shared
+//! machine does at the time bears on both.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use super::cleanup::Cleanup;
+use super::load::{self, Load};
+use super::watch::{Watch, Watched};
+use super::{Bench, median};
+
+/// A pair during which the hypervisor gave more of the CPU time to others says nothing.
+const MOST_STOLEN: f64 = 0.05;
+const AIMS: &str = "aims: kept >= 0.90, CPU <= 4 s per million connections, missing 0, lost 0";
+
+struct Pair {
+    without: Load,
+    with: Load,
+    watched: Watched,
+}
+
+impl Pair {
+    fn kept(&self) -> f64 {
+        self.with.per_second / self.without.per_second
+    }
+
+    fn cpu_s_per_million(&self) -> f64 {
+        self.watched.cpu.as_secs_f64() * 1e6 / self.with.connections as f64
+    }
+
+    fn stolen(&self) -> f64 {
+        self.with.stolen.max(self.without.stolen)
+    }
+
+    fn counts(&self) -> bool {
+        self.stolen() <= MOST_STOLEN
+    }
+
+    /// Part of the closes, two a connection, for which no line was written; below 0 if there were too many.
+    fn missing(&self) -> f64 {
+        1.0 - self.watched.written.closes as f64 / (2.0 * self.with.connections as f64)
+    }
+}
+
+pub(super) fn run(bench: &Bench) -> Result<()> {
+    let _cleanup = Cleanup::of_folder(&bench.folder)?;
+    println!(
+        "churn: {} pairs of {} s, trace --output json to a file on disk",
+        bench.pairs, bench.seconds
+    );
+    println!("  pair  without/s     with/s   kept  CPU s/M    missing      lost  steal");
+    let mut pairs = Vec::new();
+    for number in 1..=bench.pairs {
+        let pair = pair(bench, number)?;
+        show(number, &pair);
+        pairs.push(pair);
+    }
+    conclude(&pairs)
+}
+
+fn pair(bench: &Bench, number: u32) -> Result<Pair> {
+    // without with, with without, ...: a drift of the machine favours neither.
+    let (without, (with, watched)) = if number % 2 == 1 {
+        let without = load::run(&bench.churn, bench.seconds)?;
+        (without, watched(bench)?)
+    } else {
+        let with = watched(bench)?;
+        (load::run(&bench.churn, bench.seconds)?, with)
+    };
+    Ok(Pair { without, with, watched })
+}
+
+fn watched(bench: &Bench) -> Result<(Load, Watched)> {
+    let file = bench.folder.join("churn.json");
+    let watch = Watch::start(&bench.tcptrace, &file)?;
+    let load = load::run(&bench.churn, bench.seconds)?;
+    let watched = watch.stop()?;
+    fs::remove_file(&file).context("cannot remove the output")?;
+    Ok((load, watched))
+}
+
+fn show(number: u32, pair: &Pair) {
+    println!(
+        "  {number:>4}{:>11.0}{:>11.0}{:>7.3}{:>9.2}{:>9.3} %{:>10}{:>5.1} %{}",
+        pair.without.per_second,
+        pair.with.per_second,
+        pair.kept(),
+        pair.cpu_s_per_million(),
+        100.0 * pair.missing(),
+        pair.watched.written.lost,
+        100.0 * pair.stolen(),
+        if pair.counts() { "" } else { "  left out" }
+    );
+}
+
+fn conclude(pairs: &[Pair]) -> Result<()> {
+    let counted: Vec<&Pair> = pairs.iter().filter(|pair| pair.counts()).collect();
+    let middle = |figure: fn(&Pair) -> f64| median(counted.iter().map(|pair| figure(pair)));
+    let (Some(without), Some(with), Some(kept), Some(cpu_s), Some(missing)) = (
+        middle(|pair| pair.without.per_second),
+        middle(|pair| pair.with.per_second),
+        middle(Pair::kept),
+        middle(Pair::cpu_s_per_million),
+        middle(Pair::missing),
+    ) else {
+        bail!(
+            "in every pair, more than {:.0} % of the CPU time was stolen: try again",
+            100.0 * MOST_STOLEN
+        );
+    };
+    // Losses add up: a median would hide them. They count in pairs that are left out, too.
+    let lost: u64 = pairs.iter().map(|pair| pair.watched.written.lost).sum();
+    println!(
+        "  median{without:>9.0}{with:>11.0}{kept:>7.3}{cpu_s:>9.2}{:>9.3} %{lost:>10} in all",
+        100.0 * missing
+    );
+    println!("  {AIMS}");
+    let written = counted.iter().map(|pair| &pair.watched.written);
+    let per_close = median(written.map(|written| written.bytes as f64 / written.closes as f64));
+    let start = median(counted.iter().map(|pair| pair.watched.cpu_of_start.as_secs_f64()));
+    println!(
+        "  {:.0} bytes of output a close; {:.2} s of CPU to start, not counted above; {} of {} pairs count",
+        per_close.unwrap_or(0.0),
+        start.unwrap_or(0.0),
+        counted.len(),
+        pairs.len()
+    );
+    Ok(())
+}

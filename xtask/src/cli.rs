@@ -1,0 +1,38 @@
+//! The list of commands. A new one is a file with `Args` and `run`, a variant, and a line in `dispatch`.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{lint, run, setup, test, tidy};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the build needs and is missing; costs nothing when all is there
+    Setup(setup::Args),
+    /// Build tcptrace and run it as root: `trace`, or the arguments after `--`
+    Run(run::Args),
+    /// Run every test, those included that need root and a real kernel
+    Test(test::Args),
+    /// Formatting, clippy for the host and for BPF, docs, licences, spelling
+    Lint,
+    /// The project's own rules: allowed imports, file length, links, hygiene
+    Tidy,
+}
+
+pub(crate) fn dispatch() -> Result<()> {
+    match Cli::parse().command {
+        Command::Setup(args) => setup::run(&args),
+        Command::Run(args) => run::run(args),
+        Command::Test(args) => test::run(&args),
+        Command::Lint => lint::run(),
+        Command::Tidy => tidy::run(),
+    }
+}
