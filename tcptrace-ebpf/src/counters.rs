@@ -2,8 +2,16 @@
 
 use core::mem::size_of;
 
-/// Sets of counters on each CPU: one for each program, in the order of the `KIND_*` constants.
-pub const COUNTER_SETS: u32 = 4;
+/// Sets of counters on each CPU: one for each program.
+pub const COUNTER_SETS: u32 = 5;
+/// The set of the program that handles nested transitions.
+pub const SET_NESTED: u32 = 4;
+
+/// The set of the program that yields `kind` (`KIND_*`).
+#[must_use]
+pub const fn set_of(kind: u8) -> u32 {
+    kind as u32 - 1
+}
 
 /// Counters of one program on one CPU. Every event of interest is `seen`, and then either reaches the ring buffer
 /// or is one of the `lost`.

@@ -4,6 +4,7 @@
 
 mod emit;
 mod maps;
+mod nesting;
 mod programs;
 mod sock;
 

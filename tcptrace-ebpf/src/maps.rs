@@ -68,10 +68,10 @@ pub(crate) fn constant<T: Copy>(field: &'static T) -> T {
     unsafe { core::ptr::read_volatile(field) }
 }
 
-/// This CPU's counters of the program that yields `kind`.
+/// This CPU's counters, of the set that belongs to the running program.
 #[inline(always)]
-pub(crate) fn counters(kind: u8) -> Option<&'static mut Counters> {
-    let counters = COUNTERS.get_ptr_mut(u32::from(kind) - 1)?;
+pub(crate) fn counters(set: u32) -> Option<&'static mut Counters> {
+    let counters = COUNTERS.get_ptr_mut(set)?;
     // SAFETY: the element is this CPU's and this program's own, so nothing else writes it meanwhile.
     Some(unsafe { &mut *counters })
 }

@@ -9,6 +9,8 @@ pub const GLOBAL_LAYOUT: &str = "LAYOUT";
 
 /// On `sock:inet_sock_set_state`.
 pub const PROGRAM_SET_STATE: &str = "inet_sock_set_state";
+/// After it, on the same tracepoint: events that the first was kept from.
+pub const PROGRAM_SET_STATE_NESTED: &str = "set_state_nested";
 /// On `tcp:tcp_retransmit_skb`.
 pub const PROGRAM_RETRANSMIT: &str = "tcp_retransmit_skb";
 /// On `tcp:tcp_receive_reset`.
@@ -16,5 +18,14 @@ pub const PROGRAM_RECEIVE_RESET: &str = "tcp_receive_reset";
 /// On `tcp:tcp_send_reset`.
 pub const PROGRAM_SEND_RESET: &str = "tcp_send_reset";
 
-/// All programs; each is named as the tracepoint that it is attached to.
-pub const PROGRAMS: [&str; 4] = [PROGRAM_SET_STATE, PROGRAM_RETRANSMIT, PROGRAM_RECEIVE_RESET, PROGRAM_SEND_RESET];
+/// The tracepoints, each named as its main program.
+pub const TRACEPOINTS: [&str; 4] = [PROGRAM_SET_STATE, PROGRAM_RETRANSMIT, PROGRAM_RECEIVE_RESET, PROGRAM_SEND_RESET];
+
+/// All programs, each with its tracepoint, in the order in which they must be attached.
+pub const PROGRAMS: [(&str, &str); 5] = [
+    (PROGRAM_SET_STATE, PROGRAM_SET_STATE),
+    (PROGRAM_SET_STATE_NESTED, PROGRAM_SET_STATE),
+    (PROGRAM_RETRANSMIT, PROGRAM_RETRANSMIT),
+    (PROGRAM_RECEIVE_RESET, PROGRAM_RECEIVE_RESET),
+    (PROGRAM_SEND_RESET, PROGRAM_SEND_RESET),
+];

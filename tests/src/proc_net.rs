@@ -99,19 +99,6 @@ pub fn wait_gone(ends: Ends) -> Result<()> {
     })
 }
 
-/// Resets that this namespace has sent so far.
-///
-/// # Errors
-/// When the kernel does not say.
-pub fn resets_sent() -> Result<u64> {
-    let text = fs::read_to_string("/proc/thread-self/net/snmp")?;
-    let mut tcp = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let (names, values) = (tcp.next().unwrap_or_default(), tcp.next().unwrap_or_default());
-    let mut counts = names.split_whitespace().zip(values.split_whitespace());
-    let (_, resets) = counts.find(|(name, _)| *name == "OutRsts").context("the kernel does not count resets")?;
-    Ok(resets.parse()?)
-}
-
 fn parse(line: &str) -> Option<(Ends, Row)> {
     let mut words = line.split_whitespace().skip(1);
     let local = address(words.next()?)?;

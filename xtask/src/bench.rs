@@ -73,10 +73,8 @@ struct Bench {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let wanted: Vec<What> = What::ALL
-        .into_iter()
-        .filter(|what| args.what.is_empty() || args.what.contains(what))
-        .collect();
+    let wanted: Vec<What> =
+        What::ALL.into_iter().filter(|what| args.what.is_empty() || args.what.contains(what)).collect();
     let (as_root, as_user): (Vec<What>, Vec<What>) = wanted.iter().partition(|what| what.needs_root());
     let is_root = process::is_root()?;
     if !as_root.is_empty() && !is_root {
@@ -139,12 +137,7 @@ fn again_as_root(what: &[What], release: &Path, args: &Args) -> Result<Command> 
 }
 
 fn options(args: &Args) -> [String; 4] {
-    [
-        "--pairs".to_owned(),
-        args.pairs.to_string(),
-        "--seconds".to_owned(),
-        args.seconds.to_string(),
-    ]
+    ["--pairs".to_owned(), args.pairs.to_string(), "--seconds".to_owned(), args.seconds.to_string()]
 }
 
 fn command_line(what: &[What], args: &Args) -> String {
@@ -174,12 +167,7 @@ mod tests {
 
     #[test]
     fn the_command_to_repeat_names_everything() {
-        let args = Args {
-            what: vec![],
-            pairs: 3,
-            seconds: 2,
-            built: None,
-        };
+        let args = Args { what: vec![], pairs: 3, seconds: 2, built: None };
         let line = command_line(&What::ALL, &args);
         assert_eq!(line, "cargo xtask bench engine kernel churn --pairs 3 --seconds 2");
     }

@@ -2,7 +2,7 @@
 //! Yields [`KIND_RESET_RECEIVED`].
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tcptrace_ebpf::record::KIND_RESET_RECEIVED;
+use tcptrace_ebpf::{counters::set_of, record::KIND_RESET_RECEIVED};
 
 use crate::{
     emit::{Event, emit},
@@ -21,6 +21,7 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
         flags: 0,
         detail: 0,
         tcp_flags: 0,
+        counter_set: set_of(KIND_RESET_RECEIVED),
         owner: false,
         totals: false,
         segs_in: false,

@@ -2,7 +2,10 @@
 //! Yields [`KIND_RETRANSMIT`] for segments that carry FIN; counts those of data alone.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tcptrace_ebpf::record::{FLAG_DETAIL, FLAG_FAILED, FLAG_RTO, FLAG_TLP, KIND_RETRANSMIT};
+use tcptrace_ebpf::{
+    counters::set_of,
+    record::{FLAG_DETAIL, FLAG_FAILED, FLAG_RTO, FLAG_TLP, KIND_RETRANSMIT},
+};
 
 use crate::{
     emit::{Event, emit},
@@ -23,7 +26,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     }
     let tcp_flags = segment_flags(skb);
     if tcp_flags & TCPHDR_FIN == 0 {
-        if let Some(counters) = counters(KIND_RETRANSMIT) {
+        if let Some(counters) = counters(set_of(KIND_RETRANSMIT)) {
             counters.data_retransmits += 1;
         }
         return 0;
@@ -47,6 +50,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
         flags,
         detail,
         tcp_flags,
+        counter_set: set_of(KIND_RETRANSMIT),
         owner: false,
         totals: false,
         segs_in: false,

@@ -3,6 +3,7 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tcptrace_ebpf::{
+    counters::set_of,
     record::{FLAG_DETAIL, KIND_RESET_SENT},
     state,
 };
@@ -35,6 +36,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
         flags,
         detail,
         tcp_flags: 0,
+        counter_set: set_of(KIND_RESET_SENT),
         owner: false,
         totals: false,
         segs_in: false,
@@ -45,7 +47,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn foreign() -> i32 {
-    if let Some(counters) = counters(KIND_RESET_SENT) {
+    if let Some(counters) = counters(set_of(KIND_RESET_SENT)) {
         counters.foreign_resets += 1;
     }
     0

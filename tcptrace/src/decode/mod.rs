@@ -3,6 +3,8 @@
 
 mod frame;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub use frame::Frame;
 pub use record::decode_record;

@@ -48,8 +48,10 @@ impl SourceError {
     }
 }
 
+/// EPERM alone: the verifier says EACCES of programs that it refuses.
 fn is_permission(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied
+    const EPERM: i32 = 1;
+    error.raw_os_error() == Some(EPERM)
 }
 
 /// The verifier's log is long; its end says what it refused.

@@ -63,7 +63,7 @@ impl Live {
         let counters = kernel.take_counters()?;
         let logger = (options.log_level > 0).then(|| EbpfLogger::init(kernel.ebpf_mut())).transpose();
         let logger = logger.map_err(|error| SourceError::from_bpf("open the debug log", &error))?;
-        let programs = kernel.program_fds()?;
+        let programs = kernel.unaided_programs()?;
         kernel.attach()?;
         Ok(Self { kernel, ring, counters, programs, cgroups: Cgroups::new(), logger })
     }

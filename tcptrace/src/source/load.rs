@@ -79,28 +79,31 @@ impl Kernel {
     /// # Errors
     /// Names the tracepoint that refused.
     pub fn attach(&mut self) -> Result<(), SourceError> {
-        for name in names::PROGRAMS {
+        for (name, tracepoint) in names::PROGRAMS {
             let program = program(&mut self.ebpf, name)?;
-            let what = format!("attach to tracepoint {name}");
+            let what = format!("attach to tracepoint {tracepoint}");
             program.attach().map_err(|error| SourceError::from_bpf(&what, &error))?;
         }
         Ok(())
     }
 
-    /// Detaches every program, and says how often the kernel had skipped one of them.
+    /// Detaches and unloads every program; [`Kernel::unaided_programs`] keep their counts.
     pub(super) fn detach(&mut self) -> Result<(), SourceError> {
-        for name in names::PROGRAMS {
-            // Closing the link detaches; the program stays loaded, and so do its counters.
+        for (name, _) in names::PROGRAMS {
             let program = program(&mut self.ebpf, name)?;
             program.unload().map_err(|error| SourceError::from_bpf("detach", &error))?;
         }
         Ok(())
     }
 
-    /// File descriptors of the programs, for the kernel's statistics of them.
-    pub(super) fn program_fds(&self) -> Result<Vec<std::os::fd::OwnedFd>, SourceError> {
+    /// File descriptors of the programs whose skipped runs are lost events.
+    pub(super) fn unaided_programs(&self) -> Result<Vec<std::os::fd::OwnedFd>, SourceError> {
         let mut fds = Vec::new();
-        for name in names::PROGRAMS {
+        for (name, tracepoint) in names::PROGRAMS {
+            // Its two programs stand in for each other: a skipped run loses nothing.
+            if tracepoint == names::PROGRAM_SET_STATE {
+                continue;
+            }
             let program = self.ebpf.program(name).ok_or_else(|| absent(name))?;
             let fd = program.fd().map_err(|error| SourceError::from_bpf("find a program", &error))?;
             let clone = std::os::fd::AsFd::as_fd(fd).try_clone_to_owned();
@@ -140,9 +143,9 @@ fn load_programs(layout: &Layout, btf: &AyaBtf, ring_bytes: u32, log_level: u8) 
         .map_max_entries(names::MAP_EVENTS, ring_bytes)
         .load(OBJECT)
         .map_err(|error| SourceError::from_bpf("create the BPF maps", &error))?;
-    for name in names::PROGRAMS {
-        let loaded = program(&mut ebpf, name)?.load(name, btf);
-        loaded.map_err(|error| SourceError::from_bpf(&format!("load the program for {name}"), &error))?;
+    for (name, tracepoint) in names::PROGRAMS {
+        let loaded = program(&mut ebpf, name)?.load(tracepoint, btf);
+        loaded.map_err(|error| SourceError::from_bpf(&format!("load the program {name}"), &error))?;
     }
     Ok(ebpf)
 }

@@ -47,10 +47,7 @@ impl Pair {
 
 pub(super) fn run(bench: &Bench) -> Result<()> {
     let _cleanup = Cleanup::of_folder(&bench.folder)?;
-    println!(
-        "churn: {} pairs of {} s, trace --output json to a file on disk",
-        bench.pairs, bench.seconds
-    );
+    println!("churn: {} pairs of {} s, trace --output json to a file on disk", bench.pairs, bench.seconds);
     println!("  pair  without/s     with/s   kept  CPU s/M    missing      lost  steal");
     let mut pairs = Vec::new();
     for number in 1..=bench.pairs {
@@ -106,17 +103,11 @@ fn conclude(pairs: &[Pair]) -> Result<()> {
         middle(Pair::cpu_s_per_million),
         middle(Pair::missing),
     ) else {
-        bail!(
-            "in every pair, more than {:.0} % of the CPU time was stolen: try again",
-            100.0 * MOST_STOLEN
-        );
+        bail!("in every pair, more than {:.0} % of the CPU time was stolen: try again", 100.0 * MOST_STOLEN);
     };
     // Losses add up: a median would hide them. They count in pairs that are left out, too.
     let lost: u64 = pairs.iter().map(|pair| pair.watched.written.lost).sum();
-    println!(
-        "  median{without:>9.0}{with:>11.0}{kept:>7.3}{cpu_s:>9.2}{:>9.3} %{lost:>10} in all",
-        100.0 * missing
-    );
+    println!("  median{without:>9.0}{with:>11.0}{kept:>7.3}{cpu_s:>9.2}{:>9.3} %{lost:>10} in all", 100.0 * missing);
     println!("  {AIMS}");
     let written = counted.iter().map(|pair| &pair.watched.written);
     let per_close = median(written.map(|written| written.bytes as f64 / written.closes as f64));

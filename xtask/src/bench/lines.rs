@@ -32,9 +32,7 @@ fn parse(mut file: impl BufRead) -> Result<Written> {
     let mut summary = None;
     loop {
         line.clear();
-        let length = file
-            .read_line(&mut line)
-            .context("cannot read the output of tcptrace")?;
+        let length = file.read_line(&mut line).context("cannot read the output of tcptrace")?;
         if length == 0 {
             break;
         }
@@ -54,10 +52,7 @@ fn parse(mut file: impl BufRead) -> Result<Written> {
         bail!("tcptrace wrote no summary");
     };
     let count = |name: &str| {
-        let value = summary
-            .get("events")
-            .and_then(|events| events.get(name))
-            .and_then(Value::as_u64);
+        let value = summary.get("events").and_then(|events| events.get(name)).and_then(Value::as_u64);
         value.with_context(|| format!("the summary does not say events.{name}"))
     };
     written.closes = closes.into_values().max().unwrap_or(0);
@@ -91,14 +86,7 @@ mod tests {
             "{\"type\":\"summary\",\"events\":{\"seen\":9,\"delivered\":8,\"lost\":1,\"refused\":0}}\n",
         );
         let written = parse(text.as_bytes()).unwrap();
-        let expected = Written {
-            closes: 2,
-            bytes: text.len() as u64,
-            seen: 9,
-            delivered: 8,
-            lost: 1,
-            refused: 0,
-        };
+        let expected = Written { closes: 2, bytes: text.len() as u64, seen: 9, delivered: 8, lost: 1, refused: 0 };
         assert_eq!(written, expected);
     }
 

@@ -29,9 +29,5 @@ pub(super) fn run(churn: &Path, seconds: u32) -> Result<Load> {
     if connections == 0 || took <= 0.0 {
         bail!("churn made no connections: {answer}");
     }
-    Ok(Load {
-        connections,
-        per_second: connections as f64 / took,
-        stolen,
-    })
+    Ok(Load { connections, per_second: connections as f64 / took, stolen })
 }

@@ -56,16 +56,9 @@ impl CpuTimes {
     fn parse(stat: &str) -> Option<Self> {
         let line = stat.lines().next()?.strip_prefix("cpu ")?;
         // user nice system idle iowait irq softirq steal; the guest times after them are in user and nice already.
-        let fields: Option<Vec<u64>> = line
-            .split_whitespace()
-            .take(8)
-            .map(|field| field.parse().ok())
-            .collect();
+        let fields: Option<Vec<u64>> = line.split_whitespace().take(8).map(|field| field.parse().ok()).collect();
         let fields = fields?;
-        Some(Self {
-            total: fields.iter().sum(),
-            stolen: *fields.get(7)?,
-        })
+        Some(Self { total: fields.iter().sum(), stolen: *fields.get(7)? })
     }
 
     /// The part of the time since then that the hypervisor gave to others.
@@ -113,9 +106,7 @@ pub(super) fn programs_of(pid: u32) -> Result<BTreeMap<u32, ProgramStats>> {
 /// `None` for what is no program; links name one too, but keep no account.
 fn program(fdinfo: &str) -> Option<(u32, ProgramStats)> {
     let field = |name: &str| {
-        let mut values = fdinfo
-            .lines()
-            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let mut values = fdinfo.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         values.next()?.trim().parse::<u64>().ok()
     };
     let stats = ProgramStats {
@@ -149,11 +140,7 @@ mod tests {
     #[test]
     fn programs_are_told_from_links() {
         let text = "pos:\t0\nprog_type:\t26\nprog_id:\t83\nrun_time_ns:\t500\nrun_cnt:\t4\nrecursion_misses:\t1\n";
-        let stats = ProgramStats {
-            run_time_ns: 500,
-            runs: 4,
-            misses: 1,
-        };
+        let stats = ProgramStats { run_time_ns: 500, runs: 4, misses: 1 };
         assert_eq!(program(text), Some((83, stats)));
         assert_eq!(program("link_type:\ttracing\nprog_id:\t83\n"), None);
     }

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::lines::{self, Written};
 use super::procfs;
@@ -52,11 +52,7 @@ impl Watch {
             .spawn()
             .with_context(|| format!("cannot start {}", tcptrace.display()))?;
         let talk = child.stderr.take();
-        let mut watch = Self {
-            child,
-            file: file.to_owned(),
-            cpu_at_start: Duration::ZERO,
-        };
+        let mut watch = Self { child, file: file.to_owned(), cpu_at_start: Duration::ZERO };
         let (sender, ready) = sync_channel(1);
         thread::spawn(move || pass_on(talk, &sender));
         watch.await_ready(&ready)?;
@@ -69,8 +65,10 @@ impl Watch {
     }
 
     fn await_ready(&self, ready: &Receiver<()>) -> Result<()> {
-        let waited = ready.recv_timeout(START_LIMIT);
-        waited.with_context(|| format!("tcptrace (process {}) did not come to watch", self.pid()))
+        ready.recv_timeout(START_LIMIT).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => anyhow!("tcptrace ended before it watched; why stands above"),
+            RecvTimeoutError::Timeout => anyhow!("tcptrace did not watch within {} s", START_LIMIT.as_secs()),
+        })
     }
 
     /// Ends the run as Ctrl-C would, and reads what it wrote.

@@ -68,7 +68,7 @@ pub(super) fn look() -> Vec<Need> {
     let found = btf.as_ref().map(|_| btf::VMLINUX.to_owned()).map_err(ToString::to_string);
     needs.push(need(Group::Required, "BTF", found, "run a kernel built with CONFIG_DEBUG_INFO_BTF"));
     let Ok(btf) = btf else { return needs };
-    needs.extend(names::PROGRAMS.map(|name| tracepoint(&btf, name)));
+    needs.extend(names::TRACEPOINTS.map(|name| tracepoint(&btf, name)));
     let layout = layout::resolve(&btf);
     let found = layout.as_ref().map(|_| "all found".to_owned()).map_err(ToString::to_string);
     needs.push(need(Group::Required, "kernel fields", found, "report this kernel's version as a bug"));

@@ -1,0 +1,13 @@
+//! The engine against every fact of the kernel that events alone can show, one topic a file.
+//!
+//! Times are invented and exact, so each test says a whole history and the one right answer to it.
+
+mod aborts;
+mod bounds;
+mod clock;
+mod findings;
+mod lost;
+mod orderly;
+mod owners;
+mod reuse;
+mod support;
