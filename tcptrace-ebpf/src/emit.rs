@@ -26,6 +26,8 @@ const WAKE_CHECK_EVENTS: u64 = 256;
 /// What differs between kinds; the rest of a record comes from the socket.
 pub(crate) struct Event {
     pub(crate) kind: u8,
+    /// See [`key`].
+    pub(crate) key: u64,
     pub(crate) old_state: u8,
     pub(crate) new_state: u8,
     pub(crate) flags: u16,
@@ -80,10 +82,8 @@ unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock,
     // SAFETY: `to` is valid for writes, and helpers are given pointers to memory that we own.
     unsafe {
         (*to).time_ns = bpf_ktime_get_ns();
-        if layout!(has_cookie) != 0 {
-            (*to).key = bpf_get_socket_cookie(sk.as_ptr().cast_mut().cast());
-        } else {
-            (*to).key = first_argument(ctx) ^ layout!(address_mask);
+        (*to).key = event.key;
+        if layout!(has_cookie) == 0 {
             flags |= FLAG_KEY_IS_ADDRESS;
         }
         (*to).netns = sk.netns();
@@ -108,6 +108,16 @@ unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock,
         }
         (*to).flags = flags;
     }
+}
+
+/// The socket's cookie; where the kernel gives none, its address under a mask.
+#[inline(always)]
+pub(crate) fn key<C: EbpfContext>(ctx: &C, sk: Sock) -> u64 {
+    if layout!(has_cookie) == 0 {
+        return first_argument(ctx) ^ layout!(address_mask);
+    }
+    // SAFETY: a typed pointer from the tracepoint, as the helper demands.
+    unsafe { bpf_get_socket_cookie(sk.as_ptr().cast_mut().cast()) }
 }
 
 /// The socket's address as a number, which the verifier lets nobody make of the pointer itself.

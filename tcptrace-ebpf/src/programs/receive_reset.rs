@@ -5,7 +5,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tcptrace_ebpf::{counters::set_of, record::KIND_RESET_RECEIVED};
 
 use crate::{
-    emit::{Event, emit},
+    emit::{Event, emit, key},
     sock::Sock,
 };
 
@@ -16,6 +16,7 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
     let state = sk.state();
     let event = Event {
         kind: KIND_RESET_RECEIVED,
+        key: key(&ctx, sk),
         old_state: state,
         new_state: state,
         flags: 0,

@@ -8,7 +8,7 @@ use tcptrace_ebpf::{
 };
 
 use crate::{
-    emit::{Event, emit},
+    emit::{Event, emit, key},
     maps::{counters, layout},
     sock::{Sock, TcpSock, load},
 };
@@ -45,6 +45,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     let state = sk.state();
     let event = Event {
         kind: KIND_RETRANSMIT,
+        key: key(&ctx, sk),
         old_state: state,
         new_state: state,
         flags,

@@ -9,7 +9,7 @@ use tcptrace_ebpf::{
 };
 
 use crate::{
-    emit::{Event, emit},
+    emit::{Event, emit, key},
     maps::{counters, layout},
     sock::Sock,
 };
@@ -31,6 +31,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
     }
     let event = Event {
         kind: KIND_RESET_SENT,
+        key: key(&ctx, sk),
         old_state: state,
         new_state: state,
         flags,

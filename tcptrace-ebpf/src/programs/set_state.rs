@@ -13,7 +13,7 @@ use tcptrace_ebpf::{
 };
 
 use crate::{
-    emit::{Event, emit},
+    emit::{Event, emit, key},
     nesting,
     sock::Sock,
 };
@@ -25,18 +25,20 @@ const SHUTDOWN_MASK: u8 = 3;
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     if let Some((sk, old, new)) = of_interest(&ctx) {
-        transition(&ctx, sk, old, new, set_of(KIND_TRANSITION));
-        nesting::handled(sk, old, new);
+        let key = key(&ctx, sk);
+        transition(&ctx, sk, key, (old, new), set_of(KIND_TRANSITION));
+        nesting::handled(key, old, new);
     }
     0
 }
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state_nested(ctx: BtfTracePointContext) -> i32 {
-    if let Some((sk, old, new)) = of_interest(&ctx)
-        && !nesting::take(sk, old, new)
-    {
-        transition(&ctx, sk, old, new, SET_NESTED);
+    if let Some((sk, old, new)) = of_interest(&ctx) {
+        let key = key(&ctx, sk);
+        if !nesting::take(key, old, new) {
+            transition(&ctx, sk, key, (old, new), SET_NESTED);
+        }
     }
     0
 }
@@ -50,11 +52,12 @@ fn of_interest(ctx: &BtfTracePointContext) -> Option<(Sock, u8, u8)> {
 }
 
 #[inline(always)]
-fn transition(ctx: &BtfTracePointContext, sk: Sock, old: u8, new: u8, counter_set: u32) {
+fn transition(ctx: &BtfTracePointContext, sk: Sock, key: u64, (old, new): (u8, u8), counter_set: u32) {
     let Some(tcp) = sk.tcp() else { return };
     let ends = new == state::CLOSE;
     let event = Event {
         kind: KIND_TRANSITION,
+        key,
         old_state: old,
         new_state: new,
         flags: 0,

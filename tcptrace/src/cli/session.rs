@@ -88,6 +88,7 @@ async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut i
         HostInfo { stuck_after_ns: nanos(args.stuck_after), leak_after_ns: nanos(args.leak_after), ..source.host() };
     let mut both = Both { pipeline, tee };
     both.frame(Frame::Host(host))?;
+    both.frame(Frame::Tick(source.tick()))?;
     both.drain(&mut source)?;
     talk::note(&"watching TCP closes on this host; Ctrl-C ends with a summary");
     let end = args.duration.and_then(|time| Instant::now().checked_add(time));

@@ -58,3 +58,27 @@ impl EarlyResets {
         Some(Box::new(Fate { reset_sent_ns: Some(time_ns), reset_reason, end: None }))
     }
 }
+
+/// Closes that have just ended, to tell a duplicate of the last event from a socket first seen.
+#[derive(Debug, Default)]
+pub(super) struct Ended(VecDeque<(SocketKey, u64)>);
+
+/// More events than one softirq brings.
+const ENDED_MAX: usize = 512;
+
+impl Ended {
+    pub(super) fn put(&mut self, key: SocketKey, end_ns: u64) {
+        if self.0.len() >= ENDED_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((key, end_ns));
+    }
+
+    /// Whether this socket ended just before `now_ns`.
+    pub(super) fn contains(&self, key: SocketKey, now_ns: u64) -> bool {
+        let same = |(known, end_ns): &(SocketKey, u64)| {
+            *known == key && now_ns.saturating_sub(*end_ns) <= super::config::DUPLICATE_NS
+        };
+        self.0.iter().rev().any(same)
+    }
+}

@@ -49,3 +49,6 @@ pub(super) const RESET_WINDOW_NS: u64 = 100_000_000;
 /// A wall clock that moves against the monotonic one by more than this between two ticks has stepped;
 /// slewing (`adjtime`) stays far below.
 pub(super) const CLOCK_STEP_NS: i128 = 500_000_000;
+/// An event that comes again within this time is the same one: the kernel side's two programs run back to back, with at
+/// most a softirq in between.
+pub(super) const DUPLICATE_NS: u64 = 10_000_000;

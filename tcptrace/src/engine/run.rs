@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    births::{Births, EarlyResets},
+    births::{Births, EarlyResets, Ended},
     config::{CLOCK_STEP_NS, Config, SETTLE_NS},
     lanes::{LaneKind, Lanes},
     table::Table,
@@ -17,6 +17,7 @@ pub struct Engine {
     pub(super) table: Table,
     pub(super) births: Births,
     pub(super) early_resets: EarlyResets,
+    pub(super) ended: Ended,
     pub(super) lanes: Lanes,
     pub(super) outputs: VecDeque<Output>,
     pub(super) anomalies: Anomalies,
@@ -40,6 +41,7 @@ impl Engine {
             table: Table::new(config.bounds.closes_max),
             births: Births::new(config.bounds.connects_max),
             early_resets: EarlyResets::default(),
+            ended: Ended::default(),
             lanes: Lanes::new(config.stuck_after_ns, config.leak_after_ns, SETTLE_NS),
             config,
             outputs: VecDeque::new(),

@@ -3,6 +3,7 @@
 use super::{
     births::Birth,
     closing::{Closing, End, Fate, phase_of},
+    config::DUPLICATE_NS,
     judge::{conclude, judge},
     lanes::LaneKind,
     run::Engine,
@@ -63,16 +64,25 @@ impl Engine {
             }
         }
         let begins = matches!(old, State::Established | State::SynRecv);
-        let settling = |closing: &Closing| closing.state == State::Close;
-        let known = self.table.find(event.socket.key);
-        if let Some(id) = known
-            && (begins || self.table.get(id).is_some_and(settling))
-        {
-            self.replace(event);
+        let Some(id) = self.table.find(event.socket.key) else {
+            if new == State::Close && self.ended.contains(event.socket.key, event.time_ns) {
+                self.anomalies.duplicates += 1;
+            } else {
+                self.first_step(event, old, new, end);
+            }
+            return;
+        };
+        let Some(closing) = self.table.get(id) else { return };
+        if is_duplicate(closing, event, old, new) {
+            self.anomalies.duplicates += 1;
+            return;
         }
-        match self.table.find(event.socket.key) {
-            Some(id) => self.step(id, event, old, new, end),
-            None => self.first_step(event, old, new, end),
+        let begins = matches!(old, State::Established | State::SynRecv);
+        if begins || closing.state == State::Close {
+            self.replace(event);
+            self.first_step(event, old, new, end);
+        } else {
+            self.step(id, event, old, new, end);
         }
     }
 
@@ -255,6 +265,7 @@ impl Engine {
             self.leave_phase(id, end_ns, FindingStatus::Ended(verdict.0));
         }
         let Some(mut closing) = self.table.remove(id) else { return };
+        self.ended.put(closing.socket.key, end_ns);
         let end_seen = closing.fate.as_deref().is_some_and(|fate| fate.end.is_some());
         if !end_seen && let Some(phase) = phase_of(closing.state) {
             closing.forget_phase(phase);
@@ -333,4 +344,12 @@ const fn legal(old: State, new: State) -> bool {
         State::Close => !matches!(old, State::Close | State::Listen | State::TimeWait | State::NewSynRecv),
         _ => false,
     }
+}
+
+/// The kernel side may send an event twice, within microseconds (see `nesting` there). No socket makes the same move
+/// twice in one life, except onto itself.
+fn is_duplicate(closing: &Closing, event: &Event, old: State, new: State) -> bool {
+    let same_life = (closing.socket.local, closing.socket.remote) == (event.socket.local, event.socket.remote);
+    let recent = event.time_ns.saturating_sub(closing.since_ns) <= DUPLICATE_NS;
+    closing.state == new && old != new && same_life && recent
 }

@@ -38,6 +38,8 @@ pub struct Anomalies {
     pub mid_life: u64,
     /// Closes whose end was lost: another life began under the same key.
     pub replaced: u64,
+    /// Events that came twice; the second is dropped.
+    pub duplicates: u64,
     /// Closes that were not followed because the table was full; their ends are reported as mid-life.
     pub table_full: u64,
     /// Connects not remembered because that table was full.
@@ -51,13 +53,14 @@ pub struct Anomalies {
 impl Anomalies {
     /// Name and count of each, in a fixed order.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, u64); 9] {
+    pub const fn named(&self) -> [(&'static str, u64); 10] {
         [
             ("impossible_transitions", self.impossible_transitions),
             ("time_backwards", self.time_backwards),
             ("clock_steps", self.clock_steps),
             ("mid_life", self.mid_life),
             ("replaced", self.replaced),
+            ("duplicates", self.duplicates),
             ("table_full", self.table_full),
             ("connects_forgotten", self.connects_forgotten),
             ("stray_events", self.stray_events),

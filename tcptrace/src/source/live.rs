@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     decode::Frame,
-    model::{HostInfo, KernelCounters},
+    model::{HostInfo, KernelCounters, Tick},
 };
 
 /// The reader looks at least this often; together with a busy scheduler, events are at most 100 ms late.
@@ -79,6 +79,12 @@ impl Live {
             reset_reasons: self.kernel.reset_reasons.clone(),
             ..HostInfo::default()
         }
+    }
+
+    /// The time now, for a stream's beginning: wall-clock time must be known before the first event.
+    #[must_use]
+    pub fn tick(&self) -> Tick {
+        now()
     }
 
     /// Waits until there may be something to drain: a while, or until the buffer fills up.
