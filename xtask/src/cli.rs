@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{lint, run, setup, test, tidy};
+use crate::{demo, lint, run, setup, test, tidy};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Setup(setup::Args),
     /// Build tcptrace and run it as root: `trace`, or the arguments after `--`
     Run(run::Args),
+    /// Make closes of each kind under a running `trace`, to see what it prints
+    Demo(demo::Args),
     /// Run every test, those included that need root and a real kernel
     Test(test::Args),
     /// Formatting, clippy for the host and for BPF, docs, licences, spelling
@@ -31,6 +33,7 @@ pub(crate) fn dispatch() -> Result<()> {
     match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(&args),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "xtask talks to a person on a terminal")]
 
 mod cli;
+mod demo;
 mod lint;
 mod process;
 mod run;

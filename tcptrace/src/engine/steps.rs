@@ -63,7 +63,6 @@ impl Engine {
                 return;
             }
         }
-        let begins = matches!(old, State::Established | State::SynRecv);
         let Some(id) = self.table.find(event.socket.key) else {
             if new == State::Close && self.ended.contains(event.socket.key, event.time_ns) {
                 self.anomalies.duplicates += 1;
