@@ -15,7 +15,7 @@ use tcptrace_ebpf::record::{
 };
 
 use crate::{
-    maps::{EVENTS, counters, layout},
+    maps::{EVENTS, counters, layout, loss_mark, mark_loss},
     sock::{Sock, TcpSock},
 };
 
@@ -51,6 +51,8 @@ pub(crate) fn emit<C: EbpfContext>(ctx: &C, sk: Sock, tcp: TcpSock, event: &Even
     let wake = wake_flag(counters.seen);
     let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
         counters.lost += 1;
+        // SAFETY: the helper takes nothing and only reads a clock.
+        mark_loss(unsafe { bpf_ktime_get_ns() });
         debug!(ctx, "ring buffer full: lost {} -> {}", event.old_state, event.new_state);
         return;
     };
@@ -96,7 +98,8 @@ unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock,
         (*to).sk_err = sk.err() as u16;
         (*to).detail = event.detail;
         (*to).tcp_flags = event.tcp_flags;
-        (*to).pad = [0; 6];
+        (*to).pad = 0;
+        (*to).loss_mark = loss_mark();
         addresses(to, sk, family);
         flags |= owner(to, ctx, event.owner);
         flags |= totals(to, tcp, event.totals);

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{PerCpuArray, RingBuf},
+    maps::{Array, PerCpuArray, RingBuf},
 };
 use tcptrace_ebpf::{
     counters::{COUNTER_SETS, Counters},
@@ -17,6 +17,26 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
 /// one in softirq may interrupt another in task context, and would lose a count of a shared element.
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(COUNTER_SETS, 0);
+
+/// For [`tcptrace_ebpf::record::Record::loss_mark`].
+#[map]
+static LOSS_MARK: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Remembers that an event was lost at `time_ns`. A time, because CPUs could lose each other's counts.
+#[inline(always)]
+pub(crate) fn mark_loss(time_ns: u64) {
+    if let Some(mark) = LOSS_MARK.get_ptr_mut(0) {
+        // SAFETY: four aligned bytes of a map, which lives as long as the program; one store.
+        unsafe { mark.write_volatile((time_ns >> 10) as u32) };
+    }
+}
+
+/// The mark of the last loss on any CPU.
+#[inline(always)]
+pub(crate) fn loss_mark() -> u32 {
+    // SAFETY: as above; one load.
+    LOSS_MARK.get_ptr(0).map_or(0, |mark| unsafe { mark.read_volatile() })
+}
 
 /// Filled by user space before load; frozen, so the verifier treats its fields as constants.
 #[unsafe(no_mangle)]

@@ -92,7 +92,10 @@ pub struct Record {
     /// Retransmit: `tcp_skb_cb.tcp_flags` of the segment.
     pub tcp_flags: u16,
     /// Always 0.
-    pub pad: [u8; 6],
+    pub pad: u16,
+    /// Changes whenever an event has found no room on any CPU: a reader learns of a loss from the very next record. (The
+    /// time of the last loss in units of 1024 ns, modulo 2^32; 0 before the first.)
+    pub loss_mark: u32,
 }
 
 /// Size of a record on the wire.
@@ -110,4 +113,5 @@ const _: () = {
     assert!(offset_of!(Record, comm) == 104);
     assert!(offset_of!(Record, tcp_flags) == 120);
     assert!(offset_of!(Record, pad) == 122);
+    assert!(offset_of!(Record, loss_mark) == 124);
 };

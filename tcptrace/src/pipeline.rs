@@ -68,10 +68,22 @@ impl<W: Write> Pipeline<W> {
         let input = decode(frame);
         match &input {
             Input::Tick(tick) => self.context.tick(*tick),
-            Input::Cgroup(name) => self.context.cgroup(name.clone()),
+            Input::Cgroup(name) => {
+                self.filter.learn_cgroup(name);
+                self.context.cgroup(name.clone());
+            }
             _ => {}
         }
         self.engine.handle(&input);
+        self.poll()
+    }
+
+    /// Frames are missing here.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn gap(&mut self) -> io::Result<()> {
+        self.engine.handle(&Input::Gap);
         self.poll()
     }
 

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, ensure};
 use tcptrace_tests::{
     load::{self, Amount},
-    netns,
+    netns::NetNs,
     tool::{Line, Tool},
 };
 
 use crate::{
-    harness::{SOON, bounded, closes_in},
+    harness::{SOON, bounded},
     judge,
 };
 
@@ -19,25 +19,24 @@ const CONNECTIONS: u64 = 20_000;
 #[test]
 fn churn_of_20_000_closes() -> Result<()> {
     bounded(|| {
+        let netns = NetNs::new()?;
         let tool = Tool::trace(&[])?;
-        let (inode, report) =
-            netns::run(|netns| Ok((netns.inode(), load::run(netns, Amount::Connections(CONNECTIONS))?)))?;
+        let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS)))?;
         ensure!(report.connections == CONNECTIONS, "the load made {report:?}");
-        // The fence: whatever tells a last close has told those before.
-        let wanted = usize::try_from(2 * CONNECTIONS)?;
-        tool.wait_for("40,000 closes", SOON, |lines| closes_in(lines, inode).count() >= wanted)?;
+        let told = tool.wait_for_closes(netns.inode(), usize::try_from(2 * CONNECTIONS)?, SOON);
         let finished = tool.stop()?;
         finished.expect_code(0)?;
         judge::whole_books(&finished.summary()?)?;
-        each_once(&finished.lines()?, inode)
+        told.with_context(|| judge::books_in_words(&finished))?;
+        each_once(&finished.lines_in(netns.inode())?)
     })
 }
 
 /// For each connection one record of either side, active and passive.
-fn each_once(lines: &[Line], inode: u64) -> Result<()> {
+fn each_once(lines: &[Line]) -> Result<()> {
     let mut sockets: HashMap<&str, &Line> = HashMap::new();
     let mut count: HashMap<&str, u64> = HashMap::new();
-    for line in closes_in(lines, inode) {
+    for line in lines.iter().filter(|line| line.is("close")) {
         let cookie = line.at("/cookie").as_str().with_context(|| format!("no cookie: {}", line.text))?;
         if let Some(other) = sockets.insert(cookie, line) {
             anyhow::bail!("told twice:\n{}\n{}", other.text, line.text);

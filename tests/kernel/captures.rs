@@ -6,14 +6,14 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use tcptrace_tests::{
     load::{self, Amount},
-    netns,
+    netns::{self, NetNs},
     scenario::{orderly, reset},
     tool::{self, Finished, Tool},
     wait,
 };
 
 use crate::{
-    harness::{Folder, HOLD, SOON, bounded, closes_in, wait_for_closes},
+    harness::{Folder, HOLD, SOON, bounded, wait_for_closes},
     judge,
 };
 
@@ -37,15 +37,22 @@ fn replays_byte_for_byte(arguments: &'static [&'static str]) -> Result<()> {
         netns::run(|netns| load::run(netns, Amount::Connections(500)))?;
         let live = tool.stop()?;
         live.expect_code(0)?;
-        ensure!(live.stdout.lines().count() > 1000, "1004 closes gave:\n{}", live.stdout);
+        ensure!(live.stdout.lines().count() > 1000, "more than 1000 closes gave {} lines", live.stdout.lines().count());
         let again = replay(&file, arguments)?;
         again.expect_code(0)?;
-        if let Some((live, again)) = live.stdout.lines().zip(again.stdout.lines()).find(|(live, again)| live != again) {
-            anyhow::bail!("live:   {live}\nreplay: {again}");
-        }
-        ensure!(live.stdout == again.stdout, "one has more lines:\n{}\nreplay:\n{}", live.stdout, again.stdout);
-        Ok(())
+        same_output(&live, &again)
     })
+}
+
+fn same_output(live: &Finished, again: &Finished) -> Result<()> {
+    let mut pairs = live.stdout.lines().zip(again.stdout.lines());
+    if let Some((live, again)) = pairs.find(|(live, again)| live != again) {
+        anyhow::bail!("live:   {live}\nreplay: {again}");
+    }
+    let lines = |text: &str| text.lines().count();
+    let (live_lines, again_lines) = (lines(&live.stdout), lines(&again.stdout));
+    ensure!(live.stdout == again.stdout, "{live_lines} lines live, {again_lines} in the replay");
+    Ok(())
 }
 
 #[test]
@@ -63,14 +70,15 @@ fn thresholds_are_part_of_the_recording() -> Result<()> {
     bounded(|| {
         let folder = Folder::new()?;
         let file = folder.file("run.cap");
+        let netns = NetNs::new()?;
         let tool = record(&file, &["--output", "json", "--leak-after", "300ms"])?;
-        let truth = netns::run(|netns| orderly::passive_hold(netns, Duration::from_millis(1200)))?;
+        let truth = netns.run(|netns| orderly::passive_hold(netns, Duration::from_millis(1200)))?;
         wait_for_closes(&tool, &truth)?;
         let live = tool.stop()?;
         let again = replay(&file, &["--output", "json"])?;
-        ensure!(live.stdout.contains(r#""raised""#), "no finding:\n{}", live.stdout);
-        ensure!(live.stdout == again.stdout, "live:\n{}replay:\n{}", live.stdout, again.stdout);
-        Ok(())
+        let lines = live.lines_in(truth.netns)?;
+        ensure!(lines.iter().any(|line| *line.at("/status") == "raised"), "no finding:\n{}", judge::shown(&lines));
+        same_output(&live, &again)
     })
 }
 
@@ -80,21 +88,22 @@ fn kill_9_leaves_what_was_written() -> Result<()> {
     bounded(|| {
         let folder = Folder::new()?;
         let file = folder.file("run.cap");
+        let netns = NetNs::new()?;
         let tool = record(&file, &["--output", "json"])?;
-        let truth = netns::run(orderly::orderly)?;
+        let truth = netns.run(orderly::orderly)?;
         wait_for_closes(&tool, &truth)?;
-        // What a block holds is written within a second or two; and then some, a few of them later.
-        let told = wait::until("a block with the close", SOON, || {
+        // A block is written every second or so, also while it is read here.
+        wait::until("a block with the close", SOON, || {
             let again = replay(&file, &["--output", "json"])?;
-            let told = again.status.success() && closes_in(&again.lines()?, truth.netns).count() == 2;
-            Ok(told.then_some(again))
+            let told = again.status.success() && again.lines_in(truth.netns)?.len() == 2;
+            Ok(told.then_some(()))
         })?;
         tool.signal(Signal::KILL)?;
         tool.finish(LIMIT)?;
         let whole = replay(&file, &["--output", "json"])?;
         whole.expect_code(0)?;
-        judge::closes(&truth, &whole.lines()?)?;
-        whole.summary().with_context(|| format!("before: {}", told.stdout))?;
+        judge::closes(&truth, &whole.lines_in(truth.netns)?)?;
+        whole.summary()?;
         cut_anywhere(&folder, &file)
     })
 }

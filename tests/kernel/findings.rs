@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tcptrace_tests::{
-    netns::{self, NetNs},
+    netns::NetNs,
     scenario::{leak, lost_fin, orderly::First, orphan, zero_window},
     tool::Tool,
     truth::Truth,
@@ -24,8 +24,9 @@ fn prove_findings(scenario: fn(&NetNs) -> Result<Truth>) -> Result<()> {
         let threshold = format!("{THRESHOLD_MS}ms");
         let arguments = ["--stuck-after", &threshold, "--leak-after", &threshold];
         let (truth, finished) = observe(&arguments, scenario)?;
-        judge::closes(&truth, &finished.lines()?)?;
-        judge::findings(&truth, &finished.lines()?, THRESHOLD_MS)
+        let lines = finished.lines_in(truth.netns)?;
+        judge::closes(&truth, &lines).with_context(|| judge::books_in_words(&finished))?;
+        judge::findings(&truth, &lines, THRESHOLD_MS)
     })
 }
 
@@ -57,8 +58,9 @@ fn fin_wait1_stuck_until_its_timeout() -> Result<()> {
 #[test]
 fn findings_give_exit_code_1_where_asked() -> Result<()> {
     bounded(|| {
+        let netns = NetNs::new()?;
         let tool = Tool::trace(&["--leak-after", "300ms", "--exit-code"])?;
-        let truth = netns::run(|netns| leak::close_wait(netns, First::Server, LONG))?;
+        let truth = netns.run(|netns| leak::close_wait(netns, First::Server, LONG))?;
         wait_for_closes(&tool, &truth)?;
         tool.stop()?.expect_code(1)
     })

@@ -16,8 +16,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use tcptrace_tests::{
-    netns::{self, NetNs},
-    tool::{Finished, Line, Tool},
+    netns::NetNs,
+    tool::{Finished, Tool},
     truth::Truth,
 };
 
@@ -49,8 +49,9 @@ pub(crate) fn bounded(body: impl FnOnce() -> Result<()> + Send + 'static) -> Res
 pub(crate) fn prove(scenario: impl FnOnce(&NetNs) -> Result<Truth> + Send + 'static) -> Result<()> {
     bounded(move || {
         let (truth, finished) = observe(&[], scenario)?;
-        judge::closes(&truth, &finished.lines()?)?;
-        judge::no_findings(&truth, &finished.lines()?)
+        let lines = finished.lines_in(truth.netns)?;
+        judge::closes(&truth, &lines).with_context(|| judge::books_in_words(&finished))?;
+        judge::no_findings(&lines)
     })
 }
 
@@ -59,8 +60,9 @@ pub(crate) fn observe(
     arguments: &[&str],
     scenario: impl FnOnce(&NetNs) -> Result<Truth> + Send,
 ) -> Result<(Truth, Finished)> {
+    let netns = NetNs::new()?;
     let tool = Tool::trace(arguments)?;
-    let truth = netns::run(scenario)?;
+    let truth = netns.run(scenario)?;
     wait_for_closes(&tool, &truth)?;
     let finished = tool.stop()?;
     finished.expect_code(0)?;
@@ -70,15 +72,7 @@ pub(crate) fn observe(
 
 /// Waits until tcptrace has told as many closes as there were.
 pub(crate) fn wait_for_closes(tool: &Tool, truth: &Truth) -> Result<()> {
-    let wanted = truth.closes.len();
-    tool.wait_for(&format!("{wanted} closes in namespace {}", truth.netns), SOON, |lines| {
-        closes_in(lines, truth.netns).count() >= wanted
-    })
-}
-
-/// The closes told of a namespace.
-pub(crate) fn closes_in(lines: &[Line], netns: u64) -> impl Iterator<Item = &Line> {
-    lines.iter().filter(move |line| line.is("close") && line.in_netns(netns))
+    tool.wait_for_closes(truth.netns, truth.closes.len(), SOON)
 }
 
 /// A folder of this test's own, removed when dropped. Everybody may look into it.

@@ -5,18 +5,16 @@ use std::{fs, net::IpAddr};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tcptrace_tests::{
-    tool::Line,
+    tool::{Finished, Line},
     truth::{Close, Finding, Owner, Phase, Span, Truth},
 };
-
-use crate::harness::closes_in;
 
 /// The kernel tells why it sent a reset from 6.10 on.
 const RESET_REASONS_SINCE: (u32, u32) = (6, 10);
 
-/// Every close once, as it was, and no other.
+/// Every close once, as it was, and no other. The lines are those of the scenario's namespace.
 pub(crate) fn closes(truth: &Truth, lines: &[Line]) -> Result<()> {
-    let mut told: Vec<&Line> = closes_in(lines, truth.netns).collect();
+    let mut told: Vec<&Line> = lines.iter().filter(|line| line.is("close")).collect();
     for close in &truth.closes {
         let found = told.iter().position(|line| line.has_ends(close.ends));
         let line = told.remove(found.with_context(|| format!("no record of {} in:\n{}", close.ends, shown(lines)))?);
@@ -28,8 +26,8 @@ pub(crate) fn closes(truth: &Truth, lines: &[Line]) -> Result<()> {
 }
 
 /// No finding in the namespace.
-pub(crate) fn no_findings(truth: &Truth, lines: &[Line]) -> Result<()> {
-    let found: Vec<&str> = findings_in(lines, truth.netns).map(|line| line.text.as_str()).collect();
+pub(crate) fn no_findings(lines: &[Line]) -> Result<()> {
+    let found: Vec<&str> = findings_in(lines).map(|line| line.text.as_str()).collect();
     ensure!(found.is_empty(), "findings that should not be:\n{}", found.join("\n"));
     Ok(())
 }
@@ -37,14 +35,14 @@ pub(crate) fn no_findings(truth: &Truth, lines: &[Line]) -> Result<()> {
 /// Every finding raised once and cleared once, and no other.
 pub(crate) fn findings(truth: &Truth, lines: &[Line], threshold_ms: u64) -> Result<()> {
     for finding in &truth.findings {
-        let told: Vec<&Line> = findings_in(lines, truth.netns).filter(|line| line.has_ends(finding.ends)).collect();
+        let told: Vec<&Line> = findings_in(lines).filter(|line| line.has_ends(finding.ends)).collect();
         let [raised, cleared] = told.as_slice() else {
             anyhow::bail!("{} lines of a finding about {}, not 2:\n{}", told.len(), finding.ends, shown(lines));
         };
         compare_raised(finding, raised, threshold_ms).with_context(|| format!("raised as\n{}", raised.text))?;
         compare_cleared(finding, cleared).with_context(|| format!("cleared as\n{}", cleared.text))?;
     }
-    let told = findings_in(lines, truth.netns).count();
+    let told = findings_in(lines).count();
     ensure!(told == 2 * truth.findings.len(), "{told} lines of findings:\n{}", shown(lines));
     Ok(())
 }
@@ -65,11 +63,24 @@ pub(crate) fn whole_books(summary: &Line) -> Result<()> {
     books(summary)
 }
 
-fn findings_in(lines: &[Line], netns: u64) -> impl Iterator<Item = &Line> {
-    lines.iter().filter(move |line| line.is("finding") && line.in_netns(netns))
+/// What a run says of its own completeness, for messages: a close that was told wrongly may be one whose
+/// events were lost.
+pub(crate) fn books_in_words(finished: &Finished) -> String {
+    match finished.summary() {
+        Ok(summary) => {
+            let (events, open) = (summary.at("/events"), summary.at("/open"));
+            format!("the books say {events}, open {open}, anomalies {}", summary.at("/anomalies"))
+        }
+        Err(error) => format!("there are no books: {error}"),
+    }
 }
 
-fn shown(lines: &[Line]) -> String {
+fn findings_in(lines: &[Line]) -> impl Iterator<Item = &Line> {
+    lines.iter().filter(|line| line.is("finding"))
+}
+
+/// For messages.
+pub(crate) fn shown(lines: &[Line]) -> String {
     lines.iter().map(|line| format!("{}\n", line.text)).collect()
 }
 

@@ -5,25 +5,29 @@ use std::{process::Stdio, time::Duration};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use tcptrace_tests::{
-    netns,
+    netns::{self, NetNs},
     scenario::orderly,
     tool::{self, Tool},
     wait,
 };
 
 use crate::{
-    harness::{HOLD, SOON, bounded, closes_in, wait_for_closes},
+    harness::{HOLD, SOON, bounded, wait_for_closes},
     judge,
 };
 
+/// A run that ends, ends within this.
+const LIMIT: Duration = Duration::from_secs(20);
+
 fn ends_with_a_summary_by(signal: Signal) -> Result<()> {
     bounded(move || {
+        let netns = NetNs::new()?;
         let tool = Tool::trace(&[])?;
-        let truth = netns::run(orderly::orderly)?;
+        let truth = netns.run(orderly::orderly)?;
         wait_for_closes(&tool, &truth)?;
         let finished = tool.stop_by(signal)?;
         finished.expect_code(0)?;
-        judge::closes(&truth, &finished.lines()?)?;
+        judge::closes(&truth, &finished.lines_in(truth.netns)?)?;
         let summary = finished.summary()?;
         ensure!(summary.count("/closes") >= 2, "fewer than the 2 closes of this test: {}", summary.text);
         ensure!(summary.count("/by_role/active") >= 1, "no active close: {}", summary.text);
@@ -46,19 +50,20 @@ fn sigterm_finishes_the_report() -> Result<()> {
 #[test]
 fn a_close_just_before_the_end_is_told() -> Result<()> {
     bounded(|| {
+        let netns = NetNs::new()?;
         let tool = Tool::trace(&[])?;
-        let truth = netns::run(|netns| orderly::half_close(netns, HOLD))?;
+        let truth = netns.run(|netns| orderly::half_close(netns, HOLD))?;
         // Not waited for: the end has to fetch it.
         let finished = tool.stop()?;
         finished.expect_code(0)?;
-        judge::closes(&truth, &finished.lines()?)
+        judge::closes(&truth, &finished.lines_in(truth.netns)?)
     })
 }
 
 #[test]
 fn duration_ends_the_run() -> Result<()> {
     bounded(|| {
-        let finished = Tool::trace(&["--duration", "1s"])?.finish(Duration::from_secs(20))?;
+        let finished = Tool::trace(&["--duration", "1s"])?.finish(LIMIT)?;
         finished.expect_code(0)?;
         let duration = finished.summary()?.count("/duration_ns");
         ensure!((900_000_000..10_000_000_000).contains(&duration), "it says that it took {duration} ns");
@@ -69,13 +74,14 @@ fn duration_ends_the_run() -> Result<()> {
 #[test]
 fn two_copies_see_everything() -> Result<()> {
     bounded(|| {
+        let netns = NetNs::new()?;
         let tools = [Tool::trace(&[])?, Tool::trace(&[])?];
-        let truth = netns::run(|netns| orderly::half_close(netns, HOLD))?;
+        let truth = netns.run(|netns| orderly::half_close(netns, HOLD))?;
         for tool in tools {
             wait_for_closes(&tool, &truth)?;
             let finished = tool.stop()?;
             finished.expect_code(0)?;
-            judge::closes(&truth, &finished.lines()?)?;
+            judge::closes(&truth, &finished.lines_in(truth.netns)?)?;
             judge::books(&finished.summary()?)?;
         }
         Ok(())
@@ -85,19 +91,17 @@ fn two_copies_see_everything() -> Result<()> {
 #[test]
 fn netns_filter() -> Result<()> {
     bounded(|| {
-        // The namespace is there before tcptrace is, so that it can be named.
-        let (truth, finished, other) = netns::run(|netns| {
-            let tool = Tool::trace(&["--netns", &netns.inode().to_string()])?;
-            // Made first, and told by nobody.
-            let other = netns::run(orderly::orderly)?;
-            let truth = orderly::orderly(netns)?;
-            wait_for_closes(&tool, &truth)?;
-            Ok((truth, tool.stop()?, other))
-        })?;
+        let (wanted, other) = (NetNs::new()?, NetNs::new()?);
+        let tool = Tool::trace(&["--netns", &wanted.inode().to_string()])?;
+        // Made first, and told by nobody.
+        other.run(orderly::orderly)?;
+        let truth = wanted.run(orderly::orderly)?;
+        wait_for_closes(&tool, &truth)?;
+        let finished = tool.stop()?;
         finished.expect_code(0)?;
-        let lines = finished.lines()?;
+        let lines = finished.lines_in(truth.netns)?;
         judge::closes(&truth, &lines)?;
-        ensure!(closes_in(&lines, other.netns).count() == 0, "not filtered:\n{}", finished.stdout);
+        ensure!(finished.lines_in(other.inode())?.is_empty(), "not filtered:\n{}", finished.stdout);
         let closes = finished.summary()?.count("/closes");
         ensure!(closes == 2, "the summary counts {closes} closes, not 2: {}", finished.stdout);
         Ok(())
@@ -127,11 +131,14 @@ fn a_reader_that_goes_away_ends_it_quietly() -> Result<()> {
         let (reader, writer) = std::io::pipe()?;
         let mut command = tool::command(["trace", "--output", "json", "--duration", "100s"])?;
         command.stdout(writer);
-        let tool = Tool::watching_into(command)?;
+        let mut tool = Tool::watching_into(command)?;
         drop(reader);
-        // It notices when it next has something to say.
-        netns::run(orderly::orderly)?;
-        let finished = tool.finish(Duration::from_secs(20))?;
+        // It notices when it next has something to say. Another test's thread may hold a copy for a moment.
+        wait::until("tcptrace to end", SOON, || {
+            netns::run(orderly::orderly)?;
+            Ok(tool.has_ended()?.then_some(()))
+        })?;
+        let finished = tool.finish(LIMIT)?;
         finished.expect_code(0)?;
         let complaints = finished.stderr.lines().filter(|line| !line.contains("watching")).count();
         ensure!(complaints == 0, "not quiet: {}", finished.stderr);
@@ -144,7 +151,7 @@ fn no_stdout_at_all_is_no_panic() -> Result<()> {
     bounded(|| {
         let mut command = tool::command(["trace", "--output", "json", "--duration", "1s"])?;
         command.stdout(Stdio::null());
-        let finished = Tool::watching_into(command)?.finish(Duration::from_secs(20))?;
+        let finished = Tool::watching_into(command)?.finish(LIMIT)?;
         finished.expect_code(0)
     })
 }

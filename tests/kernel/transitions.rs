@@ -13,35 +13,38 @@ use tcptrace_tests::{
     tool::Line,
 };
 
-use crate::harness::{HOLD, bounded, observe};
+use crate::{
+    harness::{HOLD, bounded, observe},
+    judge::shown,
+};
 
 /// Steps of one socket, `old>new`, without those of its connect.
-fn steps(lines: &[Line], netns: u64, ends: Ends) -> Vec<String> {
+fn steps(lines: &[Line], ends: Ends) -> Vec<String> {
     let word = |line: &Line, pointer: &str| line.at(pointer).as_str().unwrap_or("?").to_owned();
     lines
         .iter()
-        .filter(|line| line.is("transition") && line.in_netns(netns) && line.has_ends(ends))
+        .filter(|line| line.is("transition") && line.has_ends(ends))
         .filter(|line| *line.at("/new") != "syn_sent")
         .map(|line| format!("{}>{}", word(line, "/old"), word(line, "/new")))
         .collect()
 }
 
-fn of_kind<'a>(lines: &'a [Line], kind: &str, netns: u64, ends: Ends) -> Vec<&'a Line> {
-    lines.iter().filter(|line| line.is(kind) && line.in_netns(netns) && line.has_ends(ends)).collect()
+fn of_kind<'a>(lines: &'a [Line], kind: &str, ends: Ends) -> Vec<&'a Line> {
+    lines.iter().filter(|line| line.is(kind) && line.has_ends(ends)).collect()
 }
 
 #[test]
 fn an_orderly_close_step_by_step() -> Result<()> {
     bounded(|| {
         let (truth, finished) = observe(&["--transitions"], |netns| orderly::half_close(netns, HOLD))?;
-        let lines = finished.lines()?;
+        let lines = finished.lines_in(truth.netns)?;
         let [active, passive] = truth.closes.as_slice() else { anyhow::bail!("not two sides") };
-        let told = steps(&lines, truth.netns, active.ends);
+        let told = steps(&lines, active.ends);
         let expected = ["established>fin_wait1", "fin_wait1>fin_wait2", "fin_wait2>close"];
-        ensure!(told == expected, "the active side did {expected:?}, told are {told:?} in:\n{}", finished.stdout);
-        let told = steps(&lines, truth.netns, passive.ends);
+        ensure!(told == expected, "the active side did {expected:?}, told are {told:?} in:\n{}", shown(&lines));
+        let told = steps(&lines, passive.ends);
         let expected = ["established>close_wait", "close_wait>last_ack", "last_ack>close"];
-        ensure!(told == expected, "the passive side did {expected:?}, told are {told:?} in:\n{}", finished.stdout);
+        ensure!(told == expected, "the passive side did {expected:?}, told are {told:?} in:\n{}", shown(&lines));
         Ok(())
     })
 }
@@ -51,9 +54,10 @@ fn close_after_shutdown_is_a_step_of_its_own() -> Result<()> {
     bounded(|| {
         let (truth, finished) = observe(&["--transitions"], |netns| lost_fin::self_transition(netns, HOLD))?;
         let active = truth.closes.first().context("no close")?;
-        let told = steps(&finished.lines()?, truth.netns, active.ends);
+        let lines = finished.lines_in(truth.netns)?;
+        let told = steps(&lines, active.ends);
         let expected = ["established>fin_wait1", "fin_wait1>fin_wait1", "fin_wait1>fin_wait2", "fin_wait2>close"];
-        ensure!(told == expected, "it did {expected:?}, told are {told:?} in:\n{}", finished.stdout);
+        ensure!(told == expected, "it did {expected:?}, told are {told:?} in:\n{}", shown(&lines));
         Ok(())
     })
 }
@@ -64,15 +68,15 @@ fn fin_retransmits_one_by_one() -> Result<()> {
     bounded(|| {
         let lost = Duration::from_millis(1200);
         let (truth, finished) = observe(&["--transitions"], |netns| lost_fin::lost_then_restored(netns, lost))?;
-        let lines = finished.lines()?;
+        let lines = finished.lines_in(truth.netns)?;
         let active = truth.closes.first().context("no close")?;
-        let told = of_kind(&lines, "fin_retransmit", truth.netns, active.ends);
+        let told = of_kind(&lines, "fin_retransmit", active.ends);
         let resent = usize::try_from(active.fin_resent.context("not counted")?)?;
-        ensure!(told.len() == resent, "{resent} were sent, {} are told in:\n{}", told.len(), finished.stdout);
+        ensure!(told.len() == resent, "{resent} were sent, {} are told in:\n{}", told.len(), shown(&lines));
         let kinds: Vec<&str> = told.iter().map(|line| line.at("/kind").as_str().unwrap_or("?")).collect();
         let (first, rest) = kinds.split_first().context("none told")?;
         ensure!(*first == "tlp" && rest.iter().all(|kind| *kind == "rto"), "their kinds are told as {kinds:?}");
-        let record = of_kind(&lines, "close", truth.netns, active.ends);
+        let record = of_kind(&lines, "close", active.ends);
         let record = record.first().context("no record")?;
         ensure!(record.count("/fin_retransmits/tlp") == 1, "not 1 tlp in {}", record.text);
         ensure!(record.count("/fin_retransmits/rto") == rest.len() as u64, "not {} rto in {}", rest.len(), record.text);
@@ -106,14 +110,14 @@ fn seconds(line: &Line) -> Result<f64> {
 fn resets_of_both_sides() -> Result<()> {
     bounded(|| {
         let (truth, finished) = observe(&["--transitions"], |netns| reset::linger_0(netns, First::Client))?;
-        let lines = finished.lines()?;
+        let lines = finished.lines_in(truth.netns)?;
         let [closer, victim] = truth.closes.as_slice() else { anyhow::bail!("not two sides") };
         for (kind, ends) in [("reset_sent", closer.ends), ("reset_received", victim.ends)] {
-            let told = of_kind(&lines, kind, truth.netns, ends).len();
-            ensure!(told == 1, "{told} lines of type {kind} about {ends} in:\n{}", finished.stdout);
+            let told = of_kind(&lines, kind, ends).len();
+            ensure!(told == 1, "{told} lines of type {kind} about {ends} in:\n{}", shown(&lines));
         }
         for ends in [closer.ends, victim.ends] {
-            let told = steps(&lines, truth.netns, ends);
+            let told = steps(&lines, ends);
             ensure!(told == ["established>close"], "told are {told:?}");
         }
         Ok(())

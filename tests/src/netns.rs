@@ -1,15 +1,14 @@
-//! A network namespace of one's own: made by a thread for itself, gone with its threads and sockets.
+//! A network namespace of one's own, without help of other programs.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{Read, Write},
-    os::unix::fs::MetadataExt,
-    panic,
-    thread::{self, ScopedJoinHandle},
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    panic, thread,
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use socket2::{Domain, Socket, Type};
 
 /// Name of the thread that a scenario runs on, which is the `comm` of what it does.
@@ -23,38 +22,58 @@ const NLMSG_ERROR: u16 = 2;
 const LOOPBACK_INDEX: i32 = 1;
 const IFF_UP: u32 = 1;
 
-/// The namespace of the calling thread. Threads and processes that it starts are in there, too.
+/// A namespace, there until this and everything in it is gone.
+///
+/// Inode numbers are used again as soon as a namespace is gone. Whoever tells records apart by them makes the
+/// namespace before tcptrace is started and keeps it until tcptrace has ended.
 #[derive(Debug)]
 pub struct NetNs {
+    file: File,
     inode: u64,
 }
 
-/// Runs `body` on a thread in a new network namespace with loopback up.
-///
-/// The namespace goes when its last thread, process and socket have.
+/// Runs `body` on a thread in a new network namespace.
 ///
 /// # Errors
 /// When the namespace cannot be made (this needs root), and when `body` fails.
 pub fn run<T: Send>(body: impl FnOnce(&NetNs) -> Result<T> + Send) -> Result<T> {
-    thread::scope(|scope| {
-        let start = || -> Result<ScopedJoinHandle<'_, Result<T>>> {
-            let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
-            Ok(thread.spawn_scoped(scope, || body(&NetNs::enter()?))?)
-        };
-        start()?.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
-    })
+    NetNs::new()?.run(body)
 }
 
 impl NetNs {
-    /// Moves the calling thread into a new namespace, for good.
-    fn enter() -> Result<Self> {
-        // SAFETY: CLONE_NEWNET shares nothing of memory or file descriptors; sockets that are open stay in
-        // the namespace they were made in.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-            .context("cannot make a network namespace: root (CAP_SYS_ADMIN) is needed")?;
-        loopback_up().context("cannot bring up loopback")?;
-        let inode = fs::metadata("/proc/thread-self/ns/net").context("cannot look at the namespace")?.ino();
-        Ok(Self { inode })
+    /// A new namespace with loopback up.
+    ///
+    /// # Errors
+    /// When it cannot be made: this needs root.
+    pub fn new() -> Result<Self> {
+        on_thread(|| {
+            // SAFETY: CLONE_NEWNET shares nothing of memory or file descriptors; sockets that are open stay in
+            // the namespace they were made in.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+                .context("cannot make a network namespace: root (CAP_SYS_ADMIN) is needed")?;
+            loopback_up().context("cannot bring up loopback")?;
+            let file = File::open("/proc/thread-self/ns/net").context("cannot open the namespace")?;
+            let inode = file.metadata()?.ino();
+            Ok(Self { file, inode })
+        })
+    }
+
+    /// Runs `body` on a thread in this namespace. Threads and processes that it starts are in there, too.
+    ///
+    /// The thread has file descriptors of its own, so that no process that is started elsewhere at this moment
+    /// holds its sockets for a while, and becomes the one who closes them. So `body` must not return any.
+    ///
+    /// # Errors
+    /// When the thread cannot be started or moved, and when `body` fails.
+    pub fn run<T: Send>(&self, body: impl FnOnce(&Self) -> Result<T> + Send) -> Result<T> {
+        on_thread(|| {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(self.file.as_fd(), network).context("cannot enter the namespace")?;
+            // SAFETY: the copies in the new table keep what the old one holds valid here; what is opened from now
+            // on is used by this thread and those that it starts alone, as stated above.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FILES) }.context("no file descriptors")?;
+            body(self)
+        })
     }
 
     /// The inode, by which tcptrace names the namespace.
@@ -63,7 +82,8 @@ impl NetNs {
         self.inode
     }
 
-    /// Sets a sysctl of this namespace, such as `net/ipv4/tcp_orphan_retries`.
+    /// Sets a sysctl such as `net/ipv4/tcp_orphan_retries` for the calling thread's namespace, which is this
+    /// one within [`Self::run`].
     ///
     /// # Errors
     /// When the kernel does not have it or refuses the value.
@@ -71,6 +91,13 @@ impl NetNs {
         // `/proc/sys/net` shows the namespace of the task that looks.
         fs::write(format!("/proc/sys/{name}"), value).with_context(|| format!("cannot set {name} to {value}"))
     }
+}
+
+fn on_thread<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name(THREAD_NAME.to_owned()).spawn_scoped(scope, body)?;
+        thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    })
 }
 
 /// `ip link set lo up`, without `ip`.

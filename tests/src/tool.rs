@@ -24,6 +24,8 @@ use crate::wait;
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// A report must not take longer than this to be finished.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// Lines in a message about what did not come.
+const SHOWN_MOST: usize = 5;
 /// For `--duration`; see [`Tool::live`].
 const LONGEST: &str = "180s";
 /// What it says, on standard error, once its programs are attached.
@@ -97,9 +99,9 @@ impl Tool {
     ///
     /// # Errors
     /// When it does not get as far; with what it said.
-    pub fn watching_into(command: Command) -> Result<Self> {
-        let mut tool = Self::spawn(command)?;
-        let limit = wait::until("tcptrace to say that it is watching", START_LIMIT, || {
+    pub fn watching_into(mut command: Command) -> Result<Self> {
+        let mut tool = Self::spawn(&mut command)?;
+        let watching = wait::until("tcptrace to say that it is watching", START_LIMIT, || {
             let ended = tool.child.try_wait()?;
             if tool.stderr.text().contains(WATCHING) {
                 return Ok(Some(()));
@@ -109,10 +111,11 @@ impl Tool {
                 None => Ok(None),
             }
         });
-        match limit {
-            Ok(()) => Ok(tool),
-            Err(error) => Err(error.context(format!("it said: {}", tool.stderr.text()))),
+        if let Err(error) = watching {
+            tool.kill();
+            return Err(error.context(format!("it said: {}", tool.stderr.join())));
         }
+        Ok(tool)
     }
 
     /// Starts a command, whatever it does.
@@ -121,10 +124,10 @@ impl Tool {
     /// When it cannot be started.
     pub fn start(mut command: Command) -> Result<Self> {
         command.stdout(Stdio::piped());
-        Self::spawn(command)
+        Self::spawn(&mut command)
     }
 
-    fn spawn(mut command: Command) -> Result<Self> {
+    fn spawn(command: &mut Command) -> Result<Self> {
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let stdout = match child.stdout.take() {
@@ -147,20 +150,32 @@ impl Tool {
         self.stdout.text()
     }
 
-    /// Waits until `test` holds of the lines printed so far.
+    /// Waits until it has told this many closes of a namespace.
     ///
     /// # Errors
-    /// When it does not within `limit`, with everything that was printed, or when a line is no JSON.
-    pub fn wait_for(&self, what: &str, limit: Duration, test: impl Fn(&[Line]) -> bool) -> Result<()> {
-        let mut lines = Vec::new();
+    /// When it does not within `limit`, with what it told of the namespace, or when a line is no JSON.
+    pub fn wait_for_closes(&self, netns: u64, wanted: usize, limit: Duration) -> Result<()> {
         let mut used = 0;
-        let waited = wait::until(what, limit, || {
+        let mut closes = 0;
+        let waited = wait::until(&format!("{wanted} closes in namespace {netns}"), limit, || {
             let new = self.stdout.from(used);
             used += new.len();
-            lines.extend(output::parse(&new)?);
-            Ok((used == 0 || !new.is_empty()).then(|| test(&lines)).and_then(|holds| holds.then_some(())))
+            closes += output::parse_in(netns, &new)?.iter().filter(|line| line.is("close")).count();
+            Ok((closes >= wanted).then_some(()))
         });
-        waited.with_context(|| format!("tcptrace printed:\n{}{}", self.stdout.text(), self.stderr.text()))
+        waited.with_context(|| {
+            let lines = output::parse_in(netns, &self.stdout()).unwrap_or_default();
+            let told: String = lines.iter().take(SHOWN_MOST).map(|line| format!("{}\n", line.text)).collect();
+            format!("tcptrace told {closes}:\n{told}{}", self.stderr.text())
+        })
+    }
+
+    /// Whether it has ended by itself.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// Sends a signal to it, and to nobody else.
@@ -197,13 +212,17 @@ impl Tool {
         let status: ExitStatus = status.with_context(|| format!("it said: {}", self.stderr.text()))?;
         Ok(Finished { status, stdout: self.stdout.join(), stderr: self.stderr.join() })
     }
+
+    /// Both calls fail only for a process that has ended already.
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Drop for Tool {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

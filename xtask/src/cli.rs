@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{demo, lint, run, setup, test, tidy};
+use crate::{demo, fuzz, lint, run, setup, test, tidy};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Demo(demo::Args),
     /// Run every test, those included that need root and a real kernel
     Test(test::Args),
+    /// Feed decode, engine and capture with bytes until something breaks
+    Fuzz(fuzz::Args),
     /// Formatting, clippy for the host and for BPF, docs, licences, spelling
     Lint,
     /// The project's own rules: allowed imports, file length, links, hygiene
@@ -35,6 +37,7 @@ pub(crate) fn dispatch() -> Result<()> {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
     }

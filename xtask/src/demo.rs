@@ -22,10 +22,19 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let workspace = Workspace::find()?;
     setup::ensure_build(&workspace)?;
     workspace.build_release()?;
-    process::run(workspace.cargo().args(["build", "--release", "--quiet", "--package", "tcptrace-tests", "--bin", "demo"]))?;
+    process::run(workspace.cargo().args([
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        "tcptrace-tests",
+        "--bin",
+        "demo",
+    ]))?;
     let binary = workspace.release_binary();
     let mut trace = process::as_root(&binary)?;
-    let mut trace = trace.args(TRACE).args(args.args).stderr(Stdio::piped()).spawn().context("cannot start tcptrace")?;
+    let mut trace =
+        trace.args(TRACE).args(args.args).stderr(Stdio::piped()).spawn().context("cannot start tcptrace")?;
     let made = wait_until_watching(&mut trace).and_then(|()| {
         let demo = binary.with_file_name("demo");
         process::run(&mut process::as_root(demo)?)

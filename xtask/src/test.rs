@@ -64,7 +64,7 @@ fn workspace_tests(workspace: &Workspace, binary: &Path, args: &Args) -> Command
 
 fn kernel_tests(workspace: &Workspace, binary: &Path, args: &Args) -> Command {
     let mut command = workspace.cargo();
-    command.args(["test", "--package", "tcptrace-tests", "--features", "kernel", "--test", "kernel"]);
+    command.args(["test", "--package", "tcptrace-tests", "--features", "kernel", "--test", "kernel", "--test", "cli"]);
     command.args(&args.filter).arg("--").args(&args.args);
     if !names_threads(&args.args) {
         // They share one kernel: its sysctls, its sockets and its counters.

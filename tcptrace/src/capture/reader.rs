@@ -29,6 +29,11 @@ pub fn open(path: &Path) -> Result<Reader<File>, CaptureError> {
 pub struct Reader<R> {
     blocks: Blocks<R>,
     header: FileHeader,
+    /// A frame that was looked at and not yet taken.
+    ahead: Option<(u16, usize)>,
+    /// How much was known to be missing when [`Reader::gap`] was last asked.
+    missing_told: u64,
+    end_told: bool,
 }
 
 impl Reader<File> {
@@ -88,7 +93,7 @@ impl<R: Read> Reader<R> {
             return Err(CaptureError::WireVersion { path, found: wire_version, known: WIRE_VERSION });
         }
         window.take(FILE_HEADER_LEN);
-        Ok(Self { blocks: Blocks::new(window, path), header })
+        Ok(Self { blocks: Blocks::new(window, path), header, ahead: None, missing_told: 0, end_told: false })
     }
 
     /// The next frame; `None` at the end, of which [`Reader::ending`] then tells. Damage is no error: it is skipped
@@ -102,10 +107,7 @@ impl<R: Read> Reader<R> {
     )]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         let len = loop {
-            let (kind, len) = match self.blocks.step()? {
-                Step::Frame { kind, len } => (kind, len),
-                Step::End => return Ok(None),
-            };
+            let Some((kind, len)) = self.advance()? else { return Ok(None) };
             if kind == FRAME_RECORD {
                 break len;
             }
@@ -120,6 +122,31 @@ impl<R: Read> Reader<R> {
         };
         self.blocks.stats.frames += 1;
         Ok(Some(Frame::Record(self.blocks.take_frame(len))))
+    }
+
+    /// Whether frames are missing just before the next one, or after the last one. Says so once.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn gap(&mut self) -> Result<bool, CaptureError> {
+        self.ahead = self.advance()?;
+        let stats = self.blocks.stats;
+        let missing = stats.damaged_blocks.saturating_add(stats.malformed_frames);
+        let broke_off = self.ahead.is_none() && !self.end_told && self.ending() != Ending::Complete;
+        self.end_told |= broke_off;
+        let more = missing != self.missing_told;
+        self.missing_told = missing;
+        Ok(more || broke_off)
+    }
+
+    fn advance(&mut self) -> Result<Option<(u16, usize)>, CaptureError> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
+        match self.blocks.step()? {
+            Step::Frame { kind, len } => Ok(Some((kind, len))),
+            Step::End => Ok(None),
+        }
     }
 
     /// How the capture ends, known when [`Reader::next`] has returned `None` or an error; before that,

@@ -11,7 +11,7 @@ use super::{
     args::RecordArgs,
     exit::CliError,
     session::{self, Tee},
-    setup::{nanos, pipeline},
+    setup::{live_filter, nanos, pipeline},
     talk,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 /// Traces, and stores every frame.
 pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     let stuck_ns = nanos(args.live.stuck_after);
-    let mut pipeline = pipeline(&args.show, &args.filter, stuck_ns, nanos(args.live.leak_after))?;
+    let mut pipeline = pipeline(&args.show, live_filter(&args.filter)?, stuck_ns, nanos(args.live.leak_after))?;
     let mut capture = Capture { path: &args.file, force: args.force, writer: None, flushed: Instant::now() };
     let run = session::run(&args.live, &mut pipeline, &mut capture);
     if let Err(error) = &run

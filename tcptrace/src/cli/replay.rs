@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -9,7 +10,7 @@ use super::{
     args::ReplayArgs,
     exit::CliError,
     session,
-    setup::{nanos, pipeline},
+    setup::{nanos, pipeline, replay_filter},
     talk,
 };
 use crate::{
@@ -21,7 +22,9 @@ use crate::{
 
 /// Runs a capture through the same pipeline.
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
+    let filter = replay_filter(&args.filter)?;
     let mut reader = capture::open(&args.file)?;
+    let torn = reader.gap()?;
     let first = reader.next()?;
     let host = match &first {
         Some(Frame::Host(host)) => host.clone(),
@@ -33,26 +36,40 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let leak_ns = args.leak_after.map(nanos);
     let mut pipeline = pipeline(
         &args.show,
-        &args.filter,
+        filter,
         stuck_ns.unwrap_or_else(|| or_default(host.stuck_after_ns, default.stuck_after_ns)),
         leak_ns.unwrap_or_else(|| or_default(host.leak_after_ns, default.leak_after_ns)),
     )?;
+    if torn {
+        pipeline.gap()?;
+    }
     if let Some(frame) = first {
         pipeline.frame(frame)?;
     }
     let read = read_all(&mut reader, &mut pipeline);
-    if !reader.stats().is_whole() {
-        talk::note(&format_args!("{}: {}", args.file.display(), reader.stats()));
-    }
-    if let Ending::BrokeOff { .. } = reader.ending() {
-        talk::note(&format_args!("{}: {}", args.file.display(), reader.ending()));
+    // Where the reader of our text went away, the capture was not read to its end.
+    if !matches!(&read, Err(CliError::Output(_))) {
+        tell_state(&args.file, &reader);
     }
     session::report_after(read, pipeline, args.show.exit_code)
 }
 
 fn read_all<R: Read, W: Write>(reader: &mut Reader<R>, pipeline: &mut Pipeline<W>) -> Result<(), CliError> {
-    while let Some(frame) = reader.next()? {
+    loop {
+        if reader.gap()? {
+            pipeline.gap()?;
+        }
+        let Some(frame) = reader.next()? else { return Ok(()) };
         pipeline.frame(frame)?;
     }
-    Ok(())
+}
+
+/// What is wrong with the capture, if anything is.
+fn tell_state<R: Read>(path: &Path, reader: &Reader<R>) {
+    if !reader.stats().is_whole() {
+        talk::note(&format_args!("{}: {}", path.display(), reader.stats()));
+    }
+    if let Ending::BrokeOff { .. } = reader.ending() {
+        talk::note(&format_args!("{}: {}", path.display(), reader.ending()));
+    }
 }

@@ -25,7 +25,7 @@ const DEFAULT_WIDTH: usize = 100;
 /// A pipeline to standard output.
 pub(super) fn pipeline(
     show: &ShowArgs,
-    filter: &FilterArgs,
+    filter: Filter,
     stuck_after_ns: u64,
     leak_after_ns: u64,
 ) -> Result<Pipeline<Stdout>, CliError> {
@@ -36,13 +36,7 @@ pub(super) fn pipeline(
         OutputFormat::Json => Format::Json,
     };
     let config = Config { stuck_after_ns, leak_after_ns, echo_events: show.transitions, bounds: Bounds::default() };
-    Ok(Pipeline::new(Parts {
-        config,
-        filter: self::filter(filter)?,
-        renderer: Renderer::new(format, style),
-        out,
-        lines: !show.summary,
-    }))
+    Ok(Pipeline::new(Parts { config, filter, renderer: Renderer::new(format, style), out, lines: !show.summary }))
 }
 
 /// Colour for a terminal unless NO_COLOR is set and not empty (no-color.org).
@@ -57,9 +51,19 @@ fn style(out: &Stdout) -> Style {
     }
 }
 
-pub(super) fn filter(args: &FilterArgs) -> Result<Filter, CliError> {
+/// The filter of a live run: cgroups are those of this host.
+pub(super) fn live_filter(args: &FilterArgs) -> Result<Filter, CliError> {
+    let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
+    filter(args, ids.map_err(CliError::Usage)?)
+}
+
+/// The filter of a replay: cgroups are those of the recording host, which the capture names.
+pub(super) fn replay_filter(args: &FilterArgs) -> Result<Filter, CliError> {
+    filter(args, Vec::new())
+}
+
+fn filter(args: &FilterArgs, cgroup_ids: Vec<u64>) -> Result<Filter, CliError> {
     let prefixes: Result<Vec<_>, FilterError> = args.addr.iter().map(|text| parse_prefix(text)).collect();
-    let cgroups: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
     let spec = FilterSpec {
         ports: args.port.clone(),
         local_ports: args.local_port.clone(),
@@ -67,7 +71,8 @@ pub(super) fn filter(args: &FilterArgs) -> Result<Filter, CliError> {
         prefixes: prefixes?,
         pids: args.pid.clone(),
         comms: args.comm.clone(),
-        cgroup_ids: cgroups.map_err(CliError::Usage)?,
+        cgroup_ids,
+        cgroup_paths: args.cgroup.clone(),
         netns: args.netns.clone(),
         family: args.family.map(|family| match family {
             FamilyArg::Ipv4 => Family::Ipv4,

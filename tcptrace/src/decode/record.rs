@@ -44,6 +44,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Event, Refusal> {
         flags: flags(&raw),
         sk_err: raw.sk_err,
         owner: owner(&raw, kind),
+        loss_mark: raw.loss_mark,
         kind,
     })
 }
@@ -74,7 +75,8 @@ fn read(mut bytes: &[u8]) -> Result<Record, TryGetError> {
         remote_addr: sixteen(b)?,
         comm: sixteen(b)?,
         tcp_flags: b.try_get_u16_ne()?,
-        pad: [0; 6],
+        pad: b.try_get_u16_ne()?,
+        loss_mark: b.try_get_u32_ne()?,
     })
 }
 

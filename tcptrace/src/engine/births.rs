@@ -3,13 +3,16 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{closing::Fate, table::KeyHasher};
-use crate::model::{Owner, ResetReason, SocketKey};
+use crate::model::{Endpoint, Owner, ResetReason, SocketKey};
 
 /// One `connect()`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Birth {
     pub(super) time_ns: u64,
     pub(super) owner: Option<Owner>,
+    /// Whom it connected to; the local port is not chosen yet.
+    pub(super) netns: u32,
+    pub(super) remote: Endpoint,
 }
 
 #[derive(Debug)]

@@ -31,6 +31,8 @@ pub(super) struct Closing {
     pub(super) retransmits: Retransmits,
     pub(super) segs_in_fin_wait2: Option<u32>,
     pub(super) raised: Option<FindingKind>,
+    /// The engine's count of losses when the close was first seen.
+    pub(super) losses: u32,
     /// Resets and the end: rare enough, or short enough, to live elsewhere.
     pub(super) fate: Option<Box<Fate>>,
 }
@@ -70,7 +72,7 @@ const fn bit(phase: Phase) -> u8 {
 
 impl Closing {
     /// A close of which `event` is the first that was seen; `old` is the state that it leaves.
-    pub(super) fn new(event: &Event, old: State) -> Self {
+    pub(super) fn new(event: &Event, old: State, losses: u32) -> Self {
         let begins = matches!(old, State::Established | State::SynRecv);
         let mut closing = Self {
             socket: event.socket,
@@ -90,6 +92,7 @@ impl Closing {
             retransmits: Retransmits::default(),
             segs_in_fin_wait2: None,
             raised: None,
+            losses,
             fate: None,
         };
         if let Some(phase) = phase_of(old) {
@@ -198,6 +201,7 @@ impl Closing {
             status,
             age_ns,
             age_is_lower_bound: !since_known,
+            may_be_over: false,
             retransmits: self.retransmits,
             orphan: self.flags.orphan,
             owner: self.owner,

@@ -76,8 +76,8 @@ fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
     }
 }
 
-/// The record of a close that ended at `closing.since_ns`.
-pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict) -> Close {
+/// The record of a close that ended at `closing.since_ns`; `losses` is the engine's count of them by now.
+pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses: u32) -> Close {
     let fate = closing.fate.as_deref().copied().unwrap_or_default();
     let orphaned = reason == Some(Reason::OrphanFinWait2);
     if orphaned {
@@ -99,7 +99,8 @@ pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict) -> Clos
         close_ns: (end_known && closing.begun_known).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
         orphan: closing.flags.orphan,
         three_way: three_way(&closing, &fate, outcome),
-        complete: end_seen && closing.phases_known(),
+        // Where events were lost meanwhile, a retransmit may be among them.
+        complete: end_seen && closing.phases_known() && closing.losses == losses,
         retransmits: closing.retransmits,
         totals: fate.end.and_then(|end| end.totals),
         lifetime_ns: lifetime_start_ns.map(|at| closing.since_ns.saturating_sub(at)),

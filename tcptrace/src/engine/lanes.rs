@@ -21,11 +21,13 @@ pub(super) struct Link {
     pub(super) lane: Option<LaneKind>,
     prev: SlotId,
     next: SlotId,
+    /// When the wait began.
+    from_ns: u64,
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Self { lane: None, prev: NONE, next: NONE }
+        Self { lane: None, prev: NONE, next: NONE, from_ns: 0 }
     }
 }
 
@@ -63,12 +65,12 @@ impl Lanes {
         }
     }
 
-    /// Puts an entry that waits nowhere at the end of a lane.
-    pub(super) fn join(&mut self, table: &mut Table, kind: LaneKind, id: SlotId) {
+    /// Puts an entry that waits nowhere at the end of a lane; its wait began at `from_ns`.
+    pub(super) fn join(&mut self, table: &mut Table, kind: LaneKind, id: SlotId, from_ns: u64) {
         let lane = self.lane(kind);
         let last = lane.tail;
         if let Some(closing) = table.get_mut(id) {
-            closing.link = Link { lane: Some(kind), prev: last, next: NONE };
+            closing.link = Link { lane: Some(kind), prev: last, next: NONE, from_ns };
             lane.tail = id;
         } else {
             return;
@@ -82,7 +84,7 @@ impl Lanes {
     /// Takes an entry out of its lane, if it is in one.
     pub(super) fn leave(&mut self, table: &mut Table, id: SlotId) {
         let Some(closing) = table.get_mut(id) else { return };
-        let Link { lane: Some(kind), prev, next } = std::mem::take(&mut closing.link) else {
+        let Link { lane: Some(kind), prev, next, .. } = std::mem::take(&mut closing.link) else {
             return;
         };
         let lane = self.lane(kind);
@@ -109,7 +111,7 @@ impl Lanes {
 
     /// When an entry of a lane is due.
     pub(super) fn deadline_ns(&self, table: &Table, kind: LaneKind, id: SlotId) -> Option<u64> {
-        let since_ns = table.get(id)?.since_ns;
-        Some(since_ns.saturating_add(self.wait_ns(kind)))
+        let from_ns = table.get(id)?.link.from_ns;
+        Some(from_ns.saturating_add(self.wait_ns(kind)))
     }
 }

@@ -7,9 +7,14 @@ mod closing;
 mod config;
 mod judge;
 mod lanes;
+mod lives;
+mod paths;
 mod run;
+mod signals;
 mod steps;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Bounds, Config};
 pub use run::Engine;

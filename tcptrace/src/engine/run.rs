@@ -28,6 +28,10 @@ pub struct Engine {
     now_ns: u64,
     real_minus_mono_ns: Option<i128>,
     counters: KernelCounters,
+    /// Times that something was found missing: events lost, program runs skipped, a gap in the stream.
+    pub(super) losses: u32,
+    loss_mark: u32,
+    torn: bool,
     delivered: u64,
     refused: u64,
     finished: bool,
@@ -52,6 +56,9 @@ impl Engine {
             now_ns: 0,
             real_minus_mono_ns: None,
             counters: KernelCounters::default(),
+            losses: 0,
+            loss_mark: 0,
+            torn: false,
             delivered: 0,
             refused: 0,
             finished: false,
@@ -68,6 +75,10 @@ impl Engine {
             Input::Event(event) => {
                 self.delivered += 1;
                 self.advance(event.time_ns);
+                if event.loss_mark != self.loss_mark {
+                    self.loss_mark = event.loss_mark;
+                    self.losses = self.losses.wrapping_add(1);
+                }
                 if self.config.echo_events {
                     self.outputs.push_back(Output::Event(*event));
                 }
@@ -77,6 +88,10 @@ impl Engine {
             Input::Counters(counters) => self.count(*counters),
             Input::Tick(tick) => self.tick(*tick),
             Input::Cgroup(_) => {}
+            Input::Gap => {
+                self.torn = true;
+                self.losses = self.losses.wrapping_add(1);
+            }
         }
     }
 
@@ -120,6 +135,7 @@ impl Engine {
                 lost,
                 missed: self.counters.missed,
                 refused: self.refused,
+                torn: self.torn,
             },
             anomalies: self.anomalies,
             data_retransmits: self.counters.data_retransmits,
@@ -157,6 +173,9 @@ impl Engine {
             self.anomalies.counters_backwards += 1;
         }
         let [seen, lost, missed, data_retransmits, foreign_resets] = pairs.map(|(old, new)| old.max(new));
+        if missed > old.missed || lost > old.lost {
+            self.losses = self.losses.wrapping_add(1);
+        }
         self.counters = KernelCounters { seen, lost, missed, data_retransmits, foreign_resets };
     }
 }

@@ -1,40 +1,44 @@
-//! What one event does to one close.
+//! What one transition does to one close.
 
 use super::{
     births::Birth,
-    closing::{Closing, End, Fate, phase_of},
-    config::DUPLICATE_NS,
+    closing::{Closing, End, phase_of},
     judge::{conclude, judge},
     lanes::LaneKind,
+    paths::legal,
     run::Engine,
     table::SlotId,
 };
-use crate::model::{
-    Event, EventKind, FindingKind, FindingStatus, Outcome, Output, Phase, Reason, ResetReason, RetransmitKind, State,
-};
+use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Outcome, Output, Phase, Reason, State};
 
 impl Engine {
     pub(super) fn event(&mut self, event: &Event) {
         match event.kind {
-            EventKind::Transition { old, new, totals, segs_in } => match (old, new) {
-                (_, State::SynSent) => self.connect(event),
-                (State::SynSent, State::Close) => self.connect_failed(event),
-                _ => {
-                    let end = End { old, sk_err: event.sk_err, totals, segs_in };
-                    self.transition(event, old, new, end);
+            EventKind::Transition { old, new, totals, segs_in } => {
+                let legal = legal(old, new);
+                self.anomalies.impossible_transitions += u64::from(!legal);
+                let end = End { old, sk_err: event.sk_err, totals, segs_in };
+                match (old, new) {
+                    (_, State::SynSent) => self.connect(event),
+                    (State::SynSent, State::Close) => self.connect_failed(event),
+                    (_, State::Close) if legal => self.transition(event, old, new, end),
+                    _ if phase_of(new).is_some() => self.transition(event, old, new, end),
+                    // A listener's end, for one: it ends no connection.
+                    _ => {}
                 }
-            },
+            }
             EventKind::Retransmit { state, kind, .. } => self.retransmit(event, state, kind),
             EventKind::ResetReceived { .. } => {
                 // `sk_err` of the `-> CLOSE` that follows says it; alone it ends nothing.
             }
-            EventKind::ResetSent { reason, .. } => self.reset_sent(event, reason),
+            EventKind::ResetSent { state, reason } => self.reset_sent(event, state, reason),
         }
     }
 
     fn connect(&mut self, event: &Event) {
         self.replace(event);
-        let birth = Birth { time_ns: event.time_ns, owner: event.owner };
+        let socket = event.socket;
+        let birth = Birth { time_ns: event.time_ns, owner: event.owner, netns: socket.netns, remote: socket.remote };
         if !self.births.insert(event.socket.key, birth) {
             self.anomalies.connects_forgotten += 1;
         }
@@ -45,56 +49,22 @@ impl Engine {
         self.births.remove(event.socket.key);
     }
 
-    /// Another life begins under this key: a close that still stands there lost its end.
-    fn replace(&mut self, event: &Event) {
-        let Some(id) = self.table.find(event.socket.key) else { return };
-        if self.table.get(id).is_some_and(|closing| closing.state == State::Close) {
-            self.settle(id);
-            return;
-        }
-        self.anomalies.replaced += 1;
-        self.finish_as(id, (Outcome::Unknown, Some(Reason::EventsLost)), event.time_ns);
-    }
-
     fn transition(&mut self, event: &Event, old: State, new: State, end: End) {
-        if !legal(old, new) {
-            self.anomalies.impossible_transitions += 1;
-            if phase_of(new).is_none() && new != State::Close {
-                return;
-            }
-        }
-        let Some(id) = self.table.find(event.socket.key) else {
-            if new == State::Close && self.ended.contains(event.socket.key, event.time_ns) {
-                self.anomalies.duplicates += 1;
-            } else {
-                self.first_step(event, old, new, end);
-            }
-            return;
-        };
-        let Some(closing) = self.table.get(id) else { return };
-        if is_duplicate(closing, event, old, new) {
+        if self.is_duplicate(event, old, new) {
             self.anomalies.duplicates += 1;
             return;
         }
-        let begins = matches!(old, State::Established | State::SynRecv);
-        if begins || closing.state == State::Close {
-            self.replace(event);
-            self.first_step(event, old, new, end);
-        } else {
-            self.step(id, event, old, new, end);
+        match self.find_life(event, old) {
+            Some(id) => self.step(id, event, old, new, end),
+            None => self.first_step(event, old, new, end),
         }
     }
 
     fn first_step(&mut self, event: &Event, old: State, new: State, end: End) {
-        let mut closing = Closing::new(event, old);
+        let closing = self.begin(event, old);
         if !closing.begun_known {
             self.anomalies.mid_life += 1;
         }
-        if let Some(birth) = self.births.remove(event.socket.key) {
-            closing.connect_ns = Some(birth.time_ns);
-            closing.take_owner(birth.owner);
-        }
-        closing.fate = self.early_resets.take(event.socket.key);
         if self.table.is_full() {
             self.anomalies.table_full += 1;
             if new == State::Close {
@@ -114,10 +84,12 @@ impl Engine {
         closing.take_owner(event.owner);
         closing.begun_known &= phase_of(end.old).is_none();
         closing.enter(State::Close, event.time_ns);
-        let fate = Fate { end: Some(end), ..Fate::default() };
+        let mut fate = closing.fate.take().unwrap_or_default();
+        fate.end = Some(end);
+        self.ended.put(closing.socket.key, event.time_ns);
         if let Some(verdict) = judge(&fate, event.flags, event.time_ns, true) {
-            closing.fate = Some(Box::new(fate));
-            self.outputs.push_back(Output::Close(conclude(closing, verdict)));
+            closing.fate = Some(fate);
+            self.outputs.push_back(Output::Close(conclude(closing, verdict, self.losses)));
         }
     }
 
@@ -130,17 +102,20 @@ impl Engine {
         if event.time_ns < closing.since_ns {
             self.anomalies.time_backwards += 1;
         }
+        if !legal(old, new) {
+            // Whatever lies between was not seen.
+            closing.begun_known = false;
+        }
         if old == new && closing.state == new {
-            // close() after shutdown(): the phase goes on.
+            // close() after shutdown(): the phase goes on, without a program. SOCK_DEAD comes a moment later.
+            closing.flags.orphan = true;
+            if new == State::FinWait2 && closing.link.lane.is_none() && closing.raised.is_none() {
+                self.lanes.join(&mut self.table, LaneKind::Stuck, id, event.time_ns);
+            }
             return;
         }
         if closing.state != old {
-            self.anomalies.mid_life += 1;
-            self.leave_phase(id, event.time_ns, FindingStatus::Moved);
-            if let Some(closing) = self.table.get_mut(id) {
-                closing.jump(old, event.time_ns);
-            }
-            self.count_open(old, 1);
+            self.jump(id, event, old);
             if old == new {
                 self.wait_for(id);
                 return;
@@ -161,14 +136,24 @@ impl Engine {
         self.wait_for(id);
     }
 
-    fn count_open(&mut self, state: State, by: i64) {
+    /// The socket is somewhere else than it was seen going.
+    pub(super) fn jump(&mut self, id: SlotId, event: &Event, state: State) {
+        self.anomalies.mid_life += 1;
+        self.leave_phase(id, event.time_ns, FindingStatus::Moved);
+        if let Some(closing) = self.table.get_mut(id) {
+            closing.jump(state, event.time_ns);
+        }
+        self.count_open(state, 1);
+    }
+
+    pub(super) fn count_open(&mut self, state: State, by: i64) {
         if let Some(open) = phase_of(state).and_then(|phase| self.open.get_mut(phase as usize)) {
             *open = open.saturating_add_signed(by);
         }
     }
 
     /// Puts a socket in the lane of its phase.
-    fn wait_for(&mut self, id: SlotId) {
+    pub(super) fn wait_for(&mut self, id: SlotId) {
         let Some(closing) = self.table.get(id) else { return };
         let lane = match phase_of(closing.state) {
             Some(Phase::CloseWait) => LaneKind::Leak,
@@ -177,7 +162,8 @@ impl Engine {
             Some(_) => LaneKind::Stuck,
             None => return,
         };
-        self.lanes.join(&mut self.table, lane, id);
+        let since_ns = closing.since_ns;
+        self.lanes.join(&mut self.table, lane, id, since_ns);
     }
 
     /// Ends the present phase: lane, count, length, finding.
@@ -194,9 +180,9 @@ impl Engine {
     }
 
     /// A deadline that passed before this event counts, though no tick came in between.
-    fn raise_if_due(&mut self, id: SlotId, now_ns: u64) {
+    pub(super) fn raise_if_due(&mut self, id: SlotId, now_ns: u64) {
         let lane = self.table.get(id).and_then(|closing| closing.link.lane);
-        if let Some(kind @ (LaneKind::Stuck | LaneKind::Leak)) = lane
+        if let Some(kind) = lane
             && let Some(due_ns) = self.lanes.deadline_ns(&self.table, kind, id)
             && due_ns <= now_ns
         {
@@ -215,7 +201,8 @@ impl Engine {
         let Some(phase) = phase_of(closing.state) else { return };
         let kind = FindingKind::of(phase);
         closing.raised = Some(kind);
-        let finding = closing.finding(kind, FindingStatus::Raised, due_ns);
+        let may_be_over = closing.losses != self.losses;
+        let finding = Finding { may_be_over, ..closing.finding(kind, FindingStatus::Raised, due_ns) };
         self.outputs.push_back(Output::Finding(finding));
     }
 
@@ -237,11 +224,11 @@ impl Engine {
         closing.leave(event.time_ns);
         closing.enter(State::Close, event.time_ns);
         self.count_open(state, -1);
-        self.lanes.join(&mut self.table, LaneKind::Settle, id);
+        self.lanes.join(&mut self.table, LaneKind::Settle, id, event.time_ns);
     }
 
     /// The wait is over: judged on what is there.
-    fn settle(&mut self, id: SlotId) {
+    pub(super) fn settle(&mut self, id: SlotId) {
         let Some(closing) = self.table.get(id) else { return };
         let end_ns = closing.since_ns;
         let fate = closing.fate.as_deref().copied().unwrap_or_default();
@@ -251,7 +238,7 @@ impl Engine {
     }
 
     /// Takes a close out of the table and reports it.
-    fn finish_as(&mut self, id: SlotId, verdict: (Outcome, Option<Reason>), end_ns: u64) {
+    pub(super) fn finish_as(&mut self, id: SlotId, verdict: (Outcome, Option<Reason>), end_ns: u64) {
         let raised = self.table.get_mut(id).and_then(|closing| {
             let kind = closing.raised.take()?;
             // A settling one has left its phase; its finding speaks of the end.
@@ -264,8 +251,10 @@ impl Engine {
             self.leave_phase(id, end_ns, FindingStatus::Ended(verdict.0));
         }
         let Some(mut closing) = self.table.remove(id) else { return };
-        self.ended.put(closing.socket.key, end_ns);
         let end_seen = closing.fate.as_deref().is_some_and(|fate| fate.end.is_some());
+        if end_seen {
+            self.ended.put(closing.socket.key, end_ns);
+        }
         if !end_seen && let Some(phase) = phase_of(closing.state) {
             closing.forget_phase(phase);
         }
@@ -273,82 +262,6 @@ impl Engine {
             closing.enter(State::Close, end_ns);
         }
         self.outputs.extend(raised.map(Output::Finding));
-        self.outputs.push_back(Output::Close(conclude(closing, verdict)));
+        self.outputs.push_back(Output::Close(conclude(closing, verdict, self.losses)));
     }
-
-    fn retransmit(&mut self, event: &Event, state: State, kind: RetransmitKind) {
-        let Some(id) = self.table.find(event.socket.key).or_else(|| self.adopt(event, state)) else {
-            self.anomalies.stray_events += 1;
-            return;
-        };
-        self.raise_if_due(id, event.time_ns);
-        let Some(closing) = self.table.get_mut(id) else { return };
-        closing.flags = event.flags;
-        let counts = &mut closing.retransmits;
-        let count = match kind {
-            RetransmitKind::Tlp => &mut counts.tlp,
-            RetransmitKind::Rto => &mut counts.rto,
-            RetransmitKind::Fast => &mut counts.fast,
-            RetransmitKind::Failed(_) => &mut counts.failed,
-        };
-        *count = count.saturating_add(1);
-    }
-
-    /// A socket that was closing before anybody looked shows itself by retransmitting its FIN.
-    fn adopt(&mut self, event: &Event, state: State) -> Option<SlotId> {
-        phase_of(state)?;
-        if self.table.is_full() {
-            self.anomalies.table_full += 1;
-            return None;
-        }
-        self.anomalies.mid_life += 1;
-        let id = self.table.insert(Closing::new(event, state));
-        self.count_open(state, 1);
-        self.wait_for(id);
-        Some(id)
-    }
-
-    fn reset_sent(&mut self, event: &Event, reason: Option<u32>) {
-        let reason = self.reset_reason(reason);
-        let Some(id) = self.table.find(event.socket.key) else {
-            // A live connection is reset before its `-> CLOSE` (keep-alive, `ss -K`).
-            self.early_resets.put(event.socket.key, event.time_ns, reason);
-            return;
-        };
-        let Some(closing) = self.table.get_mut(id) else { return };
-        let fate = closing.fate.get_or_insert_default();
-        fate.reset_sent_ns = Some(event.time_ns);
-        fate.reset_reason = reason;
-        if closing.state == State::Close {
-            self.settle(id);
-        }
-    }
-
-    fn reset_reason(&self, reason: Option<u32>) -> Option<ResetReason> {
-        let number = reason?;
-        let found = self.reset_reasons.iter().find(|(known, _)| *known == number);
-        found.map(|(_, reason)| *reason)
-    }
-}
-
-/// Transitions that `tcp_set_state()` makes.
-const fn legal(old: State, new: State) -> bool {
-    use State::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, SynRecv};
-    match new {
-        FinWait1 => matches!(old, Established | SynRecv | FinWait1),
-        FinWait2 => matches!(old, FinWait1 | FinWait2),
-        Closing => matches!(old, FinWait1 | Closing),
-        CloseWait => matches!(old, Established | SynRecv),
-        LastAck => matches!(old, CloseWait | LastAck),
-        State::Close => !matches!(old, State::Close | State::Listen | State::TimeWait | State::NewSynRecv),
-        _ => false,
-    }
-}
-
-/// The kernel side may send an event twice, within microseconds (see `nesting` there). No socket makes the same move
-/// twice in one life, except onto itself.
-fn is_duplicate(closing: &Closing, event: &Event, old: State, new: State) -> bool {
-    let same_life = (closing.socket.local, closing.socket.remote) == (event.socket.local, event.socket.remote);
-    let recent = event.time_ns.saturating_sub(closing.since_ns) <= DUPLICATE_NS;
-    closing.state == new && old != new && same_life && recent
 }

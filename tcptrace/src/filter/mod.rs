@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use spec::{FilterError, FilterSpec, parse_prefix};
 
-use crate::model::{Comm, Identity, Output, Owner};
+use crate::model::{CgroupName, Comm, Identity, Output, Owner};
 
 /// A checked filter.
 #[derive(Clone, Debug, Default)]
@@ -29,9 +29,16 @@ impl Filter {
         spec.check()?;
         Ok(Self {
             is_active: !spec.is_empty(),
-            wants_owner: !(spec.pids.is_empty() && spec.comms.is_empty() && spec.cgroup_ids.is_empty()),
+            wants_owner: !(spec.pids.is_empty() && spec.comms.is_empty() && spec.has_no_cgroup()),
             spec,
         })
+    }
+
+    /// Takes the id of a cgroup that was asked for by path.
+    pub fn learn_cgroup(&mut self, name: &CgroupName) {
+        if self.spec.cgroup_paths.contains(&name.path) && !self.spec.cgroup_ids.contains(&name.id) {
+            self.spec.cgroup_ids.push(name.id);
+        }
     }
 
     /// Whether this is to be shown and counted.
@@ -73,7 +80,7 @@ impl Filter {
         }
         let Some(owner) = owner else { return false };
         any(&self.spec.pids, |pid| *pid == owner.pid)
-            && any(&self.spec.cgroup_ids, |id| *id == owner.cgroup_id)
+            && (self.spec.has_no_cgroup() || self.spec.cgroup_ids.contains(&owner.cgroup_id))
             && any(&self.spec.comms, |name| prints_as(owner.comm, name))
     }
 }

@@ -30,6 +30,8 @@ pub struct FilterSpec {
     pub comms: Vec<String>,
     /// `--cgroup`: cgroup v2 ids. A path that leads to no id is the caller's to refuse.
     pub cgroup_ids: Vec<u64>,
+    /// `--cgroup` again, by path: what a capture tells of its own host's cgroups.
+    pub cgroup_paths: Vec<String>,
     /// `--netns`: inodes of network namespaces.
     pub netns: Vec<u32>,
     /// `--family`, as spoken on the wire.
@@ -130,6 +132,10 @@ impl FilterSpec {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    pub(super) fn has_no_cgroup(&self) -> bool {
+        self.cgroup_ids.is_empty() && self.cgroup_paths.is_empty()
     }
 
     /// Refuses what can never match: a run that shows nothing would look like a quiet host.

@@ -147,6 +147,7 @@ fn latency_is_at_least() {
         status: FindingStatus::Raised,
         age_ns: 5,
         age_is_lower_bound: true,
+        may_be_over: false,
         retransmits: Retransmits::default(),
         orphan: false,
         owner: None,
@@ -166,6 +167,7 @@ fn events_pass_by_what_they_have() {
             flags: Flags::default(),
             sk_err: 0,
             owner,
+            loss_mark: 0,
         })
     };
     let admits = |spec: FilterSpec, event: &Output| Filter::new(spec).unwrap().admits(event);

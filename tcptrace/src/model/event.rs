@@ -152,4 +152,6 @@ pub struct Event {
     pub sk_err: u16,
     /// Who acts, where the current task is known to be the one.
     pub owner: Option<Owner>,
+    /// Differs from that of the event before when events were lost in between, on any CPU.
+    pub loss_mark: u32,
 }

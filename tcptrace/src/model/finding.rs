@@ -134,6 +134,8 @@ pub struct Finding {
     pub age_ns: u64,
     /// The phase began before it was seen.
     pub age_is_lower_bound: bool,
+    /// Events were lost since: the socket may have moved on without anybody seeing it.
+    pub may_be_over: bool,
     /// Segments with FIN that were sent again.
     pub retransmits: Retransmits,
     /// No program holds it, as of the last event.

@@ -103,6 +103,8 @@ pub enum Input {
     Tick(Tick),
     /// A cgroup's path.
     Cgroup(CgroupName),
+    /// Inputs are missing here: a damaged capture, or one that breaks off.
+    Gap,
 }
 
 /// One output of the engine.

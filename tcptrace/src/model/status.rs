@@ -13,6 +13,8 @@ pub struct Books {
     pub missed: u64,
     /// Arrived and could not be decoded.
     pub refused: u64,
+    /// Parts of the stream are missing, so what was seen is not known: see [`super::Input::Gap`].
+    pub torn: bool,
 }
 
 impl Books {
@@ -21,7 +23,7 @@ impl Books {
     #[must_use]
     pub fn balanced(&self) -> bool {
         let accounted = self.delivered.saturating_add(self.lost).saturating_add(self.refused);
-        self.seen == accounted
+        !self.torn && self.seen == accounted
     }
 }
 

@@ -73,6 +73,7 @@ pub(super) fn finding(status: FindingStatus) -> Finding {
         status,
         age_ns: 5_000_000_000,
         age_is_lower_bound: false,
+        may_be_over: false,
         retransmits: Retransmits { tlp: 1, rto: 4, fast: 0, failed: 0 },
         orphan: true,
         owner: Some(owner("python3", 7434)),
@@ -87,6 +88,7 @@ pub(super) fn event(kind: EventKind) -> Event {
         flags: Flags::default(),
         sk_err: 0,
         owner: None,
+        loss_mark: 0,
     }
 }
 

@@ -7,6 +7,9 @@ use crate::model::{CgroupName, Tick};
 /// Names kept at most; a host with more cgroups shows the rest without a path.
 const CGROUPS_MAX: usize = 65_536;
 
+/// Well above the time between two clock readings, and as exact as wall clocks of hosts are to each other.
+const CLOCK_JITTER_NS: i128 = 1_000_000;
+
 /// Grows from the inputs, so that a replay knows what the live run knew.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
@@ -16,9 +19,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// Takes the wall clock from a tick.
+    /// Takes the wall clock from a tick. The two clocks are not read in one moment, so small differences are kept out:
+    /// one event has one time, however often it is told.
     pub fn tick(&mut self, tick: Tick) {
-        self.real_minus_mono_ns = i128::from(tick.real_ns) - i128::from(tick.mono_ns);
+        let offset_ns = i128::from(tick.real_ns) - i128::from(tick.mono_ns);
+        if (offset_ns - self.real_minus_mono_ns).abs() > CLOCK_JITTER_NS {
+            self.real_minus_mono_ns = offset_ns;
+        }
     }
 
     /// Remembers a cgroup's path.

@@ -17,6 +17,12 @@ pub struct Line {
 }
 
 impl Line {
+    fn parse(text: &str) -> Result<Self> {
+        let json: Value = serde_json::from_str(text).with_context(|| format!("not JSON: {text}"))?;
+        ensure!(json.get("type").is_some_and(Value::is_string), "no type: {text}");
+        Ok(Self { text: text.to_owned(), json })
+    }
+
     /// The member at a JSON pointer such as `/owner/pid`; null when there is none.
     #[must_use]
     pub fn at(&self, pointer: &str) -> &Value {
@@ -60,12 +66,12 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Every line that it printed.
+    /// The lines about sockets of a namespace. The rest, of which a busy host has a lot, is not looked at.
     ///
     /// # Errors
     /// When one is no JSON object with a `type`.
-    pub fn lines(&self) -> Result<Vec<Line>> {
-        parse(&self.stdout)
+    pub fn lines_in(&self, netns: u64) -> Result<Vec<Line>> {
+        parse_in(netns, &self.stdout)
     }
 
     /// The summary, which must be the last line and the only one of its kind.
@@ -73,12 +79,14 @@ impl Finished {
     /// # Errors
     /// When it is not.
     pub fn summary(&self) -> Result<Line> {
-        let mut lines = self.lines()?;
-        let summaries = lines.iter().filter(|line| line.is("summary")).count();
-        ensure!(summaries == 1, "{summaries} summaries in:\n{}{}", self.stdout, self.stderr);
-        let last = lines.pop().context("no lines")?;
-        ensure!(last.is("summary"), "the last line is no summary: {}", last.text);
-        Ok(last)
+        let is_summary = |text: &&str| text.starts_with(r#"{"type":"summary""#);
+        let summaries = self.stdout.lines().filter(is_summary).count();
+        let last = self.stdout.lines().last().filter(is_summary);
+        let last = last.filter(|_| summaries == 1).with_context(|| {
+            let last = self.stdout.lines().last().unwrap_or("nothing");
+            format!("{summaries} summaries, and the last line is {last}; it said: {}", self.stderr)
+        })?;
+        Line::parse(last)
     }
 
     /// Fails if it did not end with this exit code.
@@ -88,21 +96,19 @@ impl Finished {
     pub fn expect_code(&self, code: i32) -> Result<()> {
         ensure!(
             self.status.code() == Some(code),
-            "expected exit code {code}, got {}; stdout:\n{}stderr:\n{}",
+            "expected exit code {code}, got {}; the last that it printed: {:?}; it said: {}",
             self.status,
-            self.stdout,
+            self.stdout.lines().last(),
             self.stderr
         );
         Ok(())
     }
 }
 
-/// One object a line.
-pub(super) fn parse(text: &str) -> Result<Vec<Line>> {
-    let line = |text: &str| {
-        let json: Value = serde_json::from_str(text).with_context(|| format!("not JSON: {text}"))?;
-        ensure!(json.get("type").is_some_and(Value::is_string), "no type: {text}");
-        Ok(Line { text: text.to_owned(), json })
-    };
-    text.lines().map(line).collect()
+/// The lines about a namespace, one object a line.
+pub(super) fn parse_in(netns: u64, text: &str) -> Result<Vec<Line>> {
+    let inode = netns.to_string();
+    let candidates = text.lines().filter(|line| line.contains(&inode));
+    let lines: Vec<Line> = candidates.map(Line::parse).collect::<Result<_>>()?;
+    Ok(lines.into_iter().filter(|line| line.in_netns(netns)).collect())
 }

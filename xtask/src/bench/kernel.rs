@@ -13,15 +13,16 @@ const AIM_NS: f64 = 150.0;
 
 pub(super) fn run(bench: &Bench) -> Result<()> {
     let _cleanup = Cleanup::of_folder_and_statistics(&bench.folder)?;
-    let watch = Watch::start(&bench.tcptrace, &bench.folder.join("kernel.json"))?;
+    let watch = Watch::start(bench, &bench.folder.join("kernel.json"))?;
     let before = programs(watch.pid())?;
-    let load = load::run(&bench.churn, bench.seconds)?;
+    let load = load::run(&bench.churn, bench.seconds, Some(watch.pid()))?;
     let after = programs(watch.pid())?;
-    let written = watch.stop()?.written;
+    let written = watch.stop(load.netns)?.written;
     println!(
-        "kernel: {} s of churn at {:.0} connections/s (slower than without statistics), steal {:.1} %",
+        "kernel: {} s of churn at {:.0} connections/s under statistics; others {:.1} %, steal {:.1} %",
         bench.seconds,
         load.per_second,
+        100.0 * load.foreign,
         100.0 * load.stolen
     );
     println!("  {:<21}{:>10}{:>11}{:>9}", "program", "runs", "ns a run", "skipped");

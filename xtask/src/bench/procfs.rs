@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -45,6 +46,7 @@ fn ticks(stat: &str, first: usize) -> Result<Duration> {
 #[derive(Clone, Copy)]
 pub(super) struct CpuTimes {
     total: u64,
+    idle: u64,
     stolen: u64,
 }
 
@@ -58,14 +60,32 @@ impl CpuTimes {
         // user nice system idle iowait irq softirq steal; the guest times after them are in user and nice already.
         let fields: Option<Vec<u64>> = line.split_whitespace().take(8).map(|field| field.parse().ok()).collect();
         let fields = fields?;
-        Some(Self { total: fields.iter().sum(), stolen: *fields.get(7)? })
+        let idle = fields.get(3)? + fields.get(4)?;
+        Some(Self { total: fields.iter().sum(), idle, stolen: *fields.get(7)? })
     }
 
     /// The part of the time since then that the hypervisor gave to others.
     pub(super) fn stolen_since(self, before: Self) -> f64 {
-        let total = self.total.saturating_sub(before.total).max(1);
-        self.stolen.saturating_sub(before.stolen) as f64 / total as f64
+        self.stolen.saturating_sub(before.stolen) as f64 / self.total_since(before)
     }
+
+    /// The part of the time since then in which programs ran that are not ours, who ran for `own`.
+    pub(super) fn foreign_since(self, before: Self, own: Duration) -> f64 {
+        let not_busy = |times: Self| times.idle + times.stolen;
+        let busy = self.total_since(before) - not_busy(self).saturating_sub(not_busy(before)) as f64;
+        // Ours are counted by the scheduler and all by the clock tick, so the difference can fall below 0.
+        (busy - own.as_secs_f64() * TICKS_PER_SECOND).max(0.0) / self.total_since(before)
+    }
+
+    fn total_since(self, before: Self) -> f64 {
+        self.total.saturating_sub(before.total).max(1) as f64
+    }
+}
+
+/// Inode of the network namespace of a process or thread, by its folder in /proc.
+pub(super) fn netns(folder: &Path) -> Option<u64> {
+    let link = fs::read_link(folder.join("ns/net")).ok()?;
+    link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// The kernel's account of one BPF program.
@@ -130,11 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn stolen_time_is_a_part_of_the_whole() {
+    fn stolen_and_foreign_time_are_parts_of_the_whole() {
         let before = CpuTimes::parse("cpu  100 0 100 100 0 0 0 10 5 0\ncpu0 1\n").unwrap();
         let after = CpuTimes::parse("cpu  150 0 130 110 0 0 0 20 9 0\n").unwrap();
         assert!((after.stolen_since(before) - 0.1).abs() < 1e-9);
+        assert!((after.foreign_since(before, Duration::from_millis(300)) - 0.5).abs() < 1e-9);
+        assert!(after.foreign_since(before, Duration::from_secs(9)).abs() < 1e-9);
         assert!(CpuTimes::parse("intr 5").is_none());
+    }
+
+    #[test]
+    fn a_process_has_a_namespace() {
+        assert!(netns(Path::new("/proc/self")).is_some_and(|inode| inode > 0));
     }
 
     #[test]

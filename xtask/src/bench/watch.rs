@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::Bench;
 use super::lines::{self, Written};
 use super::procfs;
 use crate::process;
@@ -20,8 +21,10 @@ const READY: &str = "watching";
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Draining what is left, and the summary.
 const END_LIMIT: Duration = Duration::from_secs(60);
-/// A run ends by itself after this, whatever became of us.
-const LIFE_LIMIT: &str = "15m";
+/// A run ends by itself this long after the load should have, whatever became of us.
+const SPARE_SECONDS: u32 = 120;
+/// The load's last closes may take this long: a FIN that was lost is sent again after 0.2 s.
+const LAST_CLOSES: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(10);
 
 /// tcptrace while it watches. Dropped before its end, it is killed.
@@ -42,10 +45,12 @@ pub(super) struct Watched {
 
 impl Watch {
     /// Starts tcptrace and returns when it sees every close.
-    pub(super) fn start(tcptrace: &Path, file: &Path) -> Result<Self> {
+    pub(super) fn start(bench: &Bench, file: &Path) -> Result<Self> {
+        let tcptrace = &bench.tcptrace;
+        let life = format!("{}s", bench.seconds.saturating_add(SPARE_SECONDS));
         let out = File::create(file).with_context(|| format!("cannot make {}", file.display()))?;
         let mut child = Command::new(tcptrace)
-            .args(["trace", "--output", "json", "--duration", LIFE_LIMIT])
+            .args(["trace", "--output", "json", "--duration", &life])
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(Stdio::piped())
@@ -71,8 +76,9 @@ impl Watch {
         })
     }
 
-    /// Ends the run as Ctrl-C would, and reads what it wrote.
-    pub(super) fn stop(mut self) -> Result<Watched> {
+    /// Ends the run as Ctrl-C would, and reads what it wrote of the load in that namespace.
+    pub(super) fn stop(mut self, netns: u64) -> Result<Watched> {
+        thread::sleep(LAST_CLOSES);
         if let Some(status) = self.child.try_wait().context("cannot wait for tcptrace")? {
             bail!("tcptrace ended during the measurement ({status})");
         }
@@ -94,7 +100,7 @@ impl Watch {
         }
         let whole = procfs::cpu_of_ended_children()?.saturating_sub(before);
         Ok(Watched {
-            written: lines::read(&self.file)?,
+            written: lines::read(&self.file, netns)?,
             cpu: whole.saturating_sub(self.cpu_at_start),
             cpu_of_start: self.cpu_at_start,
         })

@@ -1,8 +1,9 @@
 //! Sockets first seen mid-life, events lost in between: less is said, nothing wrong is said.
 
+use super::super::{Bounds, Config};
 use super::support::{Rig, close_of, ms, sock};
 use crate::model::{
-    Outcome, Phase, RetransmitKind, Role,
+    Input, KernelCounters, Outcome, Phase, RetransmitKind, Role,
     State::{self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, SynSent},
 };
 
@@ -198,4 +199,78 @@ fn an_impossible_step_is_never_complete() {
     ]);
     assert!(!close.complete);
     assert_eq!(close.phases.get(Phase::FinWait1), None);
+}
+
+/// The kernel side may send an event twice: the second time is counted, and nothing else.
+#[test]
+fn an_event_sent_twice_is_one() {
+    let once = [
+        sock(7).at(0).closed().moves(Established, FinWait1),
+        sock(7).at(3).orphan().moves(FinWait1, FinWait2),
+        sock(7).at(5).orphan().done().moves(FinWait2, Close),
+    ];
+    let mut rig = Rig::new();
+    for mut event in once {
+        rig.events([event]);
+        event.time_ns += 900;
+        rig.events([event]);
+    }
+    let close = rig.finish().close();
+    assert_eq!(close, close_of(once));
+    assert_eq!((rig.anomalies().duplicates, rig.anomalies().mid_life), (3, 0));
+    assert_eq!(rig.engine.table.len(), 0);
+}
+
+/// An abort that waits for its reset, and one that there is no room to follow.
+#[test]
+fn an_end_sent_twice_is_one() {
+    let full = Config { bounds: Bounds { closes_max: 0, connects_max: 0 }, ..Config::default() };
+    for config in [Config::default(), full] {
+        let mut rig = Rig::with(config);
+        let end = sock(7).at(0).closed().moves(Established, Close);
+        rig.events([end, end]).finish();
+        assert_eq!(rig.closes().len(), 1);
+        assert_eq!(rig.anomalies().duplicates, 1);
+    }
+}
+
+/// A retransmit may be among what was lost, so the close is not complete; its phases were seen at both ends.
+#[test]
+fn a_loss_during_a_close_makes_it_incomplete() {
+    let lost_between = |mark| {
+        let mut end = sock(7).at(40).orphan().done().moves(FinWait2, Close);
+        end.loss_mark = mark;
+        let begin = sock(7).at(0).moves(Established, FinWait1);
+        close_of([begin, sock(7).at(30).orphan().moves(FinWait1, FinWait2), end])
+    };
+    assert!(lost_between(0).complete);
+    let close = lost_between(9);
+    assert!(!close.complete);
+    assert_eq!((close.phases.get(Phase::FinWait1), close.close_ns), (Some(ms(30)), Some(ms(40))));
+}
+
+#[test]
+fn a_finding_after_a_loss_may_be_over() {
+    let losses = [
+        Input::Gap,
+        Input::Counters(KernelCounters { seen: 2, lost: 1, ..KernelCounters::default() }),
+        Input::Counters(KernelCounters { seen: 2, missed: 1, ..KernelCounters::default() }),
+    ];
+    for loss in losses {
+        let mut rig = Rig::new();
+        rig.events([sock(7).at(0).moves(Established, CloseWait)]);
+        rig.give(&loss);
+        rig.events([sock(8).at(1).ports(1, 2).moves(Established, CloseWait)]);
+        let findings = rig.tick(70_000).findings();
+        let doubts: Vec<bool> = findings.iter().map(|finding| finding.may_be_over).collect();
+        assert_eq!(doubts, [true, false], "{loss:?}");
+    }
+}
+
+#[test]
+fn a_gap_leaves_the_books_open() {
+    let mut rig = Rig::new();
+    assert!(rig.engine.status().books.balanced());
+    rig.give(&Input::Gap);
+    assert!(!rig.engine.status().books.balanced());
 }

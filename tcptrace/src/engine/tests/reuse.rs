@@ -126,3 +126,17 @@ fn a_late_reset_finds_its_close_gone() {
     ]);
     assert_eq!(rig.finish().close().outcome, Outcome::Unknown);
 }
+
+/// What is no duplicate: the short life after one whose end was lost.
+#[test]
+fn a_short_life_is_no_duplicate() {
+    let mut rig = Rig::new();
+    rig.events([
+        sock(7).at(0).closed().moves(Established, FinWait1),
+        sock(7).at(500).ports(0, 81).moves(Close, SynSent),
+        sock(7).at(501).ports(1, 81).err(ECONNRESET).moves(Established, Close),
+    ]);
+    let outcomes: Vec<_> = rig.finish().closes().iter().map(|close| close.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Unknown, Outcome::ResetReceived]);
+    assert_eq!(rig.anomalies().duplicates, 0);
+}

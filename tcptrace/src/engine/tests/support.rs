@@ -51,6 +51,7 @@ pub(super) fn sock(key: u64) -> Sock {
         flags: Flags::default(),
         sk_err: 0,
         owner: None,
+        loss_mark: 0,
     })
 }
 

@@ -21,7 +21,7 @@ impl Serialize for Line<'_> {
         };
         // The kernel's deadline is known to sock_diag, which is not asked yet.
         let gives_up_in_ns = None::<u64>;
-        let mut object = serializer.serialize_struct("Finding", 18)?;
+        let mut object = serializer.serialize_struct("Finding", 19)?;
         self.head.fields(&mut object)?;
         self.head.owner(&mut object, finding.owner.as_ref(), self.context)?;
         object.serialize_field("kind", finding.kind.as_str())?;
@@ -30,6 +30,7 @@ impl Serialize for Line<'_> {
         object.serialize_field("reason", finding.reason.as_str())?;
         object.serialize_field("age_ns", &finding.age_ns)?;
         object.serialize_field("age_is_lower_bound", &finding.age_is_lower_bound)?;
+        object.serialize_field("may_be_over", &finding.may_be_over)?;
         object.serialize_field("fin_retransmits", &RetransmitsObject::from(finding.retransmits))?;
         object.serialize_field("gives_up_in_ns", &gives_up_in_ns)?;
         object.serialize_field("orphan", &finding.orphan)?;

@@ -65,7 +65,7 @@ struct EventsObject {
 
 impl From<&Books> for EventsObject {
     fn from(books: &Books) -> Self {
-        let Books { seen, delivered, lost, missed, refused } = *books;
+        let Books { seen, delivered, lost, missed, refused, torn: _ } = *books;
         Self { seen, delivered, lost, missed, refused, balanced: books.balanced() }
     }
 }

@@ -111,7 +111,7 @@ fn findings_as_they_arise_and_clear() {
         (FindingStatus::Ended(Outcome::Timeout), r#""status":"cleared","outcome":"timeout""#),
     ] {
         let rest = concat!(
-            r#""reason":"fin_unacked","age_ns":5000000000,"age_is_lower_bound":false,"#,
+            r#""reason":"fin_unacked","age_ns":5000000000,"age_is_lower_bound":false,"may_be_over":false,"#,
             r#""fin_retransmits":{"tlp":1,"rto":4,"fast":0,"failed":0},"gives_up_in_ns":null,"orphan":true}"#,
         );
         let expected = format!("{{\"type\":\"finding\",{HEAD},{OWNER},\"kind\":\"stuck_fin_wait1\",{words},{rest}\n");
@@ -169,7 +169,7 @@ fn a_summary_has_all_words() {
         first_ns: 1,
         last_ns: 6,
         open: [1, 2, 3, 4, 5],
-        books: Books { seen: 9, delivered: 6, lost: 2, missed: 1, refused: 1 },
+        books: Books { seen: 9, delivered: 6, lost: 2, missed: 1, refused: 1, torn: false },
         anomalies: Anomalies { replaced: 7, ..Anomalies::default() },
         data_retransmits: 8,
         foreign_resets: 10,
@@ -192,7 +192,7 @@ fn a_summary_has_all_words() {
         r#""open":{"fin_wait1":1,"fin_wait2":2,"closing":3,"close_wait":4,"last_ack":5},"#,
         r#""events":{"seen":9,"delivered":6,"lost":2,"missed":1,"refused":1,"balanced":true},"#,
         r#""anomalies":{"impossible_transitions":0,"time_backwards":0,"clock_steps":0,"mid_life":0,"replaced":7,"#,
-        r#""table_full":0,"connects_forgotten":0,"stray_events":0,"counters_backwards":0},"#,
+        r#""duplicates":0,"table_full":0,"connects_forgotten":0,"stray_events":0,"counters_backwards":0},"#,
         "\"data_retransmits\":8,\"foreign_resets\":10}\n",
     ];
     assert_eq!(String::from_utf8(out).unwrap(), expected.concat());

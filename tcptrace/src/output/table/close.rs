@@ -38,7 +38,6 @@ fn outcome(line: &mut Line, outcome: Outcome, reason: Option<Reason>) {
     match (outcome, reason) {
         // One word: why it is not known.
         (Outcome::Unknown, Some(reason)) => line.word(paint, format_args!("?{}", reason.as_str())),
-        (Outcome::Unknown, None) => line.word(paint, "?"),
         (_, Some(reason)) => line.word(paint, format_args!("{} {}", outcome.as_str(), reason.as_str())),
         (_, None) => line.word(paint, outcome.as_str()),
     }

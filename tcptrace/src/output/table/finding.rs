@@ -17,7 +17,13 @@ pub(super) fn cells(line: &mut Line, finding: &Finding) {
             let (paint, word) = if is_leak { (Paint::Warning, "LEAK") } else { (Paint::Bad, "STUCK") };
             line.word(paint, format_args!("{word} {phase}"));
             line.word(paint, format_args!("{least}{age}"));
-            line.word(Paint::Plain, finding.reason.as_str());
+            match finding.reason.as_str() {
+                "unknown" => line.word(Paint::Faint, "cause unknown"),
+                reason => line.word(Paint::Plain, reason),
+            }
+            if finding.may_be_over {
+                line.word(Paint::Bad, "(events were lost: may be over)");
+            }
         }
         FindingStatus::Moved | FindingStatus::Ended(_) => {
             line.word(Paint::Good, format_args!("cleared {phase}"));

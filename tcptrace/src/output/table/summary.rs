@@ -114,9 +114,9 @@ impl Page<'_> {
     }
 
     fn books(&mut self, books: &Books) {
-        let Books { seen, delivered, lost, missed, refused } = *books;
+        let Books { seen, delivered, lost, missed, refused, torn } = *books;
         self.line.left(NAME, Paint::Strong, "events");
-        let equals = if books.balanced() { "=" } else { "!=" };
+        let equals = if seen == delivered.saturating_add(lost).saturating_add(refused) { "=" } else { "!=" };
         self.line.word(
             Paint::Plain,
             format_args!("seen {seen} {equals} delivered {delivered} + lost {lost} + refused {refused}"),
@@ -136,7 +136,9 @@ impl Page<'_> {
                 format_args!("{refused} events could not be decoded: closes are missing or incomplete"),
             );
         }
-        if !books.balanced() {
+        if torn {
+            self.trouble("TORN", "the capture is damaged or breaks off: closes may be missing or incomplete");
+        } else if !books.balanced() {
             self.trouble("UNBALANCED", "events are unaccounted for, or the closing counters are missing");
         }
     }

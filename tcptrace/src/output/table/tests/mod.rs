@@ -74,7 +74,7 @@ fn ordinary_closes_are_aligned_at_100_columns() {
         "03:04:05.678 python3/7434  127.0.0.1:45555  127.0.0.1:49530  passive  2.00s fin cw 2.00s la 21.4us\n",
         "03:04:05.678 python3/7434  127.0.0.1:45555  127.0.0.1:49530  active   ? ?orphan_fin_wait2 fw1 21.4us\n",
         "03:04:05.678 -             127.0.0.1:45555  127.0.0.1:49530  abort        - reset_sent unread_data\n",
-        "03:04:05.678 -             127.0.0.1:45555  127.0.0.1:49530  abort        ? ?\n",
+        "03:04:05.678 -             127.0.0.1:45555  127.0.0.1:49530  abort        ? unknown\n",
         "03:04:05.678 python3/7434  127.0.0.1:45555  127.0.0.1:49530  active  2.00s fin fw1 21.0us incomplete\n",
     ];
     let closes = [close(), passive(), orphan(), abort, strange, gap].map(Output::Close);
@@ -165,6 +165,7 @@ fn findings_stand_out() {
         reason: FindingReason::Leak(LeakCause::Unknown),
         age_ns: 60_000_000_000,
         age_is_lower_bound: true,
+        may_be_over: false,
         retransmits: Retransmits::default(),
         orphan: false,
         ..finding(FindingStatus::Raised)
@@ -176,7 +177,7 @@ fn findings_stand_out() {
             finding(FindingStatus::Ended(Outcome::Timeout)),
             "cleared fin_wait1 after 5.00s ended timeout fin_rtx 5 orphan\n",
         ),
-        (leak, "LEAK close_wait >=60.0s unknown\n"),
+        (leak, "LEAK close_wait >=60.0s cause unknown\n"),
     ] {
         let start = "03:04:05.678 python3/7434  127.0.0.1:45555  127.0.0.1:49530  ";
         assert_eq!(line(0, Output::Finding(finding)), format!("{start}{expected}"));

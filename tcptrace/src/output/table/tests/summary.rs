@@ -26,7 +26,7 @@ fn a_summary_of_everything() {
     let status = Status {
         last_ns: 10_000_000_000,
         open: [1, 0, 0, 3, 0],
-        books: Books { seen: 1002, delivered: 990, lost: 9, missed: 2, refused: 2 },
+        books: Books { seen: 1002, delivered: 990, lost: 9, missed: 2, refused: 2, torn: false },
         anomalies: Anomalies { mid_life: 3, table_full: 1, ..Anomalies::default() },
         data_retransmits: 5,
         foreign_resets: 1,

@@ -1,0 +1,74 @@
+//! What an event does that is no transition: a retransmit, a reset sent.
+
+use super::{closing::phase_of, run::Engine, table::SlotId};
+use crate::model::{Event, ResetReason, RetransmitKind, State};
+
+impl Engine {
+    pub(super) fn retransmit(&mut self, event: &Event, state: State, kind: RetransmitKind) {
+        let Some(id) = self.find_life(event, state).or_else(|| self.adopt(event, state)) else {
+            self.anomalies.stray_events += 1;
+            return;
+        };
+        self.raise_if_due(id, event.time_ns);
+        if self.table.get(id).is_some_and(|closing| closing.state != state) {
+            self.jump(id, event, state);
+            self.wait_for(id);
+        }
+        let Some(closing) = self.table.get_mut(id) else { return };
+        closing.flags = event.flags;
+        let counts = &mut closing.retransmits;
+        let count = match kind {
+            RetransmitKind::Tlp => &mut counts.tlp,
+            RetransmitKind::Rto => &mut counts.rto,
+            RetransmitKind::Fast => &mut counts.fast,
+            RetransmitKind::Failed(_) => &mut counts.failed,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// A socket that was closing before anybody looked shows itself by retransmitting its FIN.
+    fn adopt(&mut self, event: &Event, state: State) -> Option<SlotId> {
+        phase_of(state)?;
+        if self.table.is_full() {
+            self.anomalies.table_full += 1;
+            return None;
+        }
+        self.anomalies.mid_life += 1;
+        let closing = self.begin(event, state);
+        let id = self.table.insert(closing);
+        self.count_open(state, 1);
+        self.wait_for(id);
+        Some(id)
+    }
+
+    pub(super) fn reset_sent(&mut self, event: &Event, state: State, reason: Option<u32>) {
+        let reason = self.reset_reason(reason);
+        let known = self.table.find(event.socket.key);
+        if let Some(id) = known {
+            self.raise_if_due(id, event.time_ns);
+        }
+        let closing = known.and_then(|id| self.table.get_mut(id));
+        let Some((id, closing)) = known.zip(closing.filter(|closing| closing.socket == event.socket)) else {
+            if state == State::Close {
+                // Its close was judged long ago.
+                self.anomalies.stray_events += 1;
+            } else {
+                // A live connection is reset before its `-> CLOSE` (keep-alive, `ss -K`).
+                self.early_resets.put(event.socket.key, event.time_ns, reason);
+            }
+            return;
+        };
+        let fate = closing.fate.get_or_insert_default();
+        fate.reset_sent_ns = Some(event.time_ns);
+        fate.reset_reason = reason;
+        if closing.state == State::Close {
+            self.settle(id);
+        }
+    }
+
+    fn reset_reason(&self, reason: Option<u32>) -> Option<ResetReason> {
+        let number = reason?;
+        let found = self.reset_reasons.iter().find(|(known, _)| *known == number);
+        found.map(|(_, reason)| *reason)
+    }
+}

@@ -1,0 +1,155 @@
+//! Where the output goes: readers that go away, disks that are full, and what the exit code tells.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufRead, BufReader, Read, pipe},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, ensure};
+use tcptrace_tests::tool::{self, Finished};
+
+use crate::support::{Folder, LIMIT, golden, run};
+
+/// Far more than a pipe holds.
+const LONG: &[&str] = &["replay", "many.cap", "--transitions", "--output", "json"];
+const PIPE_BYTES: usize = 64 * 1024;
+
+fn into(arguments: &[&str], stdout: Stdio) -> Result<Finished> {
+    let mut command = tool::command(arguments)?;
+    command.current_dir(golden("")).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    drop(command);
+    let mut stderr = child.stderr.take().context("no standard error")?;
+    let status = tcptrace_tests::wait::until("tcptrace to end", LIMIT, || Ok(child.try_wait()?));
+    if status.is_err() {
+        child.kill()?;
+    }
+    let mut said = String::new();
+    stderr.read_to_string(&mut said)?;
+    Ok(Finished { status: status?, stdout: String::new(), stderr: said })
+}
+
+fn is_quiet_success(finished: &Finished) -> Result<()> {
+    finished.expect_code(0)?;
+    ensure!(finished.stderr.is_empty(), "not silent: {}", finished.stderr);
+    Ok(())
+}
+
+#[test]
+fn the_long_output_is_long() -> Result<()> {
+    let finished = run(LONG)?;
+    is_quiet_success(&finished)?;
+    ensure!(finished.stdout.len() > 2 * PIPE_BYTES, "{} bytes", finished.stdout.len());
+    Ok(())
+}
+
+/// As `tcptrace replay ... | head -1`.
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() -> Result<()> {
+    for format in ["json", "table"] {
+        let (reader, writer) = pipe()?;
+        let reading = std::thread::spawn(move || -> Result<String> {
+            let mut line = String::new();
+            BufReader::new(reader).read_line(&mut line)?;
+            Ok(line)
+        });
+        let finished = into(&["replay", "many.cap", "--transitions", "--output", format], writer.into())?;
+        is_quiet_success(&finished)?;
+        let line = reading.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))?;
+        ensure!(line.ends_with('\n'), "not a line: {line:?}");
+    }
+    Ok(())
+}
+
+/// Nobody has ever read.
+#[test]
+fn a_pipe_without_a_reader_ends_it_quietly() -> Result<()> {
+    for arguments in [LONG, &["replay", "orderly.cap"], &["replay", "orderly.cap", "--summary"]] {
+        let (reader, writer) = pipe()?;
+        drop(reader);
+        is_quiet_success(&into(arguments, writer.into())?).with_context(|| format!("{arguments:?}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn check_ends_quietly_without_a_reader() -> Result<()> {
+    for format in ["table", "json"] {
+        let (reader, writer) = pipe()?;
+        drop(reader);
+        let finished = into(&["check", "--output", format], writer.into())?;
+        is_quiet_success(&finished)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_full_disk_is_5() -> Result<()> {
+    for arguments in [LONG, &["replay", "orderly.cap"], &["replay", "orderly.cap", "--summary"], &["check"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full")?;
+        let finished = into(arguments, full.into())?;
+        finished.expect_code(5).with_context(|| format!("{arguments:?}"))?;
+        let said = &finished.stderr;
+        ensure!(said.contains("No space left") && said.contains("standard output"), "{arguments:?}: {said}");
+        ensure!(said.lines().count() == 1, "{arguments:?}: said more than once: {said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn findings_are_1_when_asked_for() -> Result<()> {
+    for (arguments, code) in [
+        (&["replay", "closes.cap", "--exit-code"][..], 1),
+        (&["replay", "closes.cap"], 0),
+        (&["replay", "open.cap", "--exit-code", "--summary"], 1),
+        (&["replay", "orderly.cap", "--exit-code"], 0),
+        (&["replay", "orderly.cap", "--exit-code", "--leak-after", "100ms"], 1),
+        (&["replay", "closes.cap", "--exit-code", "--stuck-after", "1h", "--leak-after", "1h"], 0),
+        (&["replay", "closes.cap", "--exit-code", "--output", "json"], 1),
+        // Findings that are filtered out are nobody's business.
+        (&["replay", "closes.cap", "--exit-code", "--comm", "nobody"], 0),
+        (&["replay", "closes.cap", "--exit-code", "--family", "ipv6"], 0),
+    ] {
+        let finished = run(arguments)?;
+        finished.expect_code(code).with_context(|| format!("{arguments:?}"))?;
+        ensure!(finished.stderr.is_empty(), "{arguments:?}: {}", finished.stderr);
+    }
+    Ok(())
+}
+
+/// A pipe is as good as a file.
+#[test]
+fn a_capture_from_a_pipe() -> Result<()> {
+    let mut command = tool::command(["replay", "/dev/stdin"])?;
+    command.current_dir(golden("")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (reader, mut writer) = pipe()?;
+    let feeding =
+        std::thread::spawn(move || std::io::Write::write_all(&mut writer, &std::fs::read(golden("closes.cap"))?));
+    let mut child = command.stdin(reader).spawn()?;
+    drop(command);
+    let mut printed = String::new();
+    child.stdout.take().context("no standard output")?.read_to_string(&mut printed)?;
+    ensure!(child.wait()?.success(), "it failed");
+    feeding.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))?;
+    ensure!(printed == run(["replay", "closes.cap"])?.stdout, "other output:\n{printed}");
+    Ok(())
+}
+
+/// The tool itself can be started with nobody listening to its talk.
+#[test]
+fn talk_that_nobody_hears_changes_nothing() -> Result<()> {
+    let mut bytes = std::fs::read(golden("orderly.cap"))?;
+    bytes.truncate(bytes.len() - 1);
+    let folder = Folder::new()?;
+    let path = folder.file("cut.cap");
+    std::fs::write(&path, bytes)?;
+    let heard = tool::command([std::path::Path::new("replay"), &path])?.stdin(Stdio::null()).output()?;
+    ensure!(!heard.stderr.is_empty(), "nothing was said of the cut");
+    let mut command = tool::command([std::path::Path::new("replay"), &path])?;
+    let full = OpenOptions::new().write(true).open("/dev/full")?;
+    let output = command.stderr(full).stdin(Stdio::null()).output()?;
+    ensure!(output.status.success(), "{}", output.status);
+    ensure!(output.stdout == heard.stdout, "{}", String::from_utf8_lossy(&output.stdout));
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! What can be asked for, and what is wrong to ask for.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::support::{Folder, run};
+
+const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--exit-code"];
+const THRESHOLDS: &[&str] = &["--stuck-after", "--leak-after"];
+const LIVE: &[&str] = &["--duration", "--ring-mib", "--debug-bpf"];
+const FILTERS: &[&str] = &[
+    "--port",
+    "--local-port",
+    "--remote-port",
+    "--addr",
+    "--pid",
+    "--comm",
+    "--cgroup",
+    "--netns",
+    "--family",
+    "--min-latency",
+];
+
+/// The options at the start of a line of `--help`, without their values.
+fn options(help: &str) -> Vec<&str> {
+    let names = help.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("-h, ").or_else(|| line.strip_prefix("-V, ")).unwrap_or(line);
+        line.starts_with("--").then(|| line.split([' ', '=']).next().unwrap_or(line))
+    });
+    names.collect()
+}
+
+#[test]
+fn help_names_every_option_and_no_other() -> Result<()> {
+    let all: &[(&str, &[&[&str]])] = &[
+        ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS]),
+        ("record", &[&["--force"], LIVE, THRESHOLDS, SHOW, FILTERS]),
+        ("replay", &[THRESHOLDS, SHOW, FILTERS]),
+        ("check", &[&["--output"]]),
+    ];
+    for (command, groups) in all {
+        let finished = run([command, "--help"])?;
+        finished.expect_code(0)?;
+        ensure!(finished.stderr.is_empty(), "talk: {}", finished.stderr);
+        let mut wanted: Vec<&str> = groups.concat();
+        wanted.push("--help");
+        wanted.sort_unstable();
+        let mut found = options(&finished.stdout);
+        found.sort_unstable();
+        ensure!(found == wanted, "{command}: {found:?} and not {wanted:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn help_names_every_command() -> Result<()> {
+    let finished = run(["--help"])?;
+    finished.expect_code(0)?;
+    for command in ["trace", "record", "replay", "check"] {
+        let told = finished.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
+        ensure!(told, "no {command} in:\n{}", finished.stdout);
+    }
+    Ok(())
+}
+
+#[test]
+fn help_fits_100_columns() -> Result<()> {
+    for arguments in [&["--help"][..], &["trace", "-h"], &["record", "--help"], &["replay", "--help"], &["check", "-h"]]
+    {
+        let finished = run(arguments)?;
+        let wide = finished.stdout.lines().find(|line| line.chars().count() > 100);
+        ensure!(wide.is_none(), "{arguments:?}: {wide:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_version_is_the_packages() -> Result<()> {
+    let finished = run(["--version"])?;
+    finished.expect_code(0)?;
+    ensure!(finished.stdout == concat!("tcptrace ", env!("CARGO_PKG_VERSION"), "\n"), "{}", finished.stdout);
+    Ok(())
+}
+
+/// Each with words that have to be in what is said of it.
+const WRONG: &[(&[&str], &[&str])] = &[
+    (&[], &["Usage:"]),
+    (&["no-such-command"], &["no-such-command"]),
+    (&["trace", "--no-such-option"], &["--no-such-option"]),
+    (&["trace", "surplus"], &["surplus"]),
+    (&["trace", "--duration", "soon"], &["--duration", "soon"]),
+    (&["trace", "--duration", "0s"], &["--duration", "more than 0"]),
+    (&["trace", "--duration", "5"], &["--duration", "5"]),
+    (&["trace", "--stuck-after", "-1s"], &["-1"]),
+    (&["trace", "--leak-after", "1000000years"], &["--leak-after", "100 years"]),
+    (&["trace", "--min-latency", "99999999999999999999s"], &["--min-latency"]),
+    (&["trace", "--output", "xml"], &["--output", "table", "json"]),
+    (&["trace", "--port", "0"], &["--port 0"]),
+    (&["trace", "--local-port", "0"], &["--local-port 0"]),
+    (&["trace", "--remote-port", "0"], &["--remote-port 0"]),
+    (&["trace", "--port", "65536"], &["--port", "65536"]),
+    (&["trace", "--family", "ipv4", "--addr", "::1"], &["--family ipv4", "--addr"]),
+    (&["trace", "--family", "ipv6", "--addr", "10.0.0.0/8"], &["--family ipv6", "--addr"]),
+    (&["trace", "--family", "ipx"], &["--family", "ipv4", "ipv6"]),
+    (
+        &["trace", "--port", "80", "--local-port", "81", "--remote-port", "82"],
+        &["--port", "--local-port", "--remote-port", "contradict"],
+    ),
+    (&["trace", "--addr", "10.0.0.0/33"], &["--addr 10.0.0.0/33", "32"]),
+    (&["trace", "--addr", "::/129"], &["--addr ::/129", "128"]),
+    (&["trace", "--addr", "10.0.0/8"], &["--addr 10.0.0/8"]),
+    (&["trace", "--addr", "10.0.0.0/"], &["--addr 10.0.0.0/"]),
+    (&["trace", "--addr", "10.0.0.0/+8"], &["--addr 10.0.0.0/+8"]),
+    (&["trace", "--addr", "localhost"], &["--addr localhost"]),
+    (&["trace", "--ring-mib", "3"], &["--ring-mib", "power of two"]),
+    (&["trace", "--ring-mib", "0"], &["--ring-mib"]),
+    (&["trace", "--ring-mib", "2048"], &["--ring-mib"]),
+    (&["trace", "--cgroup", "/nope"], &["/nope", "cgroup"]),
+    (&["trace", "--transitions", "--summary"], &["--transitions", "--summary"]),
+    (&["trace", "--comm", "longer than fifteen"], &["--comm", "15"]),
+    (&["trace", "--comm", ""], &["--comm"]),
+    (&["trace", "--pid", "0"], &["--pid 0"]),
+    (&["trace", "--netns", "0"], &["--netns 0"]),
+    (&["record"], &["FILE"]),
+    (&["record", "x.cap", "--ring-mib", "3"], &["--ring-mib"]),
+    (&["replay"], &["FILE"]),
+    (&["replay", "orderly.cap", "--duration", "3s"], &["--duration"]),
+    (&["replay", "orderly.cap", "--transitions", "--summary"], &["--transitions", "--summary"]),
+    (&["replay", "orderly.cap", "--port", "0"], &["--port 0"]),
+    (&["check", "--port", "3"], &["--port"]),
+];
+
+#[test]
+fn wrong_usage_is_2() -> Result<()> {
+    for (arguments, words) in WRONG {
+        let finished = run(*arguments)?;
+        finished.expect_code(2).with_context(|| format!("{arguments:?}"))?;
+        ensure!(finished.stdout.is_empty(), "{arguments:?}: data: {}", finished.stdout);
+        for word in *words {
+            ensure!(finished.stderr.contains(word), "{arguments:?}: no {word:?} in: {}", finished.stderr);
+        }
+        let is_clear = !finished.stderr.contains("panicked") && !finished.stderr.contains("Os {");
+        ensure!(is_clear, "{arguments:?}: {}", finished.stderr);
+    }
+    Ok(())
+}
+
+/// What is wrong on the command line leaves no file behind.
+#[test]
+fn wrong_usage_of_record_makes_no_file() -> Result<()> {
+    let folder = Folder::new()?;
+    let file = folder.file("run.cap");
+    for wrong in [["--ring-mib", "3"], ["--port", "0"], ["--cgroup", "/nope"]] {
+        let name = file.to_str().context("an odd path")?;
+        run(["record", name].iter().chain(&wrong))?.expect_code(2)?;
+        ensure!(!file.exists(), "{wrong:?} made a file");
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Makes the golden captures anew, on this kernel, with tcptrace itself. Needs root, and a host on which no other
+//! connection ends meanwhile: it tries again until that was so.
+//!
+//! ```text
+//! cargo build --release
+//! cargo run -p tcptrace-tests --features kernel --example record-golden
+//! UPDATE_GOLDEN=1 cargo test -p tcptrace-tests --test replay
+//! ```
+//!
+//! A capture names the host that it was recorded on. These are recorded under the host name `demo`, and of the kernel's
+//! release only the version number is kept: [`neutral`] rewrites that one frame and none of the others.
+
+mod support;
+
+use std::{fs, thread, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::thread::UnshareFlags;
+use tcptrace::{
+    capture::{Reader, Writer},
+    decode::Frame,
+};
+use tcptrace_tests::{
+    load::{self, Amount},
+    netns::NetNs,
+    scenario::{
+        crossing, family, leak, lost_fin,
+        orderly::{self, First},
+        orphan, reset,
+    },
+    tool::{Finished, Tool},
+    wait,
+};
+
+use support::{Folder, golden, json, run};
+
+const HOST_NAME: &str = "demo";
+/// So many times somebody else may come between.
+const TRIES: usize = 20;
+/// Captures are kept for ever, in every clone.
+const MOST_BYTES: usize = 100 * 1024;
+/// A running tcptrace begins a new block about this often; here by the time in the capture.
+const BLOCK_NS: u64 = 1_000_000_000;
+const SOON: Duration = Duration::from_secs(15);
+
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_millis(1200);
+const LEAK: Duration = Duration::from_millis(2600);
+const LONG_LEAK: Duration = Duration::from_millis(4500);
+
+type Scene = fn(&NetNs, &Tool) -> Result<()>;
+
+fn main() -> Result<()> {
+    let captures: [(&str, Scene); 6] = [
+        ("closes", closes),
+        ("orderly", |netns, _| {
+            orderly::orderly(netns)?;
+            orderly::half_close(netns, SHORT)?;
+            orderly::three_way(netns).map(drop)
+        }),
+        ("families", |netns, _| {
+            family::ipv6(netns, SHORT)?;
+            family::v4_mapped(netns, SHORT)?;
+            orderly::half_close(netns, SHORT).map(drop)
+        }),
+        ("resets", |netns, _| {
+            reset::linger_0(netns, First::Client)?;
+            reset::linger_0(netns, First::Server)?;
+            reset::unread_data(netns)?;
+            reset::disconnect(netns)?;
+            reset::in_close_wait(netns, SHORT)?;
+            orphan::data_after_close(netns, SHORT).map(drop)
+        }),
+        ("open", open_at_the_end),
+        ("many", |netns, _| load::run(netns, Amount::Connections(70)).map(drop)),
+    ];
+    for (name, scene) in captures {
+        capture(name, scene).with_context(|| format!("{name}.cap"))?;
+    }
+    Ok(())
+}
+
+/// As `cargo xtask demo`, with a simultaneous close and a FIN_WAIT1 that nobody but its socket shortened.
+fn closes(netns: &NetNs, _tool: &Tool) -> Result<()> {
+    orderly::orderly(netns)?;
+    orderly::half_close(netns, SHORT)?;
+    orphan::peer_holds(netns, LONG)?;
+    orderly::passive_hold(netns, SHORT)?;
+    reset::linger_0(netns, First::Client)?;
+    reset::unread_data(netns)?;
+    crossing::simultaneous(netns, SHORT)?;
+    lost_fin::lost_then_restored(netns, LONG)?;
+    leak::close_wait(netns, First::Server, LEAK).map(drop)
+}
+
+/// The recording ends between a finding and its end.
+fn open_at_the_end(netns: &NetNs, tool: &Tool) -> Result<()> {
+    orderly::orderly(netns)?;
+    thread::scope(|scope| {
+        let holder = scope.spawn(|| netns.run(|netns| leak::close_wait(netns, First::Server, LONG_LEAK)));
+        wait::until("a leak", SOON, || Ok(tool.stdout().contains(r#""finding""#).then_some(())))?;
+        tool.signal(rustix::process::Signal::INT)?;
+        match holder.join() {
+            Ok(done) => done.map(drop),
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        }
+    })
+}
+
+fn capture(name: &str, scene: Scene) -> Result<()> {
+    for _ in 0..TRIES {
+        let folder = Folder::new()?;
+        let file = folder.file("run.cap").display().to_string();
+        let netns = NetNs::new()?;
+        let tool = watching(&file)?;
+        netns.run(|netns| scene(netns, &tool))?;
+        let live = if name == "open" { tool.finish(SOON)? } else { tool.stop()? };
+        live.expect_code(0)?;
+        ensure!(live.stdout.contains(r#""balanced":true"#), "unbalanced books: {}", live.stdout);
+        ensure!(live.stdout.contains(r#""close_wait":1"#) || name != "open", "nothing is open: {}", live.stdout);
+        if !is_alone(&live, netns.inode())? {
+            continue;
+        }
+        let bytes = neutral(&fs::read(&file)?)?;
+        ensure!(bytes.len() < MOST_BYTES, "{} bytes", bytes.len());
+        fs::write(golden(&format!("{name}.cap")), bytes)?;
+        let again = run(["replay", &format!("{name}.cap"), "--output", "json", "--transitions"])?;
+        ensure!(live.stdout == again.stdout, "live:\n{}replay:\n{}", live.stdout, again.stdout);
+        return Ok(());
+    }
+    bail!("{TRIES} times other connections ended, too")
+}
+
+/// Recording, under another host name.
+fn watching(file: &str) -> Result<Tool> {
+    let arguments = ["--output", "json", "--transitions", "--stuck-after", "1s", "--leak-after", "2s"];
+    thread::scope(|scope| {
+        let starter = scope.spawn(|| {
+            // SAFETY: CLONE_NEWUTS shares nothing of memory or file descriptors.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUTS) }.context("no UTS namespace: be root")?;
+            rustix::system::sethostname(HOST_NAME.as_bytes())?;
+            Tool::live(&["record", file], &arguments)
+        });
+        starter.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
+    })
+}
+
+/// Whether everything that was recorded is of this namespace.
+fn is_alone(live: &Finished, inode: u64) -> Result<bool> {
+    Ok(json(&live.stdout)?.iter().all(|line| line.get("netns").is_none_or(|netns| *netns == inode)))
+}
+
+/// The capture with only a version number for the kernel's release.
+fn neutral(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut rewritten = Vec::new();
+    let mut reader = Reader::new(bytes, "recorded")?;
+    let mut writer = Writer::new(&mut rewritten, "rewritten")?;
+    let mut block_ns = 0;
+    while let Some(frame) = reader.next()? {
+        match frame {
+            Frame::Host(mut host) => {
+                ensure!(host.hostname == HOST_NAME, "recorded as {}", host.hostname);
+                let is_version = |c: char| c.is_ascii_digit() || c == '.';
+                let end = host.kernel_release.find(|c| !is_version(c)).unwrap_or(host.kernel_release.len());
+                host.kernel_release.truncate(end);
+                writer.write(&Frame::Host(host))?;
+            }
+            Frame::Tick(tick) => {
+                writer.write(&Frame::Tick(tick))?;
+                if tick.mono_ns >= block_ns + BLOCK_NS {
+                    block_ns = tick.mono_ns;
+                    writer.flush()?;
+                }
+            }
+            frame => writer.write(&frame)?,
+        }
+    }
+    ensure!(reader.stats().is_whole(), "{}", reader.stats());
+    writer.finish()?;
+    Ok(rewritten)
+}
