@@ -45,7 +45,9 @@ pub(crate) struct Event {
 
 /// Sends one event, or counts it as lost.
 #[inline(always)]
-pub(crate) fn emit<C: EbpfContext>(ctx: &C, sk: Sock, tcp: TcpSock, event: &Event) {
+pub(crate) fn emit<C: EbpfContext>(ctx: &C, sk: Sock, tcp: TcpSock, event: Event) {
+    // Copies, for a reference would keep the whole event in memory.
+    let (kind, old, new) = (event.kind, event.old_state, event.new_state);
     let Some(counters) = counters(event.counter_set) else { return };
     counters.seen += 1;
     let wake = wake_flag(counters.seen);
@@ -53,13 +55,13 @@ pub(crate) fn emit<C: EbpfContext>(ctx: &C, sk: Sock, tcp: TcpSock, event: &Even
         counters.lost += 1;
         // SAFETY: the helper takes nothing and only reads a clock.
         mark_loss(unsafe { bpf_ktime_get_ns() });
-        debug!(ctx, "ring buffer full: lost {} -> {}", event.old_state, event.new_state);
+        debug!(ctx, "ring buffer full: lost {} -> {}", old, new);
         return;
     };
     // SAFETY: reserved memory of this very type, written field by field below, all of them.
     unsafe { fill(entry.as_mut_ptr(), ctx, sk, tcp, event) };
     entry.submit(wake);
-    debug!(ctx, "event {}: {} -> {}", event.kind, event.old_state, event.new_state);
+    debug!(ctx, "event {}: {} -> {}", kind, old, new);
 }
 
 /// The reader looks by itself every 100 ms, so nobody is woken for an event, only for a buffer that
@@ -78,7 +80,7 @@ fn wake_flag(seen: u64) -> u64 {
 /// # Safety
 /// `to` points at reserved memory for one record.
 #[inline(always)]
-unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock, event: &Event) {
+unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock, event: Event) {
     let mut flags = event.flags | socket_flags(sk);
     let family = sk.family();
     // SAFETY: `to` is valid for writes, and helpers are given pointers to memory that we own.
@@ -118,6 +120,11 @@ unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock,
 pub(crate) fn key<C: EbpfContext>(ctx: &C, sk: Sock) -> u64 {
     if layout!(has_cookie) == 0 {
         return first_argument(ctx) ^ layout!(address_mask);
+    }
+    // The helper makes a cookie at the first call; later a load will do.
+    let cookie = sk.cookie();
+    if cookie != 0 {
+        return cookie;
     }
     // SAFETY: a typed pointer from the tracepoint, as the helper demands.
     unsafe { bpf_get_socket_cookie(sk.as_ptr().cast_mut().cast()) }
@@ -171,7 +178,10 @@ unsafe fn owner<C: EbpfContext>(to: *mut Record, _ctx: &C, wanted: bool) -> u16 
         if !wanted {
             (*to).pid = 0;
             (*to).cgroup_id = 0;
-            (*to).comm = [0; 16];
+            // Two stores; anything else becomes a call of memset, byte by byte.
+            let comm = (&raw mut (*to).comm).cast::<u64>();
+            comm.write_volatile(0);
+            comm.add(1).write_volatile(0);
             return 0;
         }
         (*to).pid = (bpf_get_current_pid_tgid() >> 32) as u32;

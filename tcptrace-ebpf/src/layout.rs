@@ -32,6 +32,8 @@ pub struct Layout {
     pub bit_dead: u32,
     /// Bit number of `SOCK_DONE`.
     pub bit_done: u32,
+    /// `sock.__sk_common.skc_cookie`, `u64`; 0 until somebody asks for it.
+    pub sk_cookie: u32,
     /// `sock.sk_err`, `int`.
     pub sk_err: u32,
     /// `sock.sk_shutdown`, `u8`.
@@ -66,8 +68,6 @@ pub struct Layout {
     pub has_cookie: u32,
     /// Wake the reader when this many bytes wait in the ring buffer.
     pub wake_bytes: u32,
-    /// Always 0.
-    pub pad: u32,
     /// Hides socket addresses where they stand in for cookies: a random number, new at each load.
     pub address_mask: u64,
 }

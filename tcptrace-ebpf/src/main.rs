@@ -1,6 +1,10 @@
 //! The BPF object: one small file a program, each saying what it traces and what it yields.
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the kernel keeps states, families and errnos in wider types than their values need"
+)]
 
 mod emit;
 mod maps;

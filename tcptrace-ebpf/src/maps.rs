@@ -53,6 +53,7 @@ pub(crate) static LAYOUT: Layout = Layout {
     sk_flags: 0,
     bit_dead: 0,
     bit_done: 0,
+    sk_cookie: 0,
     sk_err: 0,
     sk_shutdown: 0,
     sk_protocol: 0,
@@ -70,7 +71,6 @@ pub(crate) static LAYOUT: Layout = Layout {
     has_reset_reason: 0,
     has_cookie: 0,
     wake_bytes: 0,
-    pad: 0,
     address_mask: 0,
 };
 

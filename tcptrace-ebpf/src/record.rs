@@ -93,8 +93,8 @@ pub struct Record {
     pub tcp_flags: u16,
     /// Always 0.
     pub pad: u16,
-    /// Changes whenever an event has found no room on any CPU: a reader learns of a loss from the very next record. (The
-    /// time of the last loss in units of 1024 ns, modulo 2^32; 0 before the first.)
+    /// Changes whenever an event has found no room on any CPU: a reader learns of a loss from the very next record.
+    /// (The time of the last loss in units of 1024 ns, modulo 2^32; 0 before the first.)
     pub loss_mark: u32,
 }
 

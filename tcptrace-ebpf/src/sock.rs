@@ -64,6 +64,8 @@ fields! { Sock:
     saddr6: [u32; 4] = sk_saddr6;
     daddr6: [u32; 4] = sk_daddr6;
     flags: u64 = sk_flags;
+    /// 0 until somebody has asked for it.
+    cookie: u64 = sk_cookie;
     err: u32 = sk_err;
     shutdown: u8 = sk_shutdown;
     protocol: u16 = sk_protocol;

@@ -67,7 +67,7 @@ fn wrong_usage_is_2() -> Result<()> {
     })
 }
 
-/// A file system of 64 KiB that only this test sees.
+/// A file system that only this test sees, with room for the beginning of a capture, also on a busy host.
 #[test]
 fn a_full_disk_keeps_what_was_known() -> Result<()> {
     bounded(|| {
@@ -80,11 +80,11 @@ fn a_full_disk_keeps_what_was_known() -> Result<()> {
             // thread uses neither.
             unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.context("no mount namespace")?;
             mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-            mount("tmpfs", &disk, "tmpfs", MountFlags::empty(), Some(c"size=64k"))?;
+            mount("tmpfs", &disk, "tmpfs", MountFlags::empty(), Some(c"size=1m"))?;
             Tool::live(&["record", &file], &["--output", "json"])
         });
         let tool = starter.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))?;
-        // Far more than fits.
+        // 40,000 events and more, far more than fits.
         netns::run(|netns| load::run(netns, Amount::Connections(5000)))?;
         let finished = tool.finish(LIMIT)?;
         finished.expect_code(5)?;

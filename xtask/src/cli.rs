@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{demo, fuzz, lint, run, setup, test, tidy};
+use crate::{bench, demo, fuzz, lint, run, setup, test, tidy};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Setup(setup::Args),
     /// Build tcptrace and run it as root: `trace`, or the arguments after `--`
     Run(run::Args),
+    /// What tcptrace costs: engine, kernel side, churn with and without it
+    Bench(bench::Args),
     /// Make closes of each kind under a running `trace`, to see what it prints
     Demo(demo::Args),
     /// Run every test, those included that need root and a real kernel
@@ -35,6 +37,7 @@ pub(crate) fn dispatch() -> Result<()> {
     match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Run(args) => run::run(args),
+        Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

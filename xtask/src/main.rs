@@ -3,6 +3,7 @@
 //! Nothing here is part of the shipped tool, and nothing in the shipped tool may need it at run time.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "xtask talks to a person on a terminal")]
 
+mod bench;
 mod cli;
 mod demo;
 mod fuzz;

@@ -27,6 +27,6 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
         totals: false,
         segs_in: false,
     };
-    emit(&ctx, sk, tcp, &event);
+    emit(&ctx, sk, tcp, event);
     0
 }

@@ -56,7 +56,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
         totals: false,
         segs_in: false,
     };
-    emit(&ctx, sk, tcp, &event);
+    emit(&ctx, sk, tcp, event);
     0
 }
 

@@ -42,7 +42,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
         totals: false,
         segs_in: false,
     };
-    emit(&ctx, sk, tcp, &event);
+    emit(&ctx, sk, tcp, event);
     0
 }
 

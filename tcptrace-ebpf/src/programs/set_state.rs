@@ -68,7 +68,7 @@ fn transition(ctx: &BtfTracePointContext, sk: Sock, key: u64, (old, new): (u8, u
         totals: ends,
         segs_in: ends || new == state::FIN_WAIT2,
     };
-    emit(ctx, sk, tcp, &event);
+    emit(ctx, sk, tcp, event);
 }
 
 /// Whether `-> CLOSE` is made by `close()` itself, in the closer's context.

@@ -1,6 +1,6 @@
 //! The engine: inputs in, closes and findings out. It has no I/O, no clock and cannot fail; time is what the
 //! inputs say. `handle` takes one input, `poll` gives outputs until there are none, and only then the next
-//! input may come. Deadlines are data ([`lanes`]), so a replay runs exactly as the live run did.
+//! input may come. Deadlines are data (`lanes`), so a replay runs exactly as the live run did.
 
 mod births;
 mod closing;

@@ -37,6 +37,8 @@ pub fn zero_window(netns: &NetNs, hold: Duration) -> Result<Truth> {
         complete: false,
         orphan: Some(true),
         bytes_sent: Some(queued),
+        // None while the window is shut, as the finding's reason shows; afterwards a slow reader may provoke one.
+        fin_resent: None,
         ..Close::new(ends, "active", "unknown")
     };
     let passive = Close {

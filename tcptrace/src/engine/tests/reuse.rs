@@ -91,7 +91,7 @@ fn no_life_walks_backwards() {
 
 /// A retransmit of another connection is not this one's.
 #[test]
-fn a_retransmit_may_be_another_lifes() {
+fn a_retransmit_may_belong_to_another_life() {
     let mut rig = Rig::new();
     rig.events([
         sock(7).at(0).closed().moves(Established, FinWait1),
