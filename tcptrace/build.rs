@@ -88,7 +88,7 @@ fn run(toolchain: &Toolchain, linker: &Path, root: &Path, target_dir: &Path) -> 
     let mut command = Command::new(&toolchain.cargo);
     command
         .current_dir(root)
-        .args(["build", "--quiet", "--release", "--package", "tcptrace-ebpf", "--features", "object"])
+        .args(["build", "--locked", "--quiet", "--release", "--package", "tcptrace-ebpf", "--features", "object"])
         .args(["--bin", OBJECT, "--target", TARGET, "--target-dir"])
         .arg(target_dir);
     if toolchain.build_std {
@@ -97,7 +97,8 @@ fn run(toolchain: &Toolchain, linker: &Path, root: &Path, target_dir: &Path) -> 
     // What the outer build was told is for the host.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        let ours = name.starts_with("CARGO_") && name != "CARGO_HOME" && !name.starts_with("CARGO_HTTP");
+        let users = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTRIES", "CARGO_REGISTRY", "CARGO_SOURCE"];
+        let ours = name.starts_with("CARGO_") && !users.iter().any(|start| name.starts_with(start));
         if ours || name.starts_with("RUSTC") || name == "RUSTFLAGS" || name == "RUSTUP_TOOLCHAIN" {
             command.env_remove(&*name);
         }

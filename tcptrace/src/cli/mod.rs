@@ -7,6 +7,7 @@ mod record;
 mod replay;
 mod session;
 mod setup;
+mod signals;
 mod talk;
 mod trace;
 

@@ -23,13 +23,11 @@ use crate::{
 pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     let stuck_ns = nanos(args.live.stuck_after);
     let mut pipeline = pipeline(&args.show, live_filter(&args.filter)?, stuck_ns, nanos(args.live.leak_after))?;
-    let mut capture = Capture { path: &args.file, force: args.force, writer: None, flushed: Instant::now() };
+    let mut capture = Capture { path: &args.file, force: args.force, writer: None, flushed: None };
     let run = session::run(&args.live, &mut pipeline, &mut capture);
-    if let Err(error) = &run
-        && pipeline.began()
-    {
+    if run.is_err() && pipeline.began() && capture.writer.is_some() {
         // Said before the report, which may be long.
-        talk::error(&format_args!("{error}; what was seen until now follows"));
+        talk::note(&"recording stopped; what was seen until now follows");
     }
     let reported = session::report_after(run, pipeline, args.show.exit_code);
     // Also after a failure: what was recorded until then is worth a proper end.
@@ -48,7 +46,8 @@ struct Capture<'a> {
     path: &'a Path,
     force: bool,
     writer: Option<Writer<File>>,
-    flushed: Instant,
+    /// Not yet: the first batch, which tells of the host, is written at once.
+    flushed: Option<Instant>,
 }
 
 /// A block is written at least this often, so that a crash costs no more than this.
@@ -64,10 +63,10 @@ impl Tee for Capture<'_> {
     }
 
     fn batch(&mut self) -> Result<(), CliError> {
-        if self.flushed.elapsed() < FLUSH_INTERVAL {
+        if self.flushed.is_some_and(|at| at.elapsed() < FLUSH_INTERVAL) {
             return Ok(());
         }
-        self.flushed = Instant::now();
+        self.flushed = Some(Instant::now());
         if let Some(writer) = &mut self.writer {
             writer.flush()?;
         }

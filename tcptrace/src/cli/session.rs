@@ -11,7 +11,7 @@ use super::{
     args::LiveArgs,
     exit::{self, CliError},
     setup::nanos,
-    talk,
+    signals, talk,
 };
 use crate::{
     decode::Frame,
@@ -82,13 +82,19 @@ async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut i
     let system = |what| move |source| CliError::System { what, source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
+    let mut hangup = signals::hangup().map_err(system("handle SIGHUP"))?;
+    signals::install().map_err(system("handle signals"))?;
     let log_level = if args.debug_bpf { LOG_ALL } else { 0 };
     let mut source = Live::start(LiveOptions { ring_bytes: ring_bytes(args)?, log_level })?;
     let host =
         HostInfo { stuck_after_ns: nanos(args.stuck_after), leak_after_ns: nanos(args.leak_after), ..source.host() };
-    let mut both = Both { pipeline, tee };
+    let mut both = Both { pipeline, tee, failed: None };
     both.frame(Frame::Host(host))?;
     both.frame(Frame::Tick(source.tick()))?;
+    // A capture that cannot be made is said at once.
+    if let Some(error) = both.failed {
+        return Err(error);
+    }
     both.drain(&mut source)?;
     talk::note(&"watching TCP closes on this host; Ctrl-C ends with a summary");
     let end = args.duration.and_then(|time| Instant::now().checked_add(time));
@@ -97,10 +103,14 @@ async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut i
             biased;
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
+            () = signals::next(&mut hangup) => break,
             () = sleep_until_some(end) => break,
             () = source.wait() => {}
         }
         both.drain(&mut source)?;
+        if both.failed.is_some() {
+            break;
+        }
     }
     source.stop()?;
     for _ in 0..LAST_LOOKS {
@@ -110,7 +120,7 @@ async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut i
         }
         tokio::time::sleep(LAST_LOOK_INTERVAL).await;
     }
-    Ok(())
+    both.failed.map_or(Ok(()), Err)
 }
 
 async fn sleep_until_some(end: Option<Instant>) {
@@ -131,17 +141,23 @@ fn ring_bytes(args: &LiveArgs) -> Result<u32, CliError> {
 struct Both<'a, W, T> {
     pipeline: &'a mut Pipeline<W>,
     tee: &'a mut T,
+    /// Why the tee gets nothing more. What the kernel side holds is reported all the same.
+    failed: Option<CliError>,
 }
 
 impl<W: Write, T: Tee> Both<'_, W, T> {
     fn frame(&mut self, frame: Frame<'_>) -> Result<(), CliError> {
-        self.tee.frame(&frame)?;
+        if self.failed.is_none() {
+            self.failed = self.tee.frame(&frame).err();
+        }
         Ok(self.pipeline.frame(frame)?)
     }
 
     fn drain(&mut self, source: &mut Live) -> Result<bool, CliError> {
         let emptied = source.drain(|frame| self.frame(frame))?;
-        self.tee.batch()?;
+        if self.failed.is_none() {
+            self.failed = self.tee.batch().err();
+        }
         self.pipeline.flush()?;
         Ok(emptied)
     }

@@ -13,10 +13,10 @@ use super::{
 use crate::{
     engine::{Bounds, Config},
     filter::{Filter, FilterError, FilterSpec, parse_prefix},
-    model::Family,
+    model::{CgroupName, Family},
     output::{Format, Renderer, Style},
     pipeline::{Parts, Pipeline},
-    source::cgroup_id,
+    source::find_cgroup,
 };
 
 /// Columns when nothing says how wide the reader is.
@@ -53,8 +53,9 @@ fn style(out: &Stdout) -> Style {
 
 /// The filter of a live run: cgroups are those of this host.
 pub(super) fn live_filter(args: &FilterArgs) -> Result<Filter, CliError> {
-    let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
-    filter(args, ids.map_err(CliError::Usage)?)
+    let found: Result<Vec<CgroupName>, String> = args.cgroup.iter().map(|path| find_cgroup(path)).collect();
+    let found = found.map_err(CliError::Usage)?;
+    filter(args, found.iter().map(|name| name.id).collect())
 }
 
 /// The filter of a replay: cgroups are those of the recording host, which the capture names.

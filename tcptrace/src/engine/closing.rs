@@ -31,6 +31,8 @@ pub(super) struct Closing {
     pub(super) retransmits: Retransmits,
     pub(super) segs_in_fin_wait2: Option<u32>,
     pub(super) raised: Option<FindingKind>,
+    /// The last event was the program's own act.
+    pub(super) acted: bool,
     /// The engine's count of losses when the close was first seen.
     pub(super) losses: u32,
     /// Resets and the end: rare enough, or short enough, to live elsewhere.
@@ -92,6 +94,7 @@ impl Closing {
             retransmits: Retransmits::default(),
             segs_in_fin_wait2: None,
             raised: None,
+            acted: event.owner.is_some(),
             losses,
             fate: None,
         };
@@ -178,6 +181,12 @@ impl Closing {
         }
     }
 
+    fn orphan(&self) -> Option<bool> {
+        let Flags { rcv_shutdown, send_shutdown, orphan, .. } = self.flags;
+        let closing_call = self.acted && rcv_shutdown && send_shutdown;
+        if closing_call && !orphan { None } else { Some(orphan) }
+    }
+
     /// The finding of this socket's phase, as of `time_ns`.
     pub(super) fn finding(&self, kind: FindingKind, status: FindingStatus, time_ns: u64) -> Finding {
         let reason = match kind {
@@ -203,7 +212,7 @@ impl Closing {
             age_is_lower_bound: !since_known,
             may_be_over: false,
             retransmits: self.retransmits,
-            orphan: self.flags.orphan,
+            orphan: self.orphan(),
             owner: self.owner,
         }
     }

@@ -97,7 +97,8 @@ pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses:
         owner: closing.owner,
         phases: closing.phases(),
         close_ns: (end_known && closing.begun_known).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
-        orphan: closing.flags.orphan,
+        // `close()` that resets: SOCK_DEAD is set after `-> CLOSE`.
+        orphan: closing.flags.orphan || ((aborted || outcome == Outcome::ResetSent) && by_close(&fate, closing.flags)),
         three_way: three_way(&closing, &fate, outcome),
         // Where events were lost meanwhile, a retransmit may be among them.
         complete: end_seen && closing.phases_known() && closing.losses == losses,
@@ -105,6 +106,11 @@ pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses:
         totals: fate.end.and_then(|end| end.totals),
         lifetime_ns: lifetime_start_ns.map(|at| closing.since_ns.saturating_sub(at)),
     }
+}
+
+/// `-> CLOSE` by `__tcp_close()`, which sets both bits of `sk_shutdown` first; resets and timeouts have an error.
+fn by_close(fate: &Fate, flags: Flags) -> bool {
+    flags.rcv_shutdown && flags.send_shutdown && fate.end.is_some_and(|end| end.sk_err == 0)
 }
 
 /// The peer's FIN came with the acknowledgement of ours when no other segment arrived in FIN_WAIT2.

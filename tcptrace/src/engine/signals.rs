@@ -16,6 +16,7 @@ impl Engine {
         }
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.flags = event.flags;
+        closing.acted = false;
         let counts = &mut closing.retransmits;
         let count = match kind {
             RetransmitKind::Tlp => &mut counts.tlp,

@@ -97,6 +97,7 @@ impl Engine {
         self.raise_if_due(id, event.time_ns);
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.flags = event.flags;
+        closing.acted = event.owner.is_some();
         closing.socket = event.socket;
         closing.take_owner(event.owner);
         if event.time_ns < closing.since_ns {

@@ -36,7 +36,8 @@ impl Filter {
 
     /// Takes the id of a cgroup that was asked for by path.
     pub fn learn_cgroup(&mut self, name: &CgroupName) {
-        if self.spec.cgroup_paths.contains(&name.path) && !self.spec.cgroup_ids.contains(&name.id) {
+        let wanted = self.spec.cgroup_paths.iter().any(|path| names_cgroup(path, &name.path));
+        if wanted && !self.spec.cgroup_ids.contains(&name.id) {
             self.spec.cgroup_ids.push(name.id);
         }
     }
@@ -83,6 +84,14 @@ impl Filter {
             && (self.spec.has_no_cgroup() || self.spec.cgroup_ids.contains(&owner.cgroup_id))
             && any(&self.spec.comms, |name| prints_as(owner.comm, name))
     }
+}
+
+/// Users may name a cgroup by its place in the file system, too.
+fn names_cgroup(wanted: &str, path: &str) -> bool {
+    const MOUNTS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let trimmed = |text: &str| text.trim_matches('/').to_owned();
+    let below = MOUNTS.iter().find_map(|mount| wanted.strip_prefix(mount));
+    trimmed(wanted) == trimmed(path) || below.is_some_and(|below| trimmed(below) == trimmed(path))
 }
 
 /// An option that was not given holds.

@@ -149,7 +149,7 @@ fn latency_is_at_least() {
         age_is_lower_bound: true,
         may_be_over: false,
         retransmits: Retransmits::default(),
-        orphan: false,
+        orphan: Some(false),
         owner: None,
     });
     assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().admits(&finding));

@@ -138,8 +138,9 @@ pub struct Finding {
     pub may_be_over: bool,
     /// Segments with FIN that were sent again.
     pub retransmits: Retransmits,
-    /// No program holds it, as of the last event.
-    pub orphan: bool,
+    /// No program holds it, as of the last event; `None` where that event was the close itself: `SOCK_DEAD` is set a
+    /// moment later, and `shutdown(SHUT_RDWR)` looks the same until then.
+    pub orphan: Option<bool>,
     /// Who acted on it last, where known.
     pub owner: Option<Owner>,
 }

@@ -75,7 +75,7 @@ pub(super) fn finding(status: FindingStatus) -> Finding {
         age_is_lower_bound: false,
         may_be_over: false,
         retransmits: Retransmits { tlp: 1, rto: 4, fast: 0, failed: 0 },
-        orphan: true,
+        orphan: Some(true),
         owner: Some(owner("python3", 7434)),
     }
 }

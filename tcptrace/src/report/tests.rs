@@ -42,7 +42,7 @@ fn finding(kind: FindingKind, status: FindingStatus) -> Output {
         age_is_lower_bound: false,
         may_be_over: false,
         retransmits: Retransmits::default(),
-        orphan: false,
+        orphan: Some(false),
         owner: None,
     })
 }

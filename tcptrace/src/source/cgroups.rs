@@ -23,6 +23,7 @@ const ROOT_ID: u64 = 1;
 #[derive(Debug)]
 pub(super) struct Cgroups {
     mount: Option<PathBuf>,
+    known: HashMap<u64, String>,
     told: HashSet<u64>,
     last_walk: Option<Instant>,
 }
@@ -30,7 +31,7 @@ pub(super) struct Cgroups {
 impl Cgroups {
     pub(super) fn new() -> Self {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        Self { mount: cgroup2_mount(&mounts), told: HashSet::new(), last_walk: None }
+        Self { mount: cgroup2_mount(&mounts), known: HashMap::new(), told: HashSet::new(), last_walk: None }
     }
 
     /// Names to tell before an event of cgroup `id`; empty if that was done, or nothing is known.
@@ -42,19 +43,21 @@ impl Cgroups {
             self.told.insert(id);
             return vec![CgroupName { id, path: "/".to_owned() }];
         }
+        if !self.known.contains_key(&id) {
+            self.look();
+        }
+        let Some(path) = self.known.remove(&id) else { return Vec::new() };
+        self.told.insert(id);
+        vec![CgroupName { id, path }]
+    }
+
+    /// Walks the hierarchy, if the last walk is not too recent.
+    fn look(&mut self) {
         if self.last_walk.is_some_and(|at| at.elapsed() < WALK_INTERVAL) {
-            return Vec::new();
+            return;
         }
         self.last_walk = Some(Instant::now());
-        let mut names: Vec<CgroupName> = Vec::new();
-        if let Some(mount) = &self.mount {
-            let mut all = walk(mount);
-            if let Some(path) = all.remove(&id) {
-                names.push(CgroupName { id, path });
-            }
-        }
-        self.told.extend(names.iter().map(|name| name.id));
-        names
+        self.known = self.mount.as_deref().map(walk).unwrap_or_default();
     }
 }
 
@@ -85,19 +88,25 @@ fn walk(mount: &Path) -> HashMap<u64, String> {
     found
 }
 
-/// The id of the cgroup at `path`: below the unified hierarchy's mount, or as a path of the file system.
+/// Id and path of a cgroup that a user names: below the unified hierarchy's mount, or as a path of the file system. The
+/// path is the one that captures tell.
 ///
 /// # Errors
 /// Says that there is no such cgroup.
-pub fn id_of(path: &str) -> Result<u64, String> {
+pub fn find(path: &str) -> Result<CgroupName, String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let below = cgroup2_mount(&mounts).map(|mount| mount.join(path.trim_start_matches('/')));
-    if path == "/" && below.is_none() {
-        return Ok(ROOT_ID);
-    }
-    let candidates = below.into_iter().chain([PathBuf::from(path)]);
-    let found = candidates.filter_map(|path| fs::metadata(path).ok()).find(std::fs::Metadata::is_dir);
-    found.map(|meta| meta.ino()).ok_or_else(|| format!("there is no cgroup `{path}` (cgroup v2)"))
+    let none = || format!("there is no cgroup `{path}` (cgroup v2)");
+    let Some(mount) = cgroup2_mount(&mounts) else {
+        return if path == "/" { Ok(CgroupName { id: ROOT_ID, path: path.to_owned() }) } else { Err(none()) };
+    };
+    let candidates = [mount.join(path.trim_start_matches('/')), PathBuf::from(path)];
+    let found = candidates.iter().find_map(|dir| {
+        let dir = dir.canonicalize().ok()?;
+        let below = dir.strip_prefix(&mount).ok()?;
+        let meta = fs::metadata(&dir).ok().filter(fs::Metadata::is_dir)?;
+        Some(CgroupName { id: meta.ino(), path: format!("/{}", below.display()) })
+    });
+    found.ok_or_else(none)
 }
 
 #[cfg(test)]
@@ -114,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_root_is_told_once() {
-        let mut cgroups = Cgroups { mount: None, told: HashSet::new(), last_walk: None };
+        let mut cgroups = Cgroups { mount: None, known: HashMap::new(), told: HashSet::new(), last_walk: None };
         assert_eq!(cgroups.names_for(1).len(), 1);
         assert!(cgroups.names_for(1).is_empty());
         assert!(cgroups.names_for(77).is_empty());

@@ -8,7 +8,7 @@ use super::btf::BtfError;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The kernel refused for lack of privilege.
-    #[error("no permission to {what}: run as root, or give the binary CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE")]
+    #[error("no permission to {what}: run as root, or with CAP_BPF and CAP_PERFMON")]
     Privilege {
         /// What was tried.
         what: String,
@@ -19,6 +19,14 @@ pub enum SourceError {
     /// The kernel's type information lacks something.
     #[error("{0}; `tcptrace check` shows what this kernel has")]
     Btf(#[from] BtfError),
+    /// A limit of this process.
+    #[error("cannot {what}: {source}; raise `ulimit -n` (files), `ulimit -v` or `ulimit -l` (memory)")]
+    Limit {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Anything else.
     #[error("cannot {what}: {source}")]
     Io {
@@ -38,6 +46,9 @@ impl SourceError {
             if error.downcast_ref::<io::Error>().is_some_and(is_permission) {
                 return Self::Privilege { what: what.to_owned() };
             }
+            if let Some(number) = error.downcast_ref::<io::Error>().and_then(limit) {
+                return Self::Limit { what: what.to_owned(), source: io::Error::from_raw_os_error(number) };
+            }
             let text = error.to_string();
             if chain.last() != Some(&text) {
                 chain.push(text);
@@ -52,6 +63,11 @@ impl SourceError {
 fn is_permission(error: &io::Error) -> bool {
     const EPERM: i32 = 1;
     error.raw_os_error() == Some(EPERM)
+}
+
+/// ENOMEM, ENFILE and EMFILE.
+fn limit(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().filter(|number| matches!(number, 12 | 23 | 24))
 }
 
 /// The verifier's log is long; its end says what it refused.

@@ -66,7 +66,12 @@ pub(super) fn look() -> Vec<Need> {
     let mut needs = vec![kernel(), capability("CAP_BPF", CAP_BPF), capability("CAP_PERFMON", CAP_PERFMON)];
     let btf = Btf::of_running_kernel();
     let found = btf.as_ref().map(|_| btf::VMLINUX.to_owned()).map_err(ToString::to_string);
-    needs.push(need(Group::Required, "BTF", found, "run a kernel built with CONFIG_DEBUG_INFO_BTF"));
+    needs.push(need(
+        Group::Required,
+        "BTF",
+        found,
+        "run a kernel built with CONFIG_DEBUG_INFO_BTF, and let tcptrace read that file",
+    ));
     let Ok(btf) = btf else { return needs };
     needs.extend(names::TRACEPOINTS.map(|name| tracepoint(&btf, name)));
     let layout = layout::resolve(&btf);
@@ -110,12 +115,14 @@ fn capability(name: &str, bit: u32) -> Need {
     } else {
         Err("not held".to_owned())
     };
-    let remedy = "run as root, or `setcap cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace+ep` on the binary";
+    let remedy = "run as root, or `setcap cap_bpf,cap_perfmon+ep` on the binary";
     need(Group::Privilege, name, found, remedy)
 }
 
 fn tracepoint(btf: &Btf, name: &str) -> Need {
-    let found = btf.tracepoint_args(name).map(|count| format!("{count} arguments"));
+    let found = btf
+        .tracepoint_args(name)
+        .map(|count| if count == 1 { "1 argument".to_owned() } else { format!("{count} arguments") });
     let remedy = "run a kernel with CONFIG_INET and this tracepoint (4.16 or later)";
     need(Group::Required, &format!("tracepoint {name}"), found.map_err(|error| error.to_string()), remedy)
 }
@@ -126,7 +133,10 @@ fn programs(loaded: Option<&Result<Kernel, SourceError>>) -> Need {
         Some(Ok(_)) => Ok("the verifier accepts them".to_owned()),
         Some(Err(error)) => Err(error.to_string()),
     };
-    need(Group::Required, "ring buffer, helpers and programs", found, "see the message; check again as root")
+    // Capabilities may be held in a user namespace, where they do not count for BPF.
+    let refused = matches!(loaded, Some(Err(SourceError::Privilege { .. })));
+    let group = if refused { Group::Privilege } else { Group::Required };
+    need(group, "ring buffer, helpers and programs", found, "see the message; check again as root")
 }
 
 fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
@@ -164,7 +174,8 @@ fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
 fn skipped_runs() -> Need {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    let known = numbers.next().zip(numbers.next()).is_none_or(|version| version >= (5, 12));
+    let readable = fs::metadata("/proc/self/fdinfo").is_ok();
+    let known = readable && numbers.next().zip(numbers.next()).is_none_or(|version| version >= (5, 12));
     let found = if known { Ok("counted".to_owned()) } else { Err("not counted".to_owned()) };
     let lost = "events that a softirq hides from a program on the same CPU are not counted as lost";
     need(Group::Optional, "skipped program runs (5.12)", found, lost)

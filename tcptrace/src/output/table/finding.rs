@@ -34,7 +34,7 @@ pub(super) fn cells(line: &mut Line, finding: &Finding) {
         line.word(Paint::Plain, format_args!("ended {}", outcome.as_str()));
     }
     retransmits(line, finding.retransmits);
-    if finding.orphan {
+    if finding.orphan == Some(true) {
         line.word(Paint::Plain, "orphan");
     }
 }

@@ -167,7 +167,7 @@ fn findings_stand_out() {
         age_is_lower_bound: true,
         may_be_over: false,
         retransmits: Retransmits::default(),
-        orphan: false,
+        orphan: Some(false),
         ..finding(FindingStatus::Raised)
     };
     for (finding, expected) in [
