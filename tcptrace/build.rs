@@ -15,6 +15,7 @@ const OBJECT: &str = "tcptrace-object";
 /// The release that reads the LLVM of the pinned rustc.
 const LINKER_VERSION: &str = "0.10.3";
 const DEBIAN_CORE: &str = "/usr/lib/rustlib/bpfel-unknown-none";
+const DEBIAN_LLVM: &str = "/usr/lib/llvm-22/lib";
 
 fn main() {
     if let Err(message) = build() {
@@ -108,7 +109,7 @@ fn run(toolchain: &Toolchain, linker: &Path, root: &Path, target_dir: &Path) -> 
         .env("RUSTC", &toolchain.rustc)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-        // The LLVM that bpf-linker reads is the one inside this rustc's folder.
+        // bpf-linker loads LLVM as a shared library.
         .env("LD_LIBRARY_PATH", library_path(&toolchain.rustc));
     let result = command.output().map_err(|error| format!("cannot run {}: {error}", toolchain.cargo.display()))?;
     if result.status.success() {
@@ -120,9 +121,10 @@ fn run(toolchain: &Toolchain, linker: &Path, root: &Path, target_dir: &Path) -> 
     Err("the BPF object does not build; the inner cargo's words are above".to_owned())
 }
 
-fn library_path(rustc: &Path) -> PathBuf {
+/// Folders with an LLVM that bpf-linker can load: rustc's own, or Debian's of the same version.
+fn library_path(rustc: &Path) -> String {
     let sysroot = output(Command::new(rustc).args(["--print", "sysroot"])).unwrap_or_default();
-    Path::new(sysroot.trim()).join("lib")
+    format!("{}/lib:{DEBIAN_LLVM}", sysroot.trim())
 }
 
 fn output(command: &mut Command) -> Result<String, String> {

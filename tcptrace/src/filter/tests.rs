@@ -214,3 +214,18 @@ fn accepts_what_can() {
         assert!(Filter::new(spec.clone()).is_ok(), "{spec:?}");
     }
 }
+
+/// A replay knows cgroups by what the capture tells; before that, none matches.
+#[test]
+fn cgroups_are_learnt_by_path() {
+    for wanted in ["/web", "web/", "/sys/fs/cgroup/web", "/sys/fs/cgroup/unified/web"] {
+        let mut filter = Filter::new(with!(cgroup_paths: vec![wanted.to_owned()])).unwrap();
+        let id = close().owner.map(|owner| owner.cgroup_id).unwrap();
+        assert!(!filter.admits(&Output::Close(close())));
+        filter.learn_cgroup(&CgroupName { id: id + 1, path: "/web".to_owned() });
+        filter.learn_cgroup(&CgroupName { id: id + 2, path: "/other".to_owned() });
+        assert!(!filter.admits(&Output::Close(close())), "{wanted}");
+        filter.learn_cgroup(&CgroupName { id, path: "/web".to_owned() });
+        assert!(filter.admits(&Output::Close(close())), "{wanted}");
+    }
+}

@@ -128,4 +128,22 @@ mod tests {
         assert!(cgroups.names_for(1).is_empty());
         assert!(cgroups.names_for(77).is_empty());
     }
+
+    /// One walk answers for every cgroup that it has seen, each once, however soon they are asked for.
+    #[test]
+    fn one_walk_names_them_all() {
+        let mount = std::env::temp_dir().join(format!("tcptrace-cgroups-{}", std::process::id()));
+        for below in ["a/inner", "b"] {
+            fs::create_dir_all(mount.join(below)).unwrap();
+        }
+        let id = |below: &str| fs::metadata(mount.join(below)).unwrap().ino();
+        let mut cgroups =
+            Cgroups { mount: Some(mount.clone()), known: HashMap::new(), told: HashSet::new(), last_walk: None };
+        for (below, path) in [("b", "/b"), ("a/inner", "/a/inner"), ("a", "/a")] {
+            let name = CgroupName { id: id(below), path: path.to_owned() };
+            assert_eq!(cgroups.names_for(name.id), [name.clone()]);
+            assert!(cgroups.names_for(name.id).is_empty());
+        }
+        fs::remove_dir_all(&mount).unwrap();
+    }
 }
