@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn kernel_tests_run_one_by_one_unless_told_otherwise() {
-        assert!(kernel_arguments(&["--nocapture"]).ends_with("--test kernel --test cli linger -- --nocapture --test-threads=1"));
+        let expected = "--test kernel --test cli linger -- --nocapture --test-threads=1";
+        assert!(kernel_arguments(&["--nocapture"]).ends_with(expected));
         assert!(kernel_arguments(&["--test-threads=4"]).ends_with("linger -- --test-threads=4"));
     }
 }
