@@ -141,7 +141,7 @@ mod tests {
             Cgroups { mount: Some(mount.clone()), known: HashMap::new(), told: HashSet::new(), last_walk: None };
         for (below, path) in [("b", "/b"), ("a/inner", "/a/inner"), ("a", "/a")] {
             let name = CgroupName { id: id(below), path: path.to_owned() };
-            assert_eq!(cgroups.names_for(name.id), [name.clone()]);
+            assert_eq!(cgroups.names_for(name.id), std::slice::from_ref(&name));
             assert!(cgroups.names_for(name.id).is_empty());
         }
         fs::remove_dir_all(&mount).unwrap();
