@@ -3,10 +3,10 @@
 /// Limits on memory. Reaching one is counted in [`crate::model::Anomalies`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Closes followed at a time; about 200 bytes each. A million is more than `tcp_max_orphans` and
-    /// `tcp_max_tw_buckets` allow on any common host, and 200 MB at worst.
+    /// Closes followed at a time; about 250 bytes each. A million is more than `tcp_max_orphans` and
+    /// `tcp_max_tw_buckets` allow on any common host, and 250 MB at worst.
     pub closes_max: usize,
-    /// `connect()`s remembered until their close; about 60 bytes each.
+    /// `connect()`s remembered until their close; about 150 bytes each.
     pub connects_max: usize,
 }
 
