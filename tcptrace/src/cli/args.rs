@@ -43,11 +43,7 @@ pub(super) struct RecordArgs {
     #[arg(long)]
     pub(super) force: bool,
     #[command(flatten)]
-    pub(super) live: LiveArgs,
-    #[command(flatten)]
-    pub(super) show: ShowArgs,
-    #[command(flatten)]
-    pub(super) filter: FilterArgs,
+    pub(super) trace: TraceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use super::{
     args::RecordArgs,
     exit::CliError,
     session::{self, Tee},
-    setup::{live_filter, nanos, pipeline},
+    setup::live_pipeline,
     talk,
 };
 use crate::{
@@ -21,15 +21,14 @@ use crate::{
 
 /// Traces, and stores every frame.
 pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
-    let stuck_ns = nanos(args.live.stuck_after);
-    let mut pipeline = pipeline(&args.show, live_filter(&args.filter)?, stuck_ns, nanos(args.live.leak_after))?;
+    let mut pipeline = live_pipeline(&args.trace)?;
     let mut capture = Capture { path: &args.file, force: args.force, writer: None, flushed: None };
-    let run = session::run(&args.live, &mut pipeline, &mut capture);
+    let run = session::run(&args.trace.live, &mut pipeline, &mut capture);
     if run.is_err() && pipeline.began() && capture.writer.is_some() {
         // Said before the report, which may be long.
         talk::note(&"recording stopped; what was seen until now follows");
     }
-    let reported = session::report_after(run, pipeline, args.show.exit_code);
+    let reported = session::report_after(run, pipeline, args.trace.show.exit_code);
     // Also after a failure: what was recorded until then is worth a proper end.
     if let Some(writer) = capture.writer {
         let finished = writer.finish();

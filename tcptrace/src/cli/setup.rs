@@ -7,20 +7,25 @@ use std::{
 };
 
 use super::{
-    args::{FamilyArg, FilterArgs, OutputFormat, ShowArgs},
+    args::{FamilyArg, FilterArgs, OutputFormat, ShowArgs, TraceArgs},
     exit::CliError,
 };
 use crate::{
     engine::{Bounds, Config},
     filter::{Filter, FilterError, FilterSpec, parse_prefix},
-    model::{CgroupName, Family},
+    model::Family,
     output::{Format, Renderer, Style},
     pipeline::{Parts, Pipeline},
-    source::find_cgroup,
+    source::cgroup_id,
 };
 
 /// Columns when nothing says how wide the reader is.
 const DEFAULT_WIDTH: usize = 100;
+
+/// The pipeline of a live run.
+pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Stdout>, CliError> {
+    pipeline(&args.show, live_filter(&args.filter)?, nanos(args.live.stuck_after), nanos(args.live.leak_after))
+}
 
 /// A pipeline to standard output.
 pub(super) fn pipeline(
@@ -52,10 +57,9 @@ fn style(out: &Stdout) -> Style {
 }
 
 /// The filter of a live run: cgroups are those of this host.
-pub(super) fn live_filter(args: &FilterArgs) -> Result<Filter, CliError> {
-    let found: Result<Vec<CgroupName>, String> = args.cgroup.iter().map(|path| find_cgroup(path)).collect();
-    let found = found.map_err(CliError::Usage)?;
-    filter(args, found.iter().map(|name| name.id).collect())
+fn live_filter(args: &FilterArgs) -> Result<Filter, CliError> {
+    let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
+    filter(args, ids.map_err(CliError::Usage)?)
 }
 
 /// The filter of a replay: cgroups are those of the recording host, which the capture names.

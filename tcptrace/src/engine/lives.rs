@@ -21,21 +21,20 @@ impl Engine {
 
     /// The kernel side may send an event twice, within microseconds (see `nesting` there). No socket makes the same
     /// move twice in one life, except onto itself.
-    pub(super) fn is_duplicate(&self, event: &Event, old: State, new: State) -> bool {
-        let key = event.socket.key;
-        match self.table.find(key).and_then(|id| self.table.get(id)) {
+    pub(super) fn is_duplicate(&self, known: Option<SlotId>, event: &Event, old: State, new: State) -> bool {
+        match known.and_then(|id| self.table.get(id)) {
             Some(closing) => {
                 let recent = event.time_ns.saturating_sub(closing.since_ns) <= DUPLICATE_NS;
                 closing.state == new && old != new && closing.socket == event.socket && recent
             }
-            None => new == State::Close && self.ended.contains(key, event.time_ns),
+            None => new == State::Close && self.ended.contains(event.socket.key, event.time_ns),
         }
     }
 
-    /// The close that `event` continues from `state`. What else stands under this key is another life's: keys
-    /// come again where they are addresses, and two lives must never make one number.
-    pub(super) fn find_life(&mut self, event: &Event, state: State) -> Option<SlotId> {
-        let id = self.table.find(event.socket.key)?;
+    /// The close that `event` continues from `state`, if it is the one `known` under its key. What else stands there
+    /// is another life's: keys come again where they are addresses, and two lives must never make one number.
+    pub(super) fn find_life(&mut self, known: Option<SlotId>, event: &Event, state: State) -> Option<SlotId> {
+        let id = known?;
         let closing = self.table.get(id)?;
         if closing.socket == event.socket && leads_to(closing.state, state) {
             return Some(id);

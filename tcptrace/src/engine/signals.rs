@@ -5,7 +5,8 @@ use crate::model::{Event, ResetReason, RetransmitKind, State};
 
 impl Engine {
     pub(super) fn retransmit(&mut self, event: &Event, state: State, kind: RetransmitKind) {
-        let Some(id) = self.find_life(event, state).or_else(|| self.adopt(event, state)) else {
+        let known = self.table.find(event.socket.key);
+        let Some(id) = self.find_life(known, event, state).or_else(|| self.adopt(event, state)) else {
             self.anomalies.stray_events += 1;
             return;
         };

@@ -50,11 +50,12 @@ impl Engine {
     }
 
     fn transition(&mut self, event: &Event, old: State, new: State, end: End) {
-        if self.is_duplicate(event, old, new) {
+        let known = self.table.find(event.socket.key);
+        if self.is_duplicate(known, event, old, new) {
             self.anomalies.duplicates += 1;
             return;
         }
-        match self.find_life(event, old) {
+        match self.find_life(known, event, old) {
             Some(id) => self.step(id, event, old, new, end),
             None => self.first_step(event, old, new, end),
         }

@@ -34,21 +34,21 @@ impl Cgroups {
         Self { mount: cgroup2_mount(&mounts), known: HashMap::new(), told: HashSet::new(), last_walk: None }
     }
 
-    /// Names to tell before an event of cgroup `id`; empty if that was done, or nothing is known.
-    pub(super) fn names_for(&mut self, id: u64) -> Vec<CgroupName> {
+    /// The name to tell before an event of cgroup `id`; none if that was done, or nothing is known.
+    pub(super) fn name_for(&mut self, id: u64) -> Option<CgroupName> {
         if self.told.contains(&id) || self.told.len() >= IDS_MAX {
-            return Vec::new();
+            return None;
         }
         if id == ROOT_ID {
             self.told.insert(id);
-            return vec![CgroupName { id, path: "/".to_owned() }];
+            return Some(CgroupName { id, path: "/".to_owned() });
         }
         if !self.known.contains_key(&id) {
             self.look();
         }
-        let Some(path) = self.known.remove(&id) else { return Vec::new() };
+        let path = self.known.remove(&id)?;
         self.told.insert(id);
-        vec![CgroupName { id, path }]
+        Some(CgroupName { id, path })
     }
 
     /// Walks the hierarchy, if the last walk is not too recent.
@@ -88,23 +88,21 @@ fn walk(mount: &Path) -> HashMap<u64, String> {
     found
 }
 
-/// Id and path of a cgroup that a user names: below the unified hierarchy's mount, or as a path of the file system. The
-/// path is the one that captures tell.
+/// The id of a cgroup that a user names: below the unified hierarchy's mount, or as a path of the file system.
 ///
 /// # Errors
 /// Says that there is no such cgroup.
-pub fn find(path: &str) -> Result<CgroupName, String> {
+pub fn id_of(path: &str) -> Result<u64, String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let none = || format!("there is no cgroup `{path}` (cgroup v2)");
     let Some(mount) = cgroup2_mount(&mounts) else {
-        return if path == "/" { Ok(CgroupName { id: ROOT_ID, path: path.to_owned() }) } else { Err(none()) };
+        return if path == "/" { Ok(ROOT_ID) } else { Err(none()) };
     };
     let candidates = [mount.join(path.trim_start_matches('/')), PathBuf::from(path)];
     let found = candidates.iter().find_map(|dir| {
         let dir = dir.canonicalize().ok()?;
-        let below = dir.strip_prefix(&mount).ok()?;
         let meta = fs::metadata(&dir).ok().filter(fs::Metadata::is_dir)?;
-        Some(CgroupName { id: meta.ino(), path: format!("/{}", below.display()) })
+        dir.starts_with(&mount).then(|| meta.ino())
     });
     found.ok_or_else(none)
 }
@@ -124,9 +122,9 @@ mod tests {
     #[test]
     fn the_root_is_told_once() {
         let mut cgroups = Cgroups { mount: None, known: HashMap::new(), told: HashSet::new(), last_walk: None };
-        assert_eq!(cgroups.names_for(1).len(), 1);
-        assert!(cgroups.names_for(1).is_empty());
-        assert!(cgroups.names_for(77).is_empty());
+        assert_eq!(cgroups.name_for(1).map(|name| name.path).as_deref(), Some("/"));
+        assert_eq!(cgroups.name_for(1), None);
+        assert_eq!(cgroups.name_for(77), None);
     }
 
     /// One walk answers for every cgroup that it has seen, each once, however soon they are asked for.
@@ -141,8 +139,8 @@ mod tests {
             Cgroups { mount: Some(mount.clone()), known: HashMap::new(), told: HashSet::new(), last_walk: None };
         for (below, path) in [("b", "/b"), ("a/inner", "/a/inner"), ("a", "/a")] {
             let name = CgroupName { id: id(below), path: path.to_owned() };
-            assert_eq!(cgroups.names_for(name.id), std::slice::from_ref(&name));
-            assert!(cgroups.names_for(name.id).is_empty());
+            assert_eq!(cgroups.name_for(name.id).as_ref(), Some(&name));
+            assert_eq!(cgroups.name_for(name.id), None);
         }
         fs::remove_dir_all(&mount).unwrap();
     }

@@ -108,10 +108,8 @@ impl Live {
         let tick = now();
         let mut taken = 0;
         while let Some(item) = self.ring.get_mut().next() {
-            if let Some(id) = owner_cgroup(&item) {
-                for name in self.cgroups.names_for(id) {
-                    sink(Frame::Cgroup(name))?;
-                }
+            if let Some(name) = owner_cgroup(&item).and_then(|id| self.cgroups.name_for(id)) {
+                sink(Frame::Cgroup(name))?;
             }
             sink(Frame::Record(&item))?;
             taken += 1;

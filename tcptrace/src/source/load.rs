@@ -17,12 +17,6 @@ use super::{
 /// The compiled kernel side.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-object"));
 
-/// The compiled kernel side, for tools that look at it.
-#[must_use]
-pub fn object_bytes() -> &'static [u8] {
-    OBJECT
-}
-
 /// [`Layout`] as the BPF library takes globals.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -41,7 +35,6 @@ unsafe impl aya::Pod for CpuCounters {}
 /// The kernel side, loaded; attached by [`Kernel::attach`].
 pub struct Kernel {
     ebpf: Ebpf,
-    btf: AyaBtf,
     /// Names of `enum sk_rst_reason`.
     pub reset_reasons: Vec<(u32, String)>,
     /// What was resolved for this kernel.
@@ -71,7 +64,7 @@ impl Kernel {
             }
             other => other?,
         };
-        Ok(Self { ebpf, btf, reset_reasons, layout })
+        Ok(Self { ebpf, reset_reasons, layout })
     }
 
     /// Attaches every program; events flow from here on.
@@ -125,12 +118,6 @@ impl Kernel {
 
     pub(super) fn ebpf_mut(&mut self) -> &mut Ebpf {
         &mut self.ebpf
-    }
-
-    /// The BTF that programs are attached by.
-    #[must_use]
-    pub fn btf(&self) -> &AyaBtf {
-        &self.btf
     }
 }
 

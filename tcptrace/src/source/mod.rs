@@ -10,7 +10,7 @@ pub mod layout;
 mod live;
 mod load;
 
-pub use cgroups::find as find_cgroup;
+pub use cgroups::id_of as cgroup_id;
 pub use error::SourceError;
 pub use live::{Live, LiveOptions};
-pub use load::{Kernel, object_bytes};
+pub use load::Kernel;

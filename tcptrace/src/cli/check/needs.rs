@@ -91,10 +91,16 @@ pub(super) fn look() -> Vec<Need> {
     needs
 }
 
-fn kernel() -> Need {
+/// `uname -r`, and its first two numbers where it begins with them.
+fn kernel_version() -> (String, Option<(u32, u32)>) {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse().ok());
     let version = numbers.next().zip(numbers.next());
+    (release, version)
+}
+
+fn kernel() -> Need {
+    let (release, version) = kernel_version();
     // bpf_ringbuf is of 5.8; 5.10 is the oldest kernel that the layout is known for.
     let found = match version {
         Some(version) if version < (5, 10) => Err(format!("Linux {release}")),
@@ -172,10 +178,8 @@ fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
 
 /// `recursion_misses` (5.12) makes skipped runs of a program visible.
 fn skipped_runs() -> Need {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     let readable = fs::metadata("/proc/self/fdinfo").is_ok();
-    let known = readable && numbers.next().zip(numbers.next()).is_none_or(|version| version >= (5, 12));
+    let known = readable && kernel_version().1.is_none_or(|version| version >= (5, 12));
     let found = if known { Ok("counted".to_owned()) } else { Err("not counted".to_owned()) };
     let lost = "events that a softirq hides from a program on the same CPU are not counted as lost";
     need(Group::Optional, "skipped program runs (5.12)", found, lost)
