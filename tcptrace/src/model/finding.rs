@@ -62,16 +62,32 @@ impl FindingKind {
 /// Why a socket is stuck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StuckCause {
-    /// The FIN went out, again and again, and is not acknowledged.
+    /// The FIN went out, and is not acknowledged.
     FinUnacked,
-    /// Not known from events alone.
+    /// Data before the FIN has not been sent yet, though the peer's window is open.
+    UnsentData,
+    /// The peer's window is closed, so the FIN cannot leave.
+    ZeroWindow,
+    /// This host itself drops what it sends: a firewall, a missing route, a full queue.
+    LocalDrop,
+    /// Orphaned FIN_WAIT2: ours is acknowledged, the peer does not close.
+    PeerOpen,
+    /// Not known.
     Unknown,
 }
 
 /// Why a CLOSE_WAIT is not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LeakCause {
-    /// Not known from events alone.
+    /// The connection still waits in its listener's queue for `accept()`.
+    NeverAccepted,
+    /// Unread, and in no epoll set: no program looks at it.
+    NotPolled,
+    /// Polled, but never read up to end-of-file.
+    NeverReadEof,
+    /// The program has read end-of-file, and did not `close()`.
+    EofSeenNotClosed,
+    /// Not known.
     Unknown,
 }
 
@@ -90,6 +106,14 @@ impl FindingReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stuck(StuckCause::FinUnacked) => "fin_unacked",
+            Self::Stuck(StuckCause::UnsentData) => "unsent_data",
+            Self::Stuck(StuckCause::ZeroWindow) => "zero_window",
+            Self::Stuck(StuckCause::LocalDrop) => "local_drop",
+            Self::Stuck(StuckCause::PeerOpen) => "peer_open",
+            Self::Leak(LeakCause::NeverAccepted) => "never_accepted",
+            Self::Leak(LeakCause::NotPolled) => "not_polled",
+            Self::Leak(LeakCause::NeverReadEof) => "never_read_eof",
+            Self::Leak(LeakCause::EofSeenNotClosed) => "eof_seen_not_closed",
             Self::Stuck(StuckCause::Unknown) | Self::Leak(LeakCause::Unknown) => "unknown",
         }
     }

@@ -3,19 +3,29 @@
 //! Plain data and its names. No I/O, no clock, no judgement: those are the other rooms'.
 
 mod close;
+mod diagnosis;
 mod event;
 mod finding;
+mod holder;
 mod input;
+mod netns;
 mod owner;
 mod reset;
+mod snapshot;
 mod socket;
 mod status;
 
 pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
+pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
+pub use holder::{Holder, Holders};
 pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Refusal, Tick};
+pub use netns::NetnsFacts;
 pub use owner::{Comm, Owner, OwnerSource};
 pub use reset::ResetReason;
+pub use snapshot::{
+    Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_NS, TcpDetail, Timer, Want,
+};
 pub use socket::{Endpoint, Family, Identity, SocketKey};
 pub use status::{Anomalies, Books, Status};

@@ -1,0 +1,32 @@
+//! What a network namespace says of itself: settings that decide about closes, and counters.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings (`/proc/sys/net/ipv4/`) and counters (`/proc/net/netstat`) of one namespace; `None` where the kernel
+/// lacks one or it could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetnsFacts {
+    /// When they were read, CLOCK_MONOTONIC nanoseconds.
+    pub time_ns: u64,
+    /// Inode of the namespace.
+    pub netns: u32,
+    /// `tcp_orphan_retries`; 0 acts as 8 (`tcp_orphan_retries()`).
+    pub orphan_retries: Option<u32>,
+    /// `tcp_retries2`.
+    pub retries2: Option<u32>,
+    /// `tcp_fin_timeout`, seconds.
+    pub fin_timeout_s: Option<u32>,
+    /// `tcp_rto_min_us`, microseconds (6.11 and later).
+    pub rto_min_us: Option<u32>,
+    /// `tcp_rto_max_ms`, milliseconds (6.15 and later).
+    pub rto_max_ms: Option<u32>,
+    /// `tcp_max_tw_buckets`.
+    pub max_tw_buckets: Option<u32>,
+    /// `tcp_tw_reuse`.
+    pub tw_reuse: Option<u32>,
+    /// `TCPTimeWaitOverflow`: timewait sockets that were refused.
+    pub timewait_overflow: Option<u64>,
+    /// `TWRecycled`: timewait sockets that `tcp_tw_reuse` gave to a new connection.
+    pub timewait_recycled: Option<u64>,
+}
