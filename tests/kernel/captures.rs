@@ -1,12 +1,18 @@
 //! `record`, `replay`, and what is left when one of them is interrupted.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
+use tcptrace::{
+    capture,
+    decode::decode,
+    model::{EventKind, Input, State},
+};
 use tcptrace_tests::{
     load::{self, Amount},
     netns::{self, NetNs},
+    pair::{self, Pair},
     scenario::{orderly, reset},
     tool::{self, Finished, Tool},
     wait,
@@ -119,6 +125,40 @@ fn cut_anywhere(folder: &Folder, file: &str) -> Result<()> {
         again.summary().with_context(|| format!("{lost} bytes less"))?;
     }
     Ok(())
+}
+
+/// The loopback interface of a namespace is its first one.
+#[test]
+fn the_interface_of_a_bound_socket_is_recorded() -> Result<()> {
+    bounded(|| {
+        let folder = Folder::new()?;
+        let file = folder.file("run.cap");
+        let tool = record(&file, &[])?;
+        let ends = netns::run(|_| {
+            let Pair { client, server, ends } = Pair::connect()?;
+            socket2::SockRef::from(&client).bind_device(Some(b"lo")).context("cannot bind to lo")?;
+            drop(client);
+            pair::read_eof(&server)?;
+            pair::close_passive(server)?;
+            Ok(ends)
+        })?;
+        tool.stop()?.expect_code(0)?;
+        let (mut bound, mut unbound) = (Vec::new(), Vec::new());
+        let mut reader = capture::open(Path::new(&file))?;
+        while let Some(frame) = reader.next()? {
+            let Input::Event(event) = decode(frame) else { continue };
+            let EventKind::Transition { new, bound_if, .. } = event.kind else { continue };
+            let ports = (event.socket.local.port, event.socket.remote.port);
+            if ports == (ends.local.port(), ends.remote.port()) {
+                bound.push((new, bound_if));
+            } else if ports == (ends.remote.port(), ends.local.port()) {
+                unbound.push((new, bound_if));
+            }
+        }
+        ensure!(bound == [State::FinWait1, State::FinWait2, State::Close].map(|state| (state, 1)), "{bound:?}");
+        ensure!(unbound == [State::CloseWait, State::LastAck, State::Close].map(|state| (state, 0)), "{unbound:?}");
+        Ok(())
+    })
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Pen {
     /// The transition, and what it says of the phase that it ends.
     fn moves(&mut self, new: State, sk_err: u16, owner: Option<Owner>, segs_in: Option<u32>) {
         let totals = (new == State::Close).then_some(Totals { srtt_us: 9, bytes_sent: 1, bytes_received: 2 });
-        self.event(EventKind::Transition { old: self.state, new, totals, segs_in }, sk_err, owner);
+        self.event(EventKind::Transition { old: self.state, new, totals, segs_in, bound_if: 0 }, sk_err, owner);
         if new == self.state {
             return;
         }

@@ -61,7 +61,7 @@ fn transition(ctx: &BtfTracePointContext, sk: Sock, key: u64, (old, new): (u8, u
         old_state: old,
         new_state: new,
         flags: 0,
-        detail: 0,
+        detail: sk.bound_if(),
         tcp_flags: 0,
         counter_set,
         owner: state::in_owner_context(old, new) || (ends && aborted_by_close(sk, old)),

@@ -99,6 +99,7 @@ fn kind(raw: &Record) -> Result<EventKind, Refusal> {
             new,
             totals: has(FLAG_TOTALS).then(|| totals(raw)),
             segs_in: has(FLAG_SEGS_IN).then_some(raw.segs_in),
+            bound_if: raw.detail,
         },
         KIND_RETRANSMIT => EventKind::Retransmit { state: new, kind: retransmit(raw), tcp_flags: raw.tcp_flags },
         KIND_RESET_RECEIVED => EventKind::ResetReceived { state: new },

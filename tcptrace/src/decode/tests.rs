@@ -34,7 +34,8 @@ fn a_transition() {
     assert_eq!((event.time_ns, event.socket.key, event.socket.netns), (123_456_789, SocketKey(0x74), 4_026_531_840));
     assert_eq!(event.socket.local.to_string(), "127.0.0.1:45555");
     assert_eq!(event.socket.remote.to_string(), "192.0.2.7:49530");
-    let kind = EventKind::Transition { old: State::CloseWait, new: State::LastAck, totals: None, segs_in: None };
+    let (old, new) = (State::CloseWait, State::LastAck);
+    let kind = EventKind::Transition { old, new, totals: None, segs_in: None, bound_if: 7 };
     assert_eq!((event.kind, event.sk_err), (kind, 0));
     let flags = Flags { rcv_shutdown: true, send_shutdown: true, done: true, ..Flags::default() };
     assert_eq!(event.flags, flags);
@@ -88,6 +89,13 @@ fn only_mapped_addresses_are_ipv4() {
     // What an IPv4 socket leaves behind the four bytes means nothing.
     let noisy = with(TRANSITION, 92, &[0xff; 12]).unwrap();
     assert_eq!(noisy.socket.remote, decoded(TRANSITION).socket.remote);
+}
+
+/// As captures from before it was recorded have it for all sockets.
+#[test]
+fn most_sockets_are_bound_to_no_interface() {
+    let event = with(TRANSITION, 56, &[0; 4]).unwrap();
+    assert!(matches!(event.kind, EventKind::Transition { bound_if: 0, .. }), "{event:?}");
 }
 
 /// Each flag means one thing, and none of them another.

@@ -14,7 +14,7 @@ use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Outcom
 impl Engine {
     pub(super) fn event(&mut self, event: &Event) {
         match event.kind {
-            EventKind::Transition { old, new, totals, segs_in } => {
+            EventKind::Transition { old, new, totals, segs_in, .. } => {
                 let legal = legal(old, new);
                 self.anomalies.impossible_transitions += u64::from(!legal);
                 let end = End { old, sk_err: event.sk_err, totals, segs_in };

@@ -132,6 +132,8 @@ pub enum EventKind {
         totals: Option<super::Totals>,
         /// `tcp_sock.segs_in`, at `-> FIN_WAIT2` and `-> CLOSE`.
         segs_in: Option<u32>,
+        /// Interface that the socket is bound to, by which sock_diag must look for it; 0 for none.
+        bound_if: u32,
     },
     /// A segment with FIN was sent again, or could not be.
     Retransmit {

@@ -93,5 +93,5 @@ pub(super) fn event(kind: EventKind) -> Event {
 }
 
 pub(super) fn transition(old: State, new: State) -> EventKind {
-    EventKind::Transition { old, new, totals: None, segs_in: None }
+    EventKind::Transition { old, new, totals: None, segs_in: None, bound_if: 0 }
 }

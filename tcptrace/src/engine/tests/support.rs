@@ -123,7 +123,7 @@ impl Sock {
     pub(super) fn moves_with(mut self, old: State, new: State, segs_in: Option<u32>) -> Event {
         let totals = Totals { srtt_us: 24, bytes_sent: 1, bytes_received: 2 };
         let totals = (new == State::Close).then_some(totals);
-        self.0.kind = EventKind::Transition { old, new, totals, segs_in };
+        self.0.kind = EventKind::Transition { old, new, totals, segs_in, bound_if: 0 };
         self.0
     }
 
