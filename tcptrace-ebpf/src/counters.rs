@@ -24,7 +24,7 @@ pub struct Counters {
     pub lost: u64,
     /// Retransmits of data alone: looked at and not sent on.
     pub data_retransmits: u64,
-    /// Resets sent for no full socket (closed port, timewait, request): not sent on.
+    /// Resets sent for no socket of a known life (closed port, request, timewait without a cookie): not sent on.
     pub foreign_resets: u64,
 }
 

@@ -43,9 +43,21 @@ pub(crate) struct Event {
     pub(crate) segs_in: bool,
 }
 
-/// Sends one event, or counts it as lost.
+/// Sends one event of a full socket, or counts it as lost.
 #[inline(always)]
 pub(crate) fn emit<C: EbpfContext>(ctx: &C, sk: Sock, tcp: TcpSock, event: Event) {
+    send(ctx, sk, Some(tcp), event);
+}
+
+/// Sends one event of a timewait socket, of which nothing beyond `struct sock_common` may be read: the rest of
+/// `struct sock` is not there.
+#[inline(always)]
+pub(crate) fn emit_timewait<C: EbpfContext>(ctx: &C, sk: Sock, event: Event) {
+    send(ctx, sk, None, event);
+}
+
+#[inline(always)]
+fn send<C: EbpfContext>(ctx: &C, sk: Sock, tcp: Option<TcpSock>, event: Event) {
     // Copies, for a reference would keep the whole event in memory.
     let (kind, old, new) = (event.kind, event.old_state, event.new_state);
     let Some(counters) = counters(event.counter_set) else { return };
@@ -80,8 +92,8 @@ fn wake_flag(seen: u64) -> u64 {
 /// # Safety
 /// `to` points at reserved memory for one record.
 #[inline(always)]
-unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock, event: Event) {
-    let mut flags = event.flags | socket_flags(sk);
+unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: Option<TcpSock>, event: Event) {
+    let mut flags = event.flags;
     let family = sk.family();
     // SAFETY: `to` is valid for writes, and helpers are given pointers to memory that we own.
     unsafe {
@@ -95,21 +107,29 @@ unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: TcpSock,
         (*to).old_state = event.old_state;
         (*to).new_state = event.new_state;
         (*to).family = family as u8;
-        (*to).local_port = u16::from_be(tcp.sport());
         (*to).remote_port = u16::from_be(sk.dport());
-        (*to).sk_err = sk.err() as u16;
         (*to).detail = event.detail;
         (*to).tcp_flags = event.tcp_flags;
         (*to).pad = 0;
         (*to).loss_mark = loss_mark();
         addresses(to, sk, family);
         flags |= owner(to, ctx, event.owner);
-        flags |= totals(to, tcp, event.totals);
-        if event.segs_in {
-            (*to).segs_in = tcp.segs_in();
-            flags |= FLAG_SEGS_IN;
-        } else {
-            (*to).segs_in = 0;
+        flags |= totals(to, tcp.filter(|_| event.totals));
+        (*to).segs_in = 0;
+        match tcp {
+            Some(tcp) => {
+                flags |= socket_flags(sk);
+                (*to).local_port = u16::from_be(tcp.sport());
+                (*to).sk_err = sk.err() as u16;
+                if event.segs_in {
+                    (*to).segs_in = tcp.segs_in();
+                    flags |= FLAG_SEGS_IN;
+                }
+            }
+            None => {
+                (*to).local_port = sk.num();
+                (*to).sk_err = 0;
+            }
         }
         (*to).flags = flags;
     }
@@ -194,15 +214,15 @@ unsafe fn owner<C: EbpfContext>(to: *mut Record, _ctx: &C, wanted: bool) -> u16 
 /// # Safety
 /// As [`fill`].
 #[inline(always)]
-unsafe fn totals(to: *mut Record, tcp: TcpSock, wanted: bool) -> u16 {
+unsafe fn totals(to: *mut Record, tcp: Option<TcpSock>) -> u16 {
     // SAFETY: by the caller.
     unsafe {
-        if !wanted {
+        let Some(tcp) = tcp else {
             (*to).srtt_us = 0;
             (*to).bytes_sent = 0;
             (*to).bytes_received = 0;
             return 0;
-        }
+        };
         (*to).srtt_us = tcp.srtt_eighths() >> 3;
         (*to).bytes_sent = tcp.bytes_sent().wrapping_sub(tcp.bytes_retrans());
         (*to).bytes_received = tcp.bytes_received();

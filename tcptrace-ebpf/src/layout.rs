@@ -34,6 +34,8 @@ pub struct Layout {
     pub bit_done: u32,
     /// `sock.__sk_common.skc_cookie`, `u64`; 0 until somebody asks for it.
     pub sk_cookie: u32,
+    /// `sock.__sk_common.skc_num`, `u16` in host order: the local port while the socket is bound.
+    pub sk_num: u32,
     /// `sock.__sk_common.skc_bound_dev_if`, `int`.
     pub sk_bound_if: u32,
     /// `sock.sk_err`, `int`.

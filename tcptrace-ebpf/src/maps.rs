@@ -54,6 +54,7 @@ pub(crate) static LAYOUT: Layout = Layout {
     bit_dead: 0,
     bit_done: 0,
     sk_cookie: 0,
+    sk_num: 0,
     sk_bound_if: 0,
     sk_err: 0,
     sk_shutdown: 0,

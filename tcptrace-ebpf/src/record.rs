@@ -13,7 +13,8 @@ pub const KIND_TRANSITION: u8 = 1;
 pub const KIND_RETRANSMIT: u8 = 2;
 /// `tcp:tcp_receive_reset`, which `tcp_reset()` fires before the socket is closed.
 pub const KIND_RESET_RECEIVED: u8 = 3;
-/// `tcp:tcp_send_reset` for a full socket.
+/// `tcp:tcp_send_reset` for a full socket, or for a timewait socket (state TIME_WAIT), which stands for its full one:
+/// the same cookie, no owner, no `sk_err`, no `sk_shutdown`.
 pub const KIND_RESET_SENT: u8 = 4;
 
 /// `sk_shutdown` bit `RCV_SHUTDOWN`.
@@ -77,11 +78,11 @@ pub struct Record {
     pub new_state: u8,
     /// `AF_INET` (2) or `AF_INET6` (10).
     pub family: u8,
-    /// Local port, host order; 0 at `CLOSE -> SYN_SENT`.
+    /// Local port, host order, of a timewait socket `skc_num`; 0 at `CLOSE -> SYN_SENT`.
     pub local_port: u16,
     /// Remote port, host order.
     pub remote_port: u16,
-    /// `sk_err`, a positive errno or 0.
+    /// `sk_err`, a positive errno or 0; 0 for a timewait socket, which has none.
     pub sk_err: u16,
     /// `FLAG_*` bits.
     pub flags: u16,

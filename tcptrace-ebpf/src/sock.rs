@@ -66,6 +66,8 @@ fields! { Sock:
     flags: u64 = sk_flags;
     /// 0 until somebody has asked for it.
     cookie: u64 = sk_cookie;
+    /// In host order; 0 where the socket is bound no more.
+    num: u16 = sk_num;
     /// Index of the interface that the socket is bound to, or 0.
     bound_if: u32 = sk_bound_if;
     err: u32 = sk_err;

@@ -8,7 +8,7 @@ use tcptrace_tests::{
     scenario::{
         lost_fin,
         orderly::{self, First},
-        reset,
+        orphan, reset,
     },
     tool::Line,
 };
@@ -120,6 +120,24 @@ fn resets_of_both_sides() -> Result<()> {
             let told = steps(&lines, ends);
             ensure!(told == ["established>close"], "told are {told:?}");
         }
+        Ok(())
+    })
+}
+
+/// The closer's full socket is gone; its timewait socket answers data with a reset, under the same cookie.
+#[test]
+fn a_reset_of_a_timewait_socket() -> Result<()> {
+    bounded(|| {
+        let (truth, finished) = observe(&["--transitions"], |netns| orphan::data_after_close(netns, HOLD))?;
+        let lines = finished.lines_in(truth.netns)?;
+        let closer = truth.closes.first().context("no close")?;
+        let told = of_kind(&lines, "reset_sent", closer.ends);
+        let [reset] = told.as_slice() else { anyhow::bail!("not one reset in:\n{}", shown(&lines)) };
+        ensure!(*reset.at("/state") == "time_wait" && *reset.at("/orphan") == true, "{}", reset.text);
+        ensure!(reset.count("/sk_err") == 0 && reset.at("/reason").is_u64(), "{}", reset.text);
+        let record = of_kind(&lines, "close", closer.ends);
+        let record = record.first().context("no record")?;
+        ensure!(reset.at("/cookie") == record.at("/cookie"), "not of this socket: {}", reset.text);
         Ok(())
     })
 }

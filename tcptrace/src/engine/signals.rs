@@ -44,6 +44,11 @@ impl Engine {
     }
 
     pub(super) fn reset_sent(&mut self, event: &Event, state: State, reason: Option<u32>) {
+        if state == State::TimeWait {
+            // The full socket is gone, so it says nothing of how that one's phases went.
+            self.anomalies.stray_events += 1;
+            return;
+        }
         let reason = self.reset_reason(reason);
         let known = self.table.find(event.socket.key);
         if let Some(id) = known {

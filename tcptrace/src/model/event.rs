@@ -151,7 +151,7 @@ pub enum EventKind {
     },
     /// A reset was sent for this socket.
     ResetSent {
-        /// State of the socket.
+        /// State of the socket; `TimeWait` when it is gone and its timewait socket answered data after `close()`.
         state: State,
         /// `enum sk_rst_reason` of the recording kernel, from 6.10.
         reason: Option<u32>,

@@ -43,7 +43,7 @@ pub struct KernelCounters {
     pub missed: u64,
     /// Retransmits of data alone.
     pub data_retransmits: u64,
-    /// Resets that belong to no full socket.
+    /// Resets for no socket, for a request, or for a timewait socket without a cookie.
     pub foreign_resets: u64,
 }
 

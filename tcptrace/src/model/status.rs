@@ -86,6 +86,6 @@ pub struct Status {
     pub anomalies: Anomalies,
     /// Retransmits of data alone that the kernel side counted.
     pub data_retransmits: u64,
-    /// Resets that belong to no full socket.
+    /// Resets for no socket, for a request, or for a timewait socket without a cookie.
     pub foreign_resets: u64,
 }

@@ -23,7 +23,7 @@ macro_rules! wanted {
     };
 }
 
-const FIELDS: [Wanted; 21] = wanted! {
+const FIELDS: [Wanted; 22] = wanted! {
     sk_family = "sock" "__sk_common.skc_family" 2,
     sk_state = "sock" "__sk_common.skc_state" 1,
     sk_dport = "sock" "__sk_common.skc_dport" 2,
@@ -33,6 +33,7 @@ const FIELDS: [Wanted; 21] = wanted! {
     net_inum = "net" "ns.inum" 4,
     sk_flags = "sock" "__sk_common.skc_flags" 8,
     sk_cookie = "sock" "__sk_common.skc_cookie" 8,
+    sk_num = "sock" "__sk_common.skc_num" 2,
     sk_bound_if = "sock" "__sk_common.skc_bound_dev_if" 4,
     sk_err = "sock" "sk_err" 4,
     sk_shutdown = "sock" "sk_shutdown" 1,

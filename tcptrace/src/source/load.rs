@@ -22,7 +22,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrac
 #[repr(transparent)]
 struct GlobalLayout(Layout);
 
-// SAFETY: integers alone, `repr(C)`, no padding (31 `u32` and one `u64`), so any bytes are valid.
+// SAFETY: integers alone, `repr(C)`, no padding (32 `u32` and one `u64`), so any bytes are valid.
 unsafe impl aya::Pod for GlobalLayout {}
 
 #[derive(Clone, Copy)]

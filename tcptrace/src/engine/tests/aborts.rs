@@ -3,7 +3,7 @@
 use super::support::{ECONNABORTED, ECONNRESET, EHOSTUNREACH, EPIPE, ETIMEDOUT, Rig, close_of, ms, rst, sock};
 use crate::model::{
     Outcome, Phase, Reason, RetransmitKind, Role,
-    State::{self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv},
+    State::{self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, TimeWait},
 };
 
 #[test]
@@ -39,6 +39,21 @@ fn a_reset_received_while_closing_keeps_the_role() {
     assert_eq!((close.role, close.outcome), (Role::Active, Outcome::ResetReceived));
     assert_eq!(close.phases.get(Phase::FinWait1), Some(ms(9)));
     assert_eq!(close.close_ns, Some(ms(9)));
+}
+
+/// Its timewait socket answers data: too late to change how the full socket went.
+#[test]
+fn a_reset_of_a_timewait_socket_is_not_the_end() {
+    let mut rig = Rig::new();
+    rig.events([
+        sock(7).at(0).closed().moves(Established, FinWait1),
+        sock(7).at(1).closed().orphan().moves(FinWait1, FinWait2),
+        sock(7).at(1).closed().orphan().moves(FinWait2, Close),
+        sock(7).at(2).orphan().sends_reset(TimeWait, rst::STATE),
+    ]);
+    let close = rig.finish().close();
+    assert_eq!((close.outcome, close.reason), (Outcome::Unknown, Some(Reason::OrphanFinWait2)));
+    assert_eq!((close.phases.get(Phase::FinWait2), rig.anomalies().stray_events), (None, 1));
 }
 
 /// `close()` that aborts: `-> CLOSE` first, then the reset.
