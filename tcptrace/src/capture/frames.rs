@@ -2,7 +2,12 @@
 
 use bytes::{Buf, BufMut, TryGetError};
 
-use super::format::{FRAME_CGROUP, FRAME_COUNTERS, FRAME_HOST, FRAME_TICK};
+use super::{
+    format::{
+        FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HOST, FRAME_NETNS, FRAME_SIGHTING, FRAME_TICK,
+    },
+    sightings,
+};
 use crate::{
     decode::Frame,
     model::{CgroupName, KernelCounters, Tick},
@@ -47,6 +52,10 @@ pub(super) fn decode(kind: u16, payload: &[u8]) -> Decoded {
         FRAME_COUNTERS => counters(payload).ok().map(Frame::Counters),
         FRAME_TICK => tick(payload).ok().map(Frame::Tick),
         FRAME_CGROUP => cgroup(payload).map(Frame::Cgroup),
+        FRAME_SIGHTING => sightings::sighting(payload).map(Frame::Sighting),
+        FRAME_ABSENT => sightings::absent(payload).map(Frame::Absent),
+        FRAME_DUMP => sightings::dump(payload).map(Frame::Dump),
+        FRAME_NETNS => sightings::netns(payload).map(Frame::Netns),
         _ => return Decoded::Unknown,
     };
     frame.map_or(Decoded::Malformed, Decoded::Frame)

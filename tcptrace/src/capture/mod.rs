@@ -13,6 +13,7 @@ mod file;
 mod format;
 mod frames;
 mod reader;
+mod sightings;
 mod stats;
 mod sync;
 mod window;

@@ -9,7 +9,10 @@ use std::io::{self, Write};
 use super::*;
 use crate::{
     decode::Frame,
-    model::{CgroupName, HostInfo, KernelCounters, Tick},
+    model::{
+        Absent, AbsentWhy, CgroupName, DumpAt, DumpMark, Endpoint, Holder, Holders, HostInfo, Identity, KernelCounters,
+        NetnsFacts, Sighting, Snapshot, SocketKey, State, StateSet, TcpDetail, Tick, Timer,
+    },
 };
 
 /// One of each kind, records of odd lengths included.
@@ -28,7 +31,54 @@ fn frames() -> Vec<Frame<'static>> {
         Frame::Record(&[0xf5; 9]),
         Frame::Record(b"\xF5TCB\x01\0\0\0"),
         Frame::Counters(KernelCounters { seen: 1, lost: 2, missed: 3, data_retransmits: 4, foreign_resets: 5 }),
+        Frame::Sighting(Sighting { snapshot: snapshot(), holders: Some(holders()), asked: true }),
+        Frame::Sighting(Sighting { snapshot: Snapshot { info: None, ..snapshot() }, holders: None, asked: false }),
+        Frame::Absent(Absent { time_ns: 9, socket: snapshot().socket, why: AbsentWhy::Replaced }),
+        Frame::Dump(DumpMark { time_ns: 9, netns: 3, states: StateSet::CLOSING, at: DumpAt::AllDone { cost_ns: 5 } }),
+        Frame::Netns(NetnsFacts { netns: 3, retries2: Some(15), timewait_overflow: Some(2), ..NetnsFacts::default() }),
     ]
+}
+
+fn holders() -> Holders {
+    let holder = Holder { pid: 7, comm: "h\u{f6}lder".to_owned(), fd: 3, cgroup: "/a".to_owned() };
+    Holders { list: vec![holder], total: 1, in_epoll: Some(true), partial: false }
+}
+
+/// Every field unlike every other.
+fn snapshot() -> Snapshot {
+    let info = TcpDetail {
+        retransmits: 1,
+        probes: 2,
+        backoff: 3,
+        rto_us: 4,
+        unacked_segments: 5,
+        notsent_bytes: 6,
+        snd_wnd_bytes: Some(7),
+        snd_mss_bytes: 8,
+        total_retrans: 9,
+        last_data_sent_ms: 10,
+        last_data_recv_ms: 11,
+        last_ack_recv_ms: 12,
+        srtt_us: 13,
+    };
+    Snapshot {
+        time_ns: 20,
+        socket: Identity {
+            key: SocketKey(0x74),
+            netns: 21,
+            local: Endpoint::from_bytes([1; 16], true, 22),
+            remote: Endpoint::from_bytes([2; 16], true, 23),
+        },
+        bound_if: 24,
+        state: State::CloseWait,
+        timewait: false,
+        timer: Timer::Probe,
+        expires_ms: 25,
+        inode: 26,
+        recv_queue_bytes: 27,
+        send_queue_bytes: 28,
+        info: Some(info),
+    }
 }
 
 /// A finished capture with a block for each chunk of frames.
@@ -53,6 +103,10 @@ fn owned(frame: Frame<'_>) -> Frame<'static> {
         Frame::Counters(counters) => Frame::Counters(counters),
         Frame::Tick(tick) => Frame::Tick(tick),
         Frame::Cgroup(name) => Frame::Cgroup(name),
+        Frame::Sighting(sighting) => Frame::Sighting(sighting),
+        Frame::Absent(absent) => Frame::Absent(absent),
+        Frame::Dump(mark) => Frame::Dump(mark),
+        Frame::Netns(facts) => Frame::Netns(facts),
     }
 }
 
@@ -74,8 +128,8 @@ fn read(bytes: &[u8]) -> Result<(Vec<Frame<'static>>, Ending, Stats), CaptureErr
 fn literal_bytes() {
     #[rustfmt::skip]
     const EXPECTED: [u8; 156] = [
-        0x89, 0x54, 0x43, 0x50, 0x54, 0x52, 0x43, 0x0a, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,
-        0x04, 0x03, 0x02, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xcc, 0x53, 0x4f, 0xb7,
+        0x89, 0x54, 0x43, 0x50, 0x54, 0x52, 0x43, 0x0a, 0x01, 0x00, 0x01, 0x00, 0x01, 0x00, 0x00, 0x00,
+        0x04, 0x03, 0x02, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x2d, 0xe5, 0x1d, 0x58,
         0xf5, 0x54, 0x43, 0x42, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
         0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x1c, 0x00, 0x00, 0x00,
         0xf1, 0x08, 0x0d, 0xf8, 0xd2, 0x3d, 0x75, 0x0f, 0x04, 0x00, 0x10, 0x00, 0x00, 0xca, 0x9a, 0x3b,

@@ -8,10 +8,11 @@ use super::{
     CaptureError,
     format::{
         BLOCK_CLOSING, BLOCK_FRAMES, BLOCK_HEADER_LEN, BLOCK_PAYLOAD_MAX, BYTE_ORDER_MARK, BlockHeader, FORMAT_MAJOR,
-        FORMAT_MINOR, FRAME_CGROUP, FRAME_COUNTERS, FRAME_HEADER_LEN, FRAME_HOST, FRAME_PAYLOAD_MAX, FRAME_RECORD,
-        FRAME_TICK, FileHeader,
+        FORMAT_MINOR, FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HEADER_LEN, FRAME_HOST,
+        FRAME_NETNS, FRAME_PAYLOAD_MAX, FRAME_RECORD, FRAME_SIGHTING, FRAME_TICK, FileHeader,
     },
     frames::{encode_cgroup, encode_counters, encode_tick},
+    sightings::{encode_absent, encode_dump, encode_netns, encode_sighting},
     sync::Syncer,
 };
 use crate::decode::Frame;
@@ -83,12 +84,22 @@ impl<W: Write> Writer<W> {
             Frame::Counters(counters) => self.append(FRAME_COUNTERS, "counters", &encode_counters(counters)),
             Frame::Tick(tick) => self.append(FRAME_TICK, "tick", &encode_tick(*tick)),
             Frame::Cgroup(name) => self.append(FRAME_CGROUP, "cgroup", &encode_cgroup(name)),
-            Frame::Host(host) => {
-                let json = serde_json::to_vec(host)
-                    .map_err(|source| CaptureError::Encode { path: self.path.clone(), source })?;
-                self.append(FRAME_HOST, "host", &json)
-            }
+            Frame::Absent(absent) => self.append(FRAME_ABSENT, "absent", &encode_absent(absent)),
+            Frame::Dump(mark) => self.append(FRAME_DUMP, "dump", &encode_dump(mark)),
+            Frame::Host(host) => self.append_json(FRAME_HOST, "host", serde_json::to_vec(host)),
+            Frame::Sighting(sighting) => self.append_json(FRAME_SIGHTING, "sighting", encode_sighting(sighting)),
+            Frame::Netns(facts) => self.append_json(FRAME_NETNS, "netns", encode_netns(facts)),
         }
+    }
+
+    fn append_json(
+        &mut self,
+        kind: u16,
+        name: &'static str,
+        json: serde_json::Result<Vec<u8>>,
+    ) -> Result<(), CaptureError> {
+        let json = json.map_err(|source| CaptureError::Encode { path: self.path.clone(), source })?;
+        self.append(kind, name, &json)
     }
 
     /// Hands all frames so far to the sink, which for a file means: they survive this process. Asks for a sync to

@@ -1,6 +1,6 @@
 //! Frames: what a source hands over, and what a capture stores, byte for byte the same.
 
-use crate::model::{CgroupName, HostInfo, KernelCounters, Tick};
+use crate::model::{Absent, CgroupName, DumpMark, HostInfo, KernelCounters, NetnsFacts, Sighting, Tick};
 
 /// One unit of a source's stream, in the order in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,4 +15,12 @@ pub enum Frame<'a> {
     Tick(Tick),
     /// A cgroup's path.
     Cgroup(CgroupName),
+    /// A socket, as sock_diag shows it.
+    Sighting(Sighting),
+    /// A look-up that found nothing.
+    Absent(Absent),
+    /// A dump begins or ends.
+    Dump(DumpMark),
+    /// Settings and counters of a network namespace.
+    Netns(NetnsFacts),
 }

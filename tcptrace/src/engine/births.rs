@@ -38,6 +38,14 @@ impl Births {
     pub(super) fn remove(&mut self, key: SocketKey) -> Option<Birth> {
         self.map.remove(&key)
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(SocketKey, &Birth) -> bool) {
+        self.map.retain(|key, birth| keep(*key, birth));
+    }
 }
 
 /// Resets sent for live connections, for the moment until their `-> CLOSE` comes.
@@ -58,7 +66,7 @@ impl EarlyResets {
     pub(super) fn take(&mut self, key: SocketKey) -> Option<Box<Fate>> {
         let at = self.0.iter().rposition(|(known, ..)| *known == key)?;
         let (_, time_ns, reset_reason) = self.0.remove(at)?;
-        Some(Box::new(Fate { reset_sent_ns: Some(time_ns), reset_reason, end: None }))
+        Some(Box::new(Fate { reset_sent_ns: Some(time_ns), reset_reason, ..Fate::default() }))
     }
 }
 

@@ -1,9 +1,18 @@
 //! One close in progress.
 
-use super::lanes::Link;
-use crate::model::{
-    Event, Finding, FindingKind, FindingReason, FindingStatus, Flags, Identity, LeakCause, Owner, Phase, Phases,
-    ResetReason, Retransmits, Role, State, StuckCause, Totals,
+use std::num::NonZeroU64;
+
+use super::{
+    lanes::Link,
+    looks::BOUND_IF_UNKNOWN,
+    watch::{Asked, Watch},
+};
+use crate::{
+    diagnosis::age_lower_bound_ns,
+    model::{
+        Event, Finding, FindingKind, FindingReason, FindingStatus, Flags, Identity, LeakCause, Owner, OwnerSource,
+        Phase, Phases, ResetReason, Retransmits, Role, Snapshot, State, StuckCause, Totals,
+    },
 };
 
 /// What is known of a close so far. Kept small: there may be a million.
@@ -27,7 +36,7 @@ pub(super) struct Closing {
     known: u8,
     pub(super) flags: Flags,
     pub(super) owner: Option<Owner>,
-    pub(super) connect_ns: Option<u64>,
+    pub(super) connect_ns: Option<NonZeroU64>,
     pub(super) retransmits: Retransmits,
     pub(super) segs_in_fin_wait2: Option<u32>,
     pub(super) raised: Option<FindingKind>,
@@ -35,6 +44,13 @@ pub(super) struct Closing {
     pub(super) acted: bool,
     /// The engine's count of losses when the close was first seen.
     pub(super) losses: u32,
+    /// Its timewait socket goes on in FIN_WAIT2, without events.
+    pub(super) handed_over: bool,
+    /// The look that is under way.
+    pub(super) asked: Option<Asked>,
+    /// Interface that it is bound to, or `BOUND_IF_UNKNOWN`.
+    pub(super) bound_if: u32,
+    pub(super) watch: Option<Box<Watch>>,
     /// Resets and the end: rare enough, or short enough, to live elsewhere.
     pub(super) fate: Option<Box<Fate>>,
 }
@@ -45,6 +61,8 @@ pub(super) struct Fate {
     pub(super) reset_sent_ns: Option<u64>,
     pub(super) reset_reason: Option<ResetReason>,
     pub(super) end: Option<End>,
+    /// When an orphan was handed over to a timewait socket, nanoseconds.
+    pub(super) closed_ns: u64,
 }
 
 /// The `-> CLOSE` event.
@@ -96,12 +114,48 @@ impl Closing {
             raised: None,
             acted: event.owner.is_some(),
             losses,
+            handed_over: false,
+            asked: None,
+            bound_if: BOUND_IF_UNKNOWN,
+            watch: None,
             fate: None,
         };
         if let Some(phase) = phase_of(old) {
             closing.entered |= bit(phase);
         }
         closing
+    }
+
+    /// A close that was under way when a look showed it: its age is a lower bound.
+    pub(super) fn of_snapshot(snapshot: &Snapshot, losses: u32) -> Self {
+        let since_ns = snapshot.time_ns.saturating_sub(age_lower_bound_ns(snapshot));
+        let orphan = snapshot.inode == 0 && snapshot.state != State::CloseWait;
+        Self {
+            socket: snapshot.socket,
+            link: Link::default(),
+            state: snapshot.state,
+            since_ns,
+            since_known: false,
+            begun_ns: since_ns,
+            begun_known: false,
+            role: role_of(snapshot.state),
+            phase_ns: [0; 5],
+            entered: phase_of(snapshot.state).map_or(0, bit),
+            known: 0,
+            flags: Flags { orphan, ..Flags::default() },
+            owner: None,
+            connect_ns: None,
+            retransmits: Retransmits::default(),
+            segs_in_fin_wait2: None,
+            raised: None,
+            acted: false,
+            losses,
+            handed_over: snapshot.timewait,
+            asked: None,
+            bound_if: snapshot.bound_if,
+            watch: None,
+            fate: None,
+        }
     }
 
     /// Time in the state so far; a step back in time counts as none.
@@ -167,14 +221,18 @@ impl Closing {
         phases
     }
 
-    /// The first that acts counts; who closes outranks who connected.
+    /// The first that acts counts; who closes outranks who connected, and both outrank who merely holds it.
     pub(super) fn take_owner(&mut self, owner: Option<Owner>) {
-        use crate::model::OwnerSource::{Close, Connect};
+        let rank = |owner: &Owner| match owner.source {
+            OwnerSource::Fd => 0,
+            OwnerSource::Connect => 1,
+            OwnerSource::Close => 2,
+        };
         match (&self.owner, &owner) {
             (_, None) => {}
             (None, Some(_)) => self.owner = owner,
             (Some(old), Some(new)) => {
-                if old.source == Connect && new.source == Close {
+                if rank(old) < rank(new) {
                     self.owner = owner;
                 }
             }
@@ -189,8 +247,13 @@ impl Closing {
 
     /// The finding of this socket's phase, as of `time_ns`.
     pub(super) fn finding(&self, kind: FindingKind, status: FindingStatus, time_ns: u64) -> Finding {
-        let reason = match kind {
-            FindingKind::LeakCloseWait => FindingReason::Leak(LeakCause::Unknown),
+        let watch = self.watch.as_deref();
+        let diagnosis = watch.and_then(|watch| watch.diagnosis);
+        let reason = match (kind, diagnosis) {
+            (FindingKind::LeakCloseWait, _) => {
+                FindingReason::Leak(watch.and_then(|watch| watch.leak_cause).unwrap_or(LeakCause::Unknown))
+            }
+            (_, Some(diagnosis)) => FindingReason::Stuck(diagnosis.cause),
             _ if self.retransmits.sent() > 0 => FindingReason::Stuck(StuckCause::FinUnacked),
             _ => FindingReason::Stuck(StuckCause::Unknown),
         };
@@ -214,6 +277,8 @@ impl Closing {
             retransmits: self.retransmits,
             orphan: self.orphan(),
             owner: self.owner,
+            diagnosis: diagnosis.filter(|_| status == FindingStatus::Raised),
+            holders: watch.and_then(|watch| watch.holders.clone()),
         }
     }
 }

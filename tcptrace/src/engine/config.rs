@@ -52,3 +52,33 @@ pub(super) const CLOCK_STEP_NS: i128 = 500_000_000;
 /// An event that comes again within this time is the same one: the kernel side's two programs run back to back, with at
 /// most a softirq in between.
 pub(super) const DUPLICATE_NS: u64 = 10_000_000;
+
+/// A handed-over orphan is looked at after this time: most peers have sent their FIN by then.
+pub(super) const YOUNG_NS: u64 = 20_000_000;
+/// Those that linger are looked at this often while they are few.
+pub(super) const LOOK_AGAIN_NS: u64 = 500_000_000;
+/// And at least this often, because TIME_WAIT lasts 60 s.
+pub(super) const LOOK_AGAIN_MAX_NS: u64 = 50_000_000_000;
+/// Looks a second in the long run, whatever lingers: at 1.4 us each a third of a percent of a core.
+pub(super) const LOOKS_A_SECOND: u64 = 2_000;
+/// A timewait socket's timer fires late, by up to an eighth of its time (the kernel's timer wheel).
+pub(super) const EXPIRY_GRACE_NS: u64 = 50_000_000;
+/// Between looks at one whose timer is overdue.
+pub(super) const OVERDUE_NS: u64 = 250_000_000;
+/// The kernel's tick at its longest (CONFIG_HZ=100), twice: timers are rounded at both ends.
+pub(super) const TICK_NS: u64 = 20_000_000;
+/// An answer that has not come by then will not come.
+pub(super) const LOOK_PATIENCE_NS: u64 = 10_000_000_000;
+/// Whether a finding still stands is looked up this often while there are few.
+pub(super) const RECHECK_NS: u64 = 5_000_000_000;
+/// Between two audits, at least; and this many times what one costs, which keeps them below half a percent of a core.
+pub(super) const AUDIT_INTERVAL_NS: u64 = 15_000_000_000;
+pub(super) const AUDIT_COST_SHARE: u64 = 200;
+/// After a loss, the stream is given this long to calm down.
+pub(super) const AUDIT_AFTER_LOSS_NS: u64 = 500_000_000;
+/// A dump that takes longer has failed.
+pub(super) const AUDIT_PATIENCE_NS: u64 = 60_000_000_000;
+/// Closes that end during one audit, remembered so that none of them is adopted; 8 bytes each.
+pub(super) const ENDED_IN_AUDIT_MAX: usize = 1 << 17;
+/// Network namespaces whose settings are remembered.
+pub(super) const NAMESPACES_MAX: usize = 4096;

@@ -51,14 +51,16 @@ fn without_error(end: &End, flags: Flags, last: bool) -> Option<Verdict> {
         // `tcp_fin()` sets SOCK_DONE: the peer's FIN is here, so this is TIME_WAIT.
         State::FinWait2 | State::Closing if flags.done => Some((Outcome::Fin, None)),
         // Without it: an orphan handed to a timewait socket (`tcp_time_wait(sk, TCP_FIN_WAIT2, ..)`).
-        State::FinWait2 => {
-            let handed_over = closed || flags.orphan;
-            last.then_some((Outcome::Unknown, handed_over.then_some(Reason::OrphanFinWait2)))
-        }
+        State::FinWait2 => last.then_some((Outcome::Unknown, is_orphan(flags).then_some(Reason::OrphanFinWait2))),
         // Only close() of a socket held until now can send a reset after this.
         State::LastAck if flags.orphan || !closed || last => Some((Outcome::Fin, None)),
         _ => last.then_some((Outcome::Unknown, None)),
     }
+}
+
+/// No program holds the socket, or the one that did is in `__tcp_close()`.
+pub(super) const fn is_orphan(flags: Flags) -> bool {
+    flags.orphan || (flags.rcv_shutdown && flags.send_shutdown)
 }
 
 fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
@@ -79,12 +81,13 @@ fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
 /// The record of a close that ended at `closing.since_ns`; `losses` is the engine's count of them by now.
 pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses: u32) -> Close {
     let fate = closing.fate.as_deref().copied().unwrap_or_default();
-    let orphaned = reason == Some(Reason::OrphanFinWait2);
-    if orphaned {
+    let hidden = reason.is_some_and(Reason::hides_fin_wait2);
+    if hidden {
         closing.forget_phase(Phase::FinWait2);
     }
-    let end_seen = fate.end.is_some();
-    let end_known = end_seen && !orphaned;
+    // A timewait socket's end is seen by a look.
+    let end_seen = fate.end.is_some() || (closing.handed_over && outcome != Outcome::Unknown);
+    let end_known = end_seen && !hidden;
     let lifetime_start_ns = closing.connect_ns.filter(|_| end_known);
     // No FIN of ours: whatever the peer did, this is an abort.
     let aborted = fate.end.is_some_and(|end| matches!(end.old, State::Established | State::SynRecv | State::CloseWait));
@@ -104,7 +107,7 @@ pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses:
         complete: end_seen && closing.phases_known() && closing.losses == losses,
         retransmits: closing.retransmits,
         totals: fate.end.and_then(|end| end.totals),
-        lifetime_ns: lifetime_start_ns.map(|at| closing.since_ns.saturating_sub(at)),
+        lifetime_ns: lifetime_start_ns.map(|at| closing.since_ns.saturating_sub(at.get())),
     }
 }
 
@@ -119,6 +122,10 @@ fn three_way(closing: &Closing, fate: &Fate, outcome: Outcome) -> Option<bool> {
     let orderly = outcome == Outcome::Fin && phase_of(end.old) == Some(Phase::FinWait2);
     if !orderly || closing.role != Role::Active {
         return None;
+    }
+    // With the FIN in the acknowledging segment there is no hand-over (`tcp_rcv_state_process()`, `th->fin`).
+    if closing.handed_over {
+        return Some(false);
     }
     Some(closing.segs_in_fin_wait2? == end.segs_in?)
 }

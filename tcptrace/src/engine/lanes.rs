@@ -13,6 +13,8 @@ pub(super) enum LaneKind {
     Leak,
     /// Until its end can be judged.
     Settle,
+    /// Until a handed-over orphan is looked at.
+    Young,
 }
 
 /// An entry's place in its lane.
@@ -40,28 +42,30 @@ struct Lane {
 
 /// All lanes.
 #[derive(Debug)]
-pub(super) struct Lanes([Lane; 3]);
+pub(super) struct Lanes([Lane; 4]);
 
 impl Lanes {
-    pub(super) fn new(stuck_ns: u64, leak_ns: u64, settle_ns: u64) -> Self {
-        Self([stuck_ns, leak_ns, settle_ns].map(|wait_ns| Lane { wait_ns, head: NONE, tail: NONE }))
+    pub(super) fn new(stuck_ns: u64, leak_ns: u64, settle_ns: u64, young_ns: u64) -> Self {
+        Self([stuck_ns, leak_ns, settle_ns, young_ns].map(|wait_ns| Lane { wait_ns, head: NONE, tail: NONE }))
     }
 
     fn lane(&mut self, kind: LaneKind) -> &mut Lane {
-        let [stuck, leak, settle] = &mut self.0;
+        let [stuck, leak, settle, young] = &mut self.0;
         match kind {
             LaneKind::Stuck => stuck,
             LaneKind::Leak => leak,
             LaneKind::Settle => settle,
+            LaneKind::Young => young,
         }
     }
 
     pub(super) fn wait_ns(&self, kind: LaneKind) -> u64 {
-        let [stuck, leak, settle] = &self.0;
+        let [stuck, leak, settle, young] = &self.0;
         match kind {
             LaneKind::Stuck => stuck.wait_ns,
             LaneKind::Leak => leak.wait_ns,
             LaneKind::Settle => settle.wait_ns,
+            LaneKind::Young => young.wait_ns,
         }
     }
 
@@ -100,11 +104,12 @@ impl Lanes {
 
     /// The first entry of a lane, if any.
     pub(super) fn first(&self, kind: LaneKind) -> Option<SlotId> {
-        let [stuck, leak, settle] = &self.0;
+        let [stuck, leak, settle, young] = &self.0;
         let lane = match kind {
             LaneKind::Stuck => stuck,
             LaneKind::Leak => leak,
             LaneKind::Settle => settle,
+            LaneKind::Young => young,
         };
         (lane.head != NONE).then_some(lane.head)
     }

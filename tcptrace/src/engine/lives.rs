@@ -1,5 +1,7 @@
 //! Which life an event belongs to: keys come again, events come twice, and some do not come.
 
+use std::num::NonZeroU64;
+
 use super::{closing::Closing, config::DUPLICATE_NS, paths::leads_to, run::Engine, table::SlotId};
 use crate::model::{Event, Outcome, Reason, State};
 
@@ -23,6 +25,8 @@ impl Engine {
     /// move twice in one life, except onto itself.
     pub(super) fn is_duplicate(&self, known: Option<SlotId>, event: &Event, old: State, new: State) -> bool {
         match known.and_then(|id| self.table.get(id)) {
+            // Its end was seen already, and a timewait socket has no events.
+            Some(closing) if closing.handed_over => closing.socket == event.socket,
             Some(closing) => {
                 let recent = event.time_ns.saturating_sub(closing.since_ns) <= DUPLICATE_NS;
                 closing.state == new && old != new && closing.socket == event.socket && recent
@@ -47,13 +51,19 @@ impl Engine {
     pub(super) fn begin(&mut self, event: &Event, state: State) -> Closing {
         let socket = event.socket;
         let mut closing = Closing::new(event, state, self.losses);
+        self.take_birth(&mut closing);
+        closing.fate = self.early_resets.take(socket.key);
+        closing
+    }
+
+    /// What was remembered of a socket's connect.
+    pub(super) fn take_birth(&mut self, closing: &mut Closing) {
+        let socket = closing.socket;
         let birth = self.births.remove(socket.key);
         // Another peer's is a former life's, whose end was lost.
         if let Some(birth) = birth.filter(|birth| (birth.netns, birth.remote) == (socket.netns, socket.remote)) {
-            closing.connect_ns = Some(birth.time_ns);
+            closing.connect_ns = NonZeroU64::new(birth.time_ns);
             closing.take_owner(birth.owner);
         }
-        closing.fate = self.early_resets.take(socket.key);
-        closing
     }
 }

@@ -2,12 +2,16 @@
 //! inputs say. `handle` takes one input, `poll` gives outputs until there are none, and only then the next
 //! input may come. Deadlines are data (`lanes`), so a replay runs exactly as the live run did.
 
+mod audit;
 mod births;
 mod closing;
 mod config;
 mod judge;
 mod lanes;
 mod lives;
+mod looks;
+mod netns;
+mod orphans;
 mod paths;
 mod run;
 mod signals;
@@ -15,6 +19,7 @@ mod steps;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use config::{Bounds, Config};
 pub use run::Engine;

@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 
 use super::{
+    audit::Audit,
     births::{Births, EarlyResets, Ended},
-    config::{CLOCK_STEP_NS, Config, SETTLE_NS},
+    config::{CLOCK_STEP_NS, Config, SETTLE_NS, YOUNG_NS},
     lanes::{LaneKind, Lanes},
+    netns::Namespaces,
     table::Table,
+    watch::Schedule,
 };
-use crate::model::{Anomalies, Books, Input, KernelCounters, Output, ResetReason, Status, Tick};
+use crate::model::{Anomalies, Books, Input, KernelCounters, Looks, Output, ResetReason, Status, Tick, Want};
 
 /// Follows every close from its first event to its end.
 #[derive(Debug)]
@@ -20,12 +23,20 @@ pub struct Engine {
     pub(super) ended: Ended,
     pub(super) lanes: Lanes,
     pub(super) outputs: VecDeque<Output>,
+    /// Somebody answers what is asked.
+    pub(super) looks_on: bool,
+    pub(super) wants: VecDeque<Want>,
+    pub(super) schedule: Schedule,
+    pub(super) audit: Audit,
+    pub(super) netns: Namespaces,
+    pub(super) looks: Looks,
+    pub(super) orphans_waiting: u64,
     pub(super) anomalies: Anomalies,
     /// Sockets in each phase, in the order of [`crate::model::PHASES`].
     pub(super) open: [u64; 5],
     pub(super) reset_reasons: Vec<(u32, ResetReason)>,
     first_ns: Option<u64>,
-    now_ns: u64,
+    pub(super) now_ns: u64,
     real_minus_mono_ns: Option<i128>,
     counters: KernelCounters,
     /// Times that something was found missing: events lost, program runs skipped, a gap in the stream.
@@ -46,9 +57,16 @@ impl Engine {
             births: Births::new(config.bounds.connects_max),
             early_resets: EarlyResets::default(),
             ended: Ended::default(),
-            lanes: Lanes::new(config.stuck_after_ns, config.leak_after_ns, SETTLE_NS),
+            lanes: Lanes::new(config.stuck_after_ns, config.leak_after_ns, SETTLE_NS, YOUNG_NS),
             config,
             outputs: VecDeque::new(),
+            looks_on: false,
+            wants: VecDeque::new(),
+            schedule: Schedule::default(),
+            audit: Audit::default(),
+            netns: Namespaces::default(),
+            looks: Looks::default(),
+            orphans_waiting: 0,
             anomalies: Anomalies::default(),
             open: [0; 5],
             reset_reasons: Vec::new(),
@@ -71,13 +89,14 @@ impl Engine {
             Input::Host(host) => {
                 let named = |(number, name): &(u32, String)| (*number, ResetReason::from_kernel_name(name));
                 self.reset_reasons = host.reset_reasons.iter().map(named).collect();
+                self.looks_on = host.sock_diag;
             }
             Input::Event(event) => {
                 self.delivered += 1;
                 self.advance(event.time_ns);
                 if event.loss_mark != self.loss_mark {
                     self.loss_mark = event.loss_mark;
-                    self.losses = self.losses.wrapping_add(1);
+                    self.lose();
                 }
                 if self.config.echo_events {
                     self.outputs.push_back(Output::Event(*event));
@@ -88,9 +107,16 @@ impl Engine {
             Input::Counters(counters) => self.count(*counters),
             Input::Tick(tick) => self.tick(*tick),
             Input::Cgroup(_) => {}
+            Input::Sighting(sighting) => self.sighting(sighting),
+            Input::Absent(absent) => self.absent(absent),
+            Input::Dump(mark) => self.dump_mark(mark),
+            Input::Netns(facts) => {
+                self.advance(facts.time_ns);
+                self.netns.learn(facts);
+            }
             Input::Gap => {
                 self.torn = true;
-                self.losses = self.losses.wrapping_add(1);
+                self.lose();
             }
         }
     }
@@ -100,7 +126,7 @@ impl Engine {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        for kind in [LaneKind::Settle, LaneKind::Stuck, LaneKind::Leak] {
+        for kind in [LaneKind::Settle, LaneKind::Young, LaneKind::Stuck, LaneKind::Leak] {
             while let Some(id) = self.lanes.first(kind) {
                 let due_ns = self.lanes.deadline_ns(&self.table, kind, id)?;
                 let flush = self.finished && kind == LaneKind::Settle;
@@ -111,6 +137,12 @@ impl Engine {
                 if let Some(output) = self.outputs.pop_front() {
                     return Some(output);
                 }
+            }
+        }
+        while let Some(id) = self.schedule.due(self.now_ns) {
+            self.look_due(id);
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
             }
         }
         None
@@ -138,12 +170,20 @@ impl Engine {
                 torn: self.torn,
             },
             anomalies: self.anomalies,
+            looks: self.looks_on.then_some(self.looks),
+            orphans_waiting: self.orphans_waiting,
             data_retransmits: self.counters.data_retransmits,
             foreign_resets: self.counters.foreign_resets,
         }
     }
 
-    fn advance(&mut self, time_ns: u64) {
+    /// Something is missing: what is known may be over.
+    fn lose(&mut self) {
+        self.losses = self.losses.wrapping_add(1);
+        self.audit.hasten(self.now_ns);
+    }
+
+    pub(super) fn advance(&mut self, time_ns: u64) {
         self.first_ns.get_or_insert(time_ns);
         self.now_ns = self.now_ns.max(time_ns);
     }
@@ -157,6 +197,7 @@ impl Engine {
             self.anomalies.clock_steps += 1;
         }
         self.real_minus_mono_ns = Some(offset_ns);
+        self.audit_if_due();
     }
 
     /// Counters only grow; those of a damaged capture may not, and then the larger stands.
@@ -174,7 +215,7 @@ impl Engine {
         }
         let [seen, lost, missed, data_retransmits, foreign_resets] = pairs.map(|(old, new)| old.max(new));
         if missed > old.missed || lost > old.lost {
-            self.losses = self.losses.wrapping_add(1);
+            self.lose();
         }
         self.counters = KernelCounters { seen, lost, missed, data_retransmits, foreign_resets };
     }

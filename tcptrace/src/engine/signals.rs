@@ -56,7 +56,7 @@ impl Engine {
         }
         let closing = known.and_then(|id| self.table.get_mut(id));
         let Some((id, closing)) = known.zip(closing.filter(|closing| closing.socket == event.socket)) else {
-            if state == State::Close {
+            if matches!(state, State::Close | State::TimeWait) {
                 // Its close was judged long ago.
                 self.anomalies.stray_events += 1;
             } else {
@@ -65,6 +65,10 @@ impl Engine {
             }
             return;
         };
+        if closing.handed_over {
+            self.orphan_reset(id, state, event.time_ns, reason);
+            return;
+        }
         let fate = closing.fate.get_or_insert_default();
         fate.reset_sent_ns = Some(event.time_ns);
         fate.reset_reason = reason;

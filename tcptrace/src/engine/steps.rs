@@ -3,11 +3,12 @@
 use super::{
     births::Birth,
     closing::{Closing, End, phase_of},
-    judge::{conclude, judge},
+    judge::{conclude, is_orphan, judge},
     lanes::LaneKind,
     paths::legal,
     run::Engine,
     table::SlotId,
+    watch::Asked,
 };
 use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Outcome, Output, Phase, Reason, State};
 
@@ -98,6 +99,9 @@ impl Engine {
         self.raise_if_due(id, event.time_ns);
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.flags = event.flags;
+        if let EventKind::Transition { bound_if, .. } = event.kind {
+            closing.bound_if = bound_if;
+        }
         closing.acted = event.owner.is_some();
         closing.socket = event.socket;
         closing.take_owner(event.owner);
@@ -141,9 +145,13 @@ impl Engine {
     /// The socket is somewhere else than it was seen going.
     pub(super) fn jump(&mut self, id: SlotId, event: &Event, state: State) {
         self.anomalies.mid_life += 1;
-        self.leave_phase(id, event.time_ns, FindingStatus::Moved);
+        self.jump_to(id, state, event.time_ns);
+    }
+
+    pub(super) fn jump_to(&mut self, id: SlotId, state: State, now_ns: u64) {
+        self.leave_phase(id, now_ns, FindingStatus::Moved);
         if let Some(closing) = self.table.get_mut(id) {
-            closing.jump(state, event.time_ns);
+            closing.jump(state, now_ns);
         }
         self.count_open(state, 1);
     }
@@ -179,10 +187,16 @@ impl Engine {
         }
         closing.leave(now_ns);
         self.count_open(state, -1);
+        self.forget_look(id);
     }
 
     /// A deadline that passed before this event counts, though no tick came in between.
     pub(super) fn raise_if_due(&mut self, id: SlotId, now_ns: u64) {
+        if self.table.get(id).is_some_and(|closing| closing.asked == Some(Asked::Raise)) {
+            // It moves on before it could be looked at.
+            self.raise(id, now_ns);
+            return;
+        }
         let lane = self.table.get(id).and_then(|closing| closing.link.lane);
         if let Some(kind) = lane
             && let Some(due_ns) = self.lanes.deadline_ns(&self.table, kind, id)
@@ -199,12 +213,30 @@ impl Engine {
             return;
         }
         self.lanes.leave(&mut self.table, id);
+        if kind == LaneKind::Young {
+            self.ask(id, Asked::Orphan);
+        } else if self.looks_on {
+            self.ask(id, Asked::Raise);
+        } else {
+            self.raise(id, due_ns);
+        }
+    }
+
+    /// A threshold was passed, and whatever can be known of it is known.
+    pub(super) fn raise(&mut self, id: SlotId, time_ns: u64) {
         let Some(closing) = self.table.get_mut(id) else { return };
+        closing.asked = None;
         let Some(phase) = phase_of(closing.state) else { return };
-        let kind = FindingKind::of(phase);
+        self.raise_as(id, FindingKind::of(phase), time_ns);
+        self.recheck_later(id);
+    }
+
+    pub(super) fn raise_as(&mut self, id: SlotId, kind: FindingKind, time_ns: u64) {
+        let Some(closing) = self.table.get_mut(id) else { return };
         closing.raised = Some(kind);
-        let may_be_over = closing.losses != self.losses;
-        let finding = Finding { may_be_over, ..closing.finding(kind, FindingStatus::Raised, due_ns) };
+        let alive = closing.watch.as_deref().is_some_and(|watch| watch.alive_ns > 0);
+        let may_be_over = closing.losses != self.losses && !alive;
+        let finding = Finding { may_be_over, ..closing.finding(kind, FindingStatus::Raised, time_ns) };
         self.outputs.push_back(Output::Finding(finding));
     }
 
@@ -212,6 +244,12 @@ impl Engine {
     fn end(&mut self, id: SlotId, event: &Event, end: End) {
         let Some(closing) = self.table.get_mut(id) else { return };
         let mut fate = closing.fate.take().unwrap_or_default();
+        let open_at_peer = end.old == State::FinWait2 && end.sk_err == 0 && !event.flags.done;
+        let reset = fate.reset_sent_ns.is_some();
+        if self.looks_on && open_at_peer && !reset && is_orphan(event.flags) && !event.flags.key_is_address {
+            self.hand_over(id, event, end);
+            return;
+        }
         fate.end = Some(end);
         let verdict = judge(&fate, event.flags, event.time_ns, false);
         closing.fate = Some(fate);
@@ -252,7 +290,10 @@ impl Engine {
         } else {
             self.leave_phase(id, end_ns, FindingStatus::Ended(verdict.0));
         }
+        self.forget_look(id);
         let Some(mut closing) = self.table.remove(id) else { return };
+        self.audit.ended(closing.socket.key);
+        self.orphans_waiting = self.orphans_waiting.saturating_sub(u64::from(closing.handed_over));
         let end_seen = closing.fate.as_deref().is_some_and(|fate| fate.end.is_some());
         if end_seen {
             self.ended.put(closing.socket.key, end_ns);

@@ -56,6 +56,13 @@ impl Table {
         self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
     }
 
+    /// Every entry, in the order of slots.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SlotId, &Closing)> {
+        let ids = 0..NONE;
+        let slots = self.chunks.iter().flatten();
+        ids.zip(slots).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
+    }
+
     /// Adds an entry whose key is not in the table yet.
     pub(super) fn insert(&mut self, closing: Closing) -> SlotId {
         let hash = hash(closing.socket.key);

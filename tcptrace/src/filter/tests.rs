@@ -151,6 +151,8 @@ fn latency_is_at_least() {
         retransmits: Retransmits::default(),
         orphan: Some(false),
         owner: None,
+        diagnosis: None,
+        holders: None,
     });
     assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().admits(&finding));
     assert!(!Filter::new(with!(min_latency_ns: Some(6))).unwrap().admits(&finding));

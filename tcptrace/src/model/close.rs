@@ -98,11 +98,23 @@ pub enum Reason {
     Unreachable,
     /// Unknown: the kernel moved the orphan to a FIN_WAIT2 timewait socket, whose end no tracepoint shows.
     OrphanFinWait2,
+    /// Unknown: the orphan's timewait socket was given to another connection (`tcp_tw_reuse`, or a new SYN).
+    TimewaitRecycled,
+    /// Unknown: the kernel refused the orphan's timewait socket (`tcp_max_tw_buckets`).
+    TimewaitOverflow,
+    /// Unknown: the orphan's timewait socket went away before its time, as a reset makes it.
+    TimewaitGone,
     /// Unknown: events were lost, and another connection took the socket's place.
     EventsLost,
 }
 
 impl Reason {
+    /// The length of an orphan's FIN_WAIT2 is not known.
+    #[must_use]
+    pub const fn hides_fin_wait2(self) -> bool {
+        matches!(self, Self::OrphanFinWait2 | Self::TimewaitRecycled | Self::TimewaitOverflow | Self::TimewaitGone)
+    }
+
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -116,6 +128,9 @@ impl Reason {
             Self::Keepalive => "keepalive",
             Self::Unreachable => "unreachable",
             Self::OrphanFinWait2 => "orphan_fin_wait2",
+            Self::TimewaitRecycled => "timewait_recycled",
+            Self::TimewaitOverflow => "timewait_overflow",
+            Self::TimewaitGone => "timewait_gone",
             Self::EventsLost => "events_lost",
         }
     }

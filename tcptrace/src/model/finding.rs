@@ -1,6 +1,8 @@
 //! A socket that closes too slowly: raised when it passes its threshold, cleared when it moves on.
 
-use super::{Identity, Outcome, Owner, Phase, Retransmits};
+use std::sync::Arc;
+
+use super::{Diagnosis, Holders, Identity, Outcome, Owner, Phase, Retransmits};
 
 /// Which threshold was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,7 +144,7 @@ impl FindingStatus {
 }
 
 /// A socket that is stuck or leaked, as it arises and as it clears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// When this was said, CLOCK_MONOTONIC nanoseconds.
     pub time_ns: u64,
@@ -167,4 +169,8 @@ pub struct Finding {
     pub orphan: Option<bool>,
     /// Who acted on it last, where known.
     pub owner: Option<Owner>,
+    /// What a look at the socket told, where there was one.
+    pub diagnosis: Option<Diagnosis>,
+    /// Who holds it, where that was looked up.
+    pub holders: Option<Arc<Holders>>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Close, Event, Finding};
+use super::{Absent, Close, DumpMark, Event, Finding, Holders, NetnsFacts, Snapshot};
 
 /// What is known of the recording host, once, before anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct HostInfo {
     pub stuck_after_ns: u64,
     /// `--leak-after` of the recording run, nanoseconds.
     pub leak_after_ns: u64,
+    /// sock_diag answers what the engine asks; without it, what only a look can tell stays unknown.
+    pub sock_diag: bool,
 }
 
 /// Time passes. Also tells wall-clock time, which can step; nothing is measured by it.
@@ -88,7 +90,18 @@ impl Refusal {
     }
 }
 
-/// One input of the engine. Snapshots of sock_diag will be another variant.
+/// A socket that sock_diag told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// What it said.
+    pub snapshot: Snapshot,
+    /// Who holds the socket, where that was asked.
+    pub holders: Option<Holders>,
+    /// It answers a look-up; otherwise it is part of a dump.
+    pub asked: bool,
+}
+
+/// One input of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The recording host.
@@ -103,12 +116,20 @@ pub enum Input {
     Tick(Tick),
     /// A cgroup's path.
     Cgroup(CgroupName),
+    /// A socket, as sock_diag shows it. Every event that is older has come before it, unless it is lost.
+    Sighting(Sighting),
+    /// A look-up that found nothing.
+    Absent(Absent),
+    /// A dump begins or ends.
+    Dump(DumpMark),
+    /// Settings and counters of a network namespace.
+    Netns(NetnsFacts),
     /// Inputs are missing here: a damaged capture, or one that breaks off.
     Gap,
 }
 
 /// One output of the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// A close is over.
     Close(Close),

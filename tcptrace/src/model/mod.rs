@@ -20,7 +20,7 @@ pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
 pub use holder::{Holder, Holders};
-pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Refusal, Tick};
+pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Refusal, Sighting, Tick};
 pub use netns::NetnsFacts;
 pub use owner::{Comm, Owner, OwnerSource};
 pub use reset::ResetReason;
@@ -28,4 +28,4 @@ pub use snapshot::{
     Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_NS, TcpDetail, Timer, Want,
 };
 pub use socket::{Endpoint, Family, Identity, SocketKey};
-pub use status::{Anomalies, Books, Status};
+pub use status::{Anomalies, Books, Looks, Status};

@@ -7,6 +7,17 @@ use std::fmt;
 pub struct Comm(pub [u8; 16]);
 
 impl Comm {
+    /// The first 15 bytes of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        let mut comm = [0; 16];
+        let (room, _) = comm.split_at_mut(15);
+        for (to, from) in room.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        Self(comm)
+    }
+
     /// The name up to its first NUL.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -38,6 +49,8 @@ pub enum OwnerSource {
     Connect,
     /// The task called `close()` or `shutdown()`, or exited with the socket open.
     Close,
+    /// The one process with the socket among its files (`/proc/PID/fd`).
+    Fd,
 }
 
 impl OwnerSource {
@@ -47,6 +60,7 @@ impl OwnerSource {
         match self {
             Self::Connect => "connect",
             Self::Close => "close",
+            Self::Fd => "fd",
         }
     }
 }

@@ -177,8 +177,10 @@ pub enum AbsentWhy {
     Gone,
     /// Another socket has them (ESTALE).
     Replaced,
-    /// The kernel could not be asked: no privilege, or the namespace could not be entered.
+    /// The kernel could not be asked: no privilege, or no answer came.
     NotAsked,
+    /// No process, mount or open file leads to its namespace.
+    NoNamespace,
 }
 
 /// A look-up that found nothing.

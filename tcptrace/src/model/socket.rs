@@ -79,6 +79,12 @@ impl Endpoint {
         }
     }
 
+    /// The address as [`Endpoint::from_bytes`] takes it: 4 bytes of an IPv4 address, the rest 0.
+    #[must_use]
+    pub const fn octets(&self) -> [u8; 16] {
+        self.addr
+    }
+
     /// Family on the wire.
     #[must_use]
     pub const fn family(&self) -> Family {

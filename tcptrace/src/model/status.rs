@@ -71,6 +71,47 @@ impl Anomalies {
     }
 }
 
+/// What was looked up, and what that changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    /// Looks at single sockets.
+    pub asked: u64,
+    /// Of those, without an answer in time.
+    pub unanswered: u64,
+    /// Orphans handed over to timewait sockets, whose FIN_WAIT2 only a look can tell.
+    pub orphans: u64,
+    /// Orphans whose timewait socket was given to another connection.
+    pub timewait_recycled: u64,
+    /// Orphans whose timewait socket was refused.
+    pub timewait_overflow: u64,
+    /// Orphans whose timewait socket went away before its time.
+    pub timewait_gone: u64,
+    /// Sockets that were closing before the run.
+    pub found_closing: u64,
+    /// Sockets that were closing, and whose beginning was lost.
+    pub adopted: u64,
+    /// Closes that had ended or moved on without an event.
+    pub healed: u64,
+}
+
+impl Looks {
+    /// Name and count of each, in a fixed order.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, u64); 9] {
+        [
+            ("asked", self.asked),
+            ("unanswered", self.unanswered),
+            ("orphans", self.orphans),
+            ("timewait_recycled", self.timewait_recycled),
+            ("timewait_overflow", self.timewait_overflow),
+            ("timewait_gone", self.timewait_gone),
+            ("found_closing", self.found_closing),
+            ("adopted", self.adopted),
+            ("healed", self.healed),
+        ]
+    }
+}
+
 /// State of the engine at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -84,6 +125,10 @@ pub struct Status {
     pub books: Books,
     /// Oddities.
     pub anomalies: Anomalies,
+    /// Looks by sock_diag; `None` where nobody looks.
+    pub looks: Option<Looks>,
+    /// Orphans that wait for a look.
+    pub orphans_waiting: u64,
     /// Retransmits of data alone that the kernel side counted.
     pub data_retransmits: u64,
     /// Resets for no socket, for a request, or for a timewait socket without a cookie.

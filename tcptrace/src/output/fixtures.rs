@@ -77,6 +77,8 @@ pub(super) fn finding(status: FindingStatus) -> Finding {
         retransmits: Retransmits { tlp: 1, rto: 4, fast: 0, failed: 0 },
         orphan: Some(true),
         owner: Some(owner("python3", 7434)),
+        diagnosis: None,
+        holders: None,
     }
 }
 

@@ -44,6 +44,8 @@ fn finding(kind: FindingKind, status: FindingStatus) -> Output {
         retransmits: Retransmits::default(),
         orphan: Some(false),
         owner: None,
+        diagnosis: None,
+        holders: None,
     })
 }
 
@@ -144,7 +146,7 @@ fn aborts_count_where_they_took_time() {
 fn retransmits_add_up() {
     let again = Retransmits { tlp: 1, rto: u16::MAX, fast: 2, failed: 3 };
     let one = Output::Close(Close { retransmits: again, ..close(Role::Active, &[], None) });
-    assert_eq!(summary([one, one]).fin_retransmits, [2, 131_070, 4, 6]);
+    assert_eq!(summary([one.clone(), one]).fin_retransmits, [2, 131_070, 4, 6]);
 }
 
 #[test]
@@ -155,6 +157,8 @@ fn the_engines_state_is_passed_on() {
         open: [1, 2, 3, 4, 5],
         books: Books { seen: 9, delivered: 7, lost: 1, missed: 1, refused: 1, torn: false },
         anomalies: Anomalies { mid_life: 3, ..Anomalies::default() },
+        looks: None,
+        orphans_waiting: 0,
         data_retransmits: 8,
         foreign_resets: 6,
     };

@@ -223,7 +223,7 @@ impl Rig {
     pub(super) fn finding(&mut self) -> Finding {
         let found = self.findings();
         let [finding] = found.as_slice() else { panic!("not one finding: {found:?}") };
-        *finding
+        finding.clone()
     }
 
     /// The closes said since the last call, findings aside.

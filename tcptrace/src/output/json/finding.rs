@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::parts::{Head, RetransmitsObject};
-use crate::model::{Finding, FindingStatus};
+use crate::model::{Finding, FindingStatus, GivesUp};
 use crate::report::Context;
 
 pub(super) struct Line<'a> {
@@ -19,9 +19,13 @@ impl Serialize for Line<'_> {
             FindingStatus::Ended(outcome) => Some(outcome.as_str()),
             FindingStatus::Raised | FindingStatus::Moved => None,
         };
-        // The kernel's deadline is known to sock_diag, which is not asked yet.
-        let gives_up_in_ns = None::<u64>;
-        let mut object = serializer.serialize_struct("Finding", 19)?;
+        let diagnosis = finding.diagnosis;
+        let (gives_up_in_ns, never) = match diagnosis.map(|diagnosis| diagnosis.gives_up) {
+            Some(GivesUp::In(ns)) => (Some(ns), None),
+            Some(GivesUp::Never(why)) => (None, Some(why.as_str())),
+            Some(GivesUp::Unknown) | None => (None, None),
+        };
+        let mut object = serializer.serialize_struct("Finding", 24)?;
         self.head.fields(&mut object)?;
         self.head.owner(&mut object, finding.owner.as_ref(), self.context)?;
         object.serialize_field("kind", finding.kind.as_str())?;
@@ -33,7 +37,12 @@ impl Serialize for Line<'_> {
         object.serialize_field("may_be_over", &finding.may_be_over)?;
         object.serialize_field("fin_retransmits", &RetransmitsObject::from(finding.retransmits))?;
         object.serialize_field("gives_up_in_ns", &gives_up_in_ns)?;
+        object.serialize_field("never_gives_up", &never)?;
+        object.serialize_field("next_attempt_in_ns", &diagnosis.and_then(|diagnosis| diagnosis.next_attempt_in_ns))?;
+        object.serialize_field("unsent_bytes", &diagnosis.and_then(|diagnosis| diagnosis.unsent_bytes))?;
+        object.serialize_field("unacked_bytes", &diagnosis.and_then(|diagnosis| diagnosis.unacked_bytes))?;
         object.serialize_field("orphan", &finding.orphan)?;
+        object.serialize_field("holders", &finding.holders.as_deref())?;
         object.end()
     }
 }

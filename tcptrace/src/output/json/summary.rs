@@ -18,7 +18,7 @@ impl Serialize for Line<'_> {
         let latency: Vec<_> =
             summary.latency.iter().map(|(name, quantiles)| (*name, QuantilesObject::from(*quantiles))).collect();
         let open: Vec<_> = PHASES.map(Phase::as_str).into_iter().zip(status.open).collect();
-        let mut object = serializer.serialize_struct("Summary", 15)?;
+        let mut object = serializer.serialize_struct("Summary", 17)?;
         object.serialize_field("type", "summary")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("duration_ns", &summary.duration_ns)?;
@@ -32,6 +32,8 @@ impl Serialize for Line<'_> {
         object.serialize_field("open", &Named(&open))?;
         object.serialize_field("events", &EventsObject::from(&status.books))?;
         object.serialize_field("anomalies", &Named(&status.anomalies.named()))?;
+        object.serialize_field("looks", &status.looks.map(|looks| looks.named()).as_ref().map(|named| Named(named)))?;
+        object.serialize_field("orphans_waiting", &status.orphans_waiting)?;
         object.serialize_field("data_retransmits", &status.data_retransmits)?;
         object.serialize_field("foreign_resets", &status.foreign_resets)?;
         object.end()

@@ -1,6 +1,6 @@
 use crate::model::{
-    Anomalies, Books, Close, EventKind, FindingStatus, Flags, Outcome, Output, Phase, Phases, Reason, RetransmitKind,
-    Retransmits, Role, State, Status,
+    Anomalies, Books, Close, EventKind, FindingStatus, Flags, Looks, Outcome, Output, Phase, Phases, Reason,
+    RetransmitKind, Retransmits, Role, State, Status,
 };
 use crate::output::fixtures::{close, context, event, finding, owner, phases, socket, transition};
 use crate::output::{Format, Renderer, Style};
@@ -112,7 +112,9 @@ fn findings_as_they_arise_and_clear() {
     ] {
         let rest = concat!(
             r#""reason":"fin_unacked","age_ns":5000000000,"age_is_lower_bound":false,"may_be_over":false,"#,
-            r#""fin_retransmits":{"tlp":1,"rto":4,"fast":0,"failed":0},"gives_up_in_ns":null,"orphan":true}"#,
+            r#""fin_retransmits":{"tlp":1,"rto":4,"fast":0,"failed":0},"gives_up_in_ns":null,"#,
+            r#""never_gives_up":null,"next_attempt_in_ns":null,"unsent_bytes":null,"unacked_bytes":null,"#,
+            r#""orphan":true,"holders":null}"#,
         );
         let expected = format!("{{\"type\":\"finding\",{HEAD},{OWNER},\"kind\":\"stuck_fin_wait1\",{words},{rest}\n");
         assert_eq!(line(Output::Finding(finding(status))), expected);
@@ -171,6 +173,8 @@ fn a_summary_has_all_words() {
         open: [1, 2, 3, 4, 5],
         books: Books { seen: 9, delivered: 6, lost: 2, missed: 1, refused: 1, torn: false },
         anomalies: Anomalies { replaced: 7, ..Anomalies::default() },
+        looks: Some(Looks { asked: 3, ..Looks::default() }),
+        orphans_waiting: 1,
         data_retransmits: 8,
         foreign_resets: 10,
     };
@@ -193,6 +197,8 @@ fn a_summary_has_all_words() {
         r#""events":{"seen":9,"delivered":6,"lost":2,"missed":1,"refused":1,"balanced":true},"#,
         r#""anomalies":{"impossible_transitions":0,"time_backwards":0,"clock_steps":0,"mid_life":0,"replaced":7,"#,
         r#""duplicates":0,"table_full":0,"connects_forgotten":0,"stray_events":0,"counters_backwards":0},"#,
+        r#""looks":{"asked":3,"unanswered":0,"orphans":0,"timewait_recycled":0,"timewait_overflow":0,"#,
+        r#""timewait_gone":0,"found_closing":0,"adopted":0,"healed":0},"orphans_waiting":1,"#,
         "\"data_retransmits\":8,\"foreign_resets\":10}\n",
     ];
     assert_eq!(String::from_utf8(out).unwrap(), expected.concat());

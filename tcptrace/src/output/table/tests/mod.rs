@@ -145,7 +145,7 @@ fn no_line_is_wider_than_the_terminal() {
                 let closes = closes.map(|close| Output::Close(Close { socket, owner, ..close }));
                 let finding = Output::Finding(Finding { socket, owner, ..finding(FindingStatus::Raised) });
                 for output in closes.into_iter().chain([finding]) {
-                    let below = line(width, output);
+                    let below = line(width, output.clone());
                     for line in below.lines() {
                         assert!(line.chars().count() <= width, "{width}: {line}");
                         assert_eq!(line, line.trim_end());
@@ -212,7 +212,7 @@ fn events_for_transitions() {
 
 #[test]
 fn the_heading_returns_every_40_lines_on_a_terminal_only() {
-    let closes = [Output::Close(close()); 81];
+    let closes = vec![Output::Close(close()); 81];
     let headings = |text: &str| -> Vec<usize> {
         text.lines().enumerate().filter(|(_, line)| line.starts_with("TIME")).map(|(index, _)| index).collect()
     };

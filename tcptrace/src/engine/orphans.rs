@@ -1,0 +1,142 @@
+//! Orphans in FIN_WAIT2, which the kernel hands over to timewait sockets at once (`tcp_time_wait(sk, TCP_FIN_WAIT2, ..)`):
+//! no event tells how long the peer took. sock_diag shows the timewait socket, under the same cookie, and its timer.
+
+use super::{
+    closing::{End, Fate},
+    config::{EXPIRY_GRACE_NS, LOOK_AGAIN_MAX_NS, LOOK_AGAIN_NS, OVERDUE_NS, TICK_NS},
+    lanes::LaneKind,
+    run::Engine,
+    table::SlotId,
+};
+use crate::model::{
+    Absent, AbsentWhy, Diagnosis, Event, FindingKind, GivesUp, Outcome, Reason, ResetReason, Snapshot, State,
+    StuckCause,
+};
+
+impl Engine {
+    /// `FIN_WAIT2 -> CLOSE` of an orphan without the peer's FIN: the phase goes on in a timewait socket.
+    pub(super) fn hand_over(&mut self, id: SlotId, event: &Event, end: End) {
+        self.lanes.leave(&mut self.table, id);
+        self.forget_look(id);
+        let Some(closing) = self.table.get_mut(id) else { return };
+        closing.handed_over = true;
+        closing.flags.orphan = true;
+        closing.asked = None;
+        let fate = Fate { end: Some(end), closed_ns: event.time_ns, ..Fate::default() };
+        closing.fate = Some(Box::new(fate));
+        self.looks.orphans += 1;
+        self.orphans_waiting += 1;
+        self.lanes.join(&mut self.table, LaneKind::Young, id, event.time_ns);
+    }
+
+    /// A look shows the timewait socket.
+    pub(super) fn orphan_seen(&mut self, id: SlotId, snapshot: &Snapshot) {
+        let Some(closing) = self.table.get_mut(id) else { return };
+        closing.asked = None;
+        self.schedule.clear(&mut self.table, id);
+        self.lanes.leave(&mut self.table, id);
+        if let Some(began_ns) = snapshot.time_wait_since_ns() {
+            self.orphan_closed(id, began_ns, snapshot.time_ns);
+            return;
+        }
+        let Some(closing) = self.table.get_mut(id) else { return };
+        let age_ns = closing.age_ns(snapshot.time_ns);
+        let watch = closing.watch.get_or_insert_default();
+        watch.alive_ns = snapshot.time_ns;
+        watch.expires_at_ns = snapshot.expires_at_ns();
+        let expires_at_ns = watch.expires_at_ns;
+        let gives_up = GivesUp::In(expires_at_ns.saturating_sub(snapshot.time_ns));
+        watch.diagnosis = Some(Diagnosis {
+            cause: StuckCause::PeerOpen,
+            gives_up,
+            next_attempt_in_ns: None,
+            unsent_bytes: Some(0),
+            unacked_bytes: Some(0),
+        });
+        let raised = closing.raised.is_some();
+        let stuck_at_ns = closing.since_ns.saturating_add(self.config.stuck_after_ns);
+        if !raised && age_ns >= self.config.stuck_after_ns {
+            self.raise_as(id, FindingKind::StuckFinWait2, snapshot.time_ns);
+        }
+        let now_ns = snapshot.time_ns;
+        let mut due_ns = now_ns.saturating_add(self.pace_ns(LOOK_AGAIN_NS).min(LOOK_AGAIN_MAX_NS));
+        if snapshot.expires_ms == 0 {
+            due_ns = now_ns.saturating_add(OVERDUE_NS);
+        } else {
+            due_ns = due_ns.min(expires_at_ns.saturating_add(EXPIRY_GRACE_NS));
+        }
+        if !raised && stuck_at_ns > now_ns {
+            due_ns = due_ns.min(stuck_at_ns);
+        }
+        self.schedule.set(&mut self.table, id, due_ns);
+    }
+
+    /// The peer's FIN has come: TIME_WAIT began then. Its timer counts in ticks, so the moment is moved to where it
+    /// must have been: after the hand-over, and before the look.
+    fn orphan_closed(&mut self, id: SlotId, began_ns: u64, seen_ns: u64) {
+        let Some(closing) = self.table.get(id) else { return };
+        let closed_ns = closing.fate.as_deref().map_or(0, |fate| fate.closed_ns);
+        let alive_ns = closing.watch.as_deref().map_or(0, |watch| watch.alive_ns);
+        let since_ns = if closing.since_known { closing.since_ns } else { closing.begun_ns };
+        let floor_ns = since_ns.max(closed_ns).max(alive_ns);
+        self.finish_as(id, (Outcome::Fin, None), began_ns.clamp(floor_ns, seen_ns.max(floor_ns)));
+    }
+
+    /// A look shows no timewait socket.
+    pub(super) fn orphan_absent(&mut self, id: SlotId, absent: &Absent) {
+        let Some(closing) = self.table.get_mut(id) else { return };
+        closing.asked = None;
+        let closed_ns = closing.fate.as_deref().map_or(0, |fate| fate.closed_ns);
+        let watch = closing.watch.as_deref().cloned().unwrap_or_default();
+        let netns = closing.socket.netns;
+        match absent.why {
+            AbsentWhy::NotAsked | AbsentWhy::NoNamespace => self.orphan_unseen(id, Reason::OrphanFinWait2),
+            AbsentWhy::Replaced => {
+                self.looks.timewait_recycled += 1;
+                self.orphan_unseen(id, Reason::TimewaitRecycled);
+            }
+            // The timer ran out while the socket was in FIN_WAIT2: TIME_WAIT would have lasted a minute.
+            AbsentWhy::Gone if watch.alive_ns > 0 && absent.time_ns.saturating_add(TICK_NS) >= watch.expires_at_ns => {
+                let end_ns = watch.expires_at_ns.max(watch.alive_ns);
+                self.finish_as(id, (Outcome::FinWait2Timeout, None), end_ns);
+            }
+            AbsentWhy::Gone if watch.alive_ns == 0 && self.netns.overflowed(netns, closed_ns, absent.time_ns) => {
+                self.looks.timewait_overflow += 1;
+                self.orphan_unseen(id, Reason::TimewaitOverflow);
+            }
+            AbsentWhy::Gone => {
+                self.looks.timewait_gone += 1;
+                self.orphan_unseen(id, Reason::TimewaitGone);
+            }
+        }
+    }
+
+    /// Nothing tells how long the peer took: the record ends where the events do.
+    pub(super) fn orphan_unseen(&mut self, id: SlotId, reason: Reason) {
+        let Some(closing) = self.table.get(id) else { return };
+        let closed_ns = closing.fate.as_deref().map_or(closing.since_ns, |fate| fate.closed_ns);
+        self.finish_as(id, (Outcome::Unknown, Some(reason)), closed_ns);
+    }
+
+    /// A reset was sent: for the timewait socket, because data came after `close()`, or for the full one just before
+    /// (TCP_LINGER2 below 0), which then was not handed over at all.
+    pub(super) fn orphan_reset(&mut self, id: SlotId, state: State, time_ns: u64, reason: Option<ResetReason>) {
+        let Some(closing) = self.table.get_mut(id) else { return };
+        let fate: &mut Fate = closing.fate.get_or_insert_default();
+        let closed_ns = fate.closed_ns;
+        fate.reset_sent_ns = Some(time_ns);
+        fate.reset_reason = reason;
+        match state {
+            State::TimeWait => {
+                let verdict = (Outcome::ResetSent, Some(Reason::DataAfterClose));
+                self.finish_as(id, verdict, time_ns.max(closed_ns));
+            }
+            _ => {
+                let flags = closing.flags;
+                let fate = *fate;
+                let verdict = super::judge::judge(&fate, flags, closed_ns, true);
+                self.finish_as(id, verdict.unwrap_or((Outcome::Unknown, None)), closed_ns);
+            }
+        }
+    }
+}
