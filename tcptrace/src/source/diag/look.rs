@@ -7,7 +7,7 @@ use super::{
     messages::{Body, Messages},
     parse_message, requests,
 };
-use crate::model::{Absent, AbsentWhy, Look, Snapshot};
+use crate::model::{Absent, AbsentWhy, Look, Snapshot, State};
 
 /// Requests in one `send()`: answers stay far below the receive buffer, and bits of a word tell which are out.
 const BATCH: usize = u64::BITS as usize;
@@ -18,18 +18,14 @@ pub enum LookAnswer {
     /// It is there.
     Found(Snapshot),
     /// It is not, or nobody knows.
-    ///
-    /// `inet_lookup()` goes on to listeners when no connection has the ends. So a socket that is gone counts as replaced
-    /// while somebody listens at its local end.
     Absent(Absent),
 }
 
 impl DiagSocket {
     /// Asks for each of these sockets; `sink` hears of each one once, by its place, in any order.
     ///
-    /// Timewait sockets are found, too. The kernel compares the cookie (`sock_diag_check_cookie()`), so what is found is
-    /// the very socket. It answers before `send()` returns: an answer that is not there then never comes, and counts as
-    /// not asked.
+    /// Timewait sockets are found, too; what is found is the very socket. The kernel answers before `send()` returns: an
+    /// answer that is not there then never comes, and counts as not asked.
     pub fn look(&mut self, looks: &[Look], sink: &mut dyn FnMut(usize, LookAnswer)) {
         for (number, batch) in looks.chunks(BATCH).enumerate() {
             self.batch(batch, &mut |index, answer| sink(number * BATCH + index, answer));
@@ -68,16 +64,20 @@ impl DiagSocket {
     }
 }
 
+/// The cookie is compared here: `inet_diag_find_one_icsk()` says ENOENT for a wrong one, too, and goes on to listeners
+/// (`inet_lookup()`) when no connection has the ends.
 fn answer(look: &Look, body: Body<'_>, time_ns: u64) -> LookAnswer {
-    match body {
+    let why = match body {
         Body::Socket(bytes) => match parse_message(bytes, look.socket.netns, time_ns) {
-            Ok(snapshot) => LookAnswer::Found(snapshot),
-            Err(_) => absent(look, AbsentWhy::NotAsked, time_ns),
+            Ok(snapshot) if snapshot.socket.key == look.socket.key => return LookAnswer::Found(snapshot),
+            Ok(snapshot) if snapshot.state == State::Listen => AbsentWhy::Gone,
+            Ok(_) => AbsentWhy::Replaced,
+            Err(_) => AbsentWhy::NotAsked,
         },
-        Body::Failed(errno) if errno == Errno::NOENT.raw_os_error() => absent(look, AbsentWhy::Gone, time_ns),
-        Body::Failed(errno) if errno == Errno::STALE.raw_os_error() => absent(look, AbsentWhy::Replaced, time_ns),
-        Body::Failed(_) | Body::Done(_) | Body::Unknown => absent(look, AbsentWhy::NotAsked, time_ns),
-    }
+        Body::Failed(errno) if errno == Errno::NOENT.raw_os_error() => AbsentWhy::Gone,
+        Body::Failed(_) | Body::Done(_) | Body::Unknown => AbsentWhy::NotAsked,
+    };
+    absent(look, why, time_ns)
 }
 
 fn absent(look: &Look, why: AbsentWhy, time_ns: u64) -> LookAnswer {

@@ -23,7 +23,10 @@ pub(super) fn dump(to: &mut Vec<u8>, sequence: u32, family: u8, states: StateSet
     append(to, sequence, NLM_F_DUMP, &request);
 }
 
-/// Appends the request for one socket.
+/// Both words `INET_DIAG_NOCOOKIE`.
+const ANY_COOKIE: [u8; 8] = [0xff; 8];
+
+/// Appends the request for the socket that has these ends now, whatever its cookie.
 ///
 /// One that speaks IPv4 is asked for with AF_INET also where it is an IPv6 socket: `__inet_lookup_established()` compares
 /// the IPv4 addresses, which both have.
@@ -41,7 +44,7 @@ pub(super) fn look(to: &mut Vec<u8>, sequence: u32, look: &Look) {
             source_address: address(local, remote),
             destination_address: remote.ip(),
             interface_id: look.bound_if,
-            cookie: cookie(look.socket.key.0),
+            cookie: ANY_COOKIE,
         },
     };
     append(to, sequence, 0, &request);
@@ -53,14 +56,6 @@ fn address(local: Endpoint, remote: Endpoint) -> IpAddr {
         (IpAddr::V4(local), IpAddr::V6(_)) => local.to_ipv6_mapped().into(),
         (local, _) => local,
     }
-}
-
-/// The low word first, each in the host's order (`sock_diag_check_cookie()`).
-fn cookie(cookie: u64) -> [u8; 8] {
-    #[allow(clippy::cast_possible_truncation, reason = "its two words")]
-    let (low, high) = ((cookie as u32).to_ne_bytes(), ((cookie >> 32) as u32).to_ne_bytes());
-    let ([a, b, c, d], [e, f, g, h]) = (low, high);
-    [a, b, c, d, e, f, g, h]
 }
 
 fn append(to: &mut Vec<u8>, sequence: u32, flags: u16, request: &InetRequest) {

@@ -210,7 +210,7 @@ fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     bytes.extend(kind.to_ne_bytes());
     bytes.extend(flags.to_ne_bytes());
     bytes.extend(sequence.to_ne_bytes());
-    bytes.extend(77_u32.to_ne_bytes());
+    bytes.extend([0; 4]);
     bytes.extend(payload);
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
@@ -258,10 +258,11 @@ fn a_look_up_names_the_socket() {
         requests::look(&mut bytes, 9, &Look { socket, bound_if: 3, holders: false });
         bytes
     };
-    // `struct inet_diag_req_v2`; what identifies the socket is as in `struct inet_diag_msg`.
+    // `struct inet_diag_req_v2`; the ends are as in `struct inet_diag_msg`, and any cookie will do.
     let expected = |header: &Header| {
         let mut payload = vec![header.family, 6, 2, 0, 0xff, 0xff, 0xff, 0xff];
-        payload.extend(&header.bytes()[4..52]);
+        payload.extend(&header.bytes()[4..44]);
+        payload.extend([0xff; 8]);
         message(20, 1, 9, &payload)
     };
     assert_eq!(look(&ESTABLISHED), expected(&ESTABLISHED));
