@@ -14,6 +14,8 @@ mod captures;
 #[cfg(test)]
 mod closes;
 #[cfg(test)]
+mod diag;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod findings;

@@ -1,10 +1,11 @@
 //! Where frames come from: the kernel side, loaded and attached, and drained into [`crate::decode::Frame`]s.
 //!
-//! The only room that talks to BPF. It judges nothing: what it reads goes on as it is.
+//! The only room that talks to BPF, and to sock_diag ([`diag`]). It judges nothing: what it reads goes on as it is.
 
 pub mod btf;
 mod cgroups;
 mod clock;
+pub mod diag;
 mod error;
 pub mod layout;
 mod live;

@@ -1,0 +1,137 @@
+//! One answer of sock_diag to a [`Snapshot`]. Any bytes will do; none panic.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NlasIterator, Parseable};
+use netlink_packet_sock_diag::{
+    constants::INET_DIAG_INFO,
+    inet::{self, InetResponseHeader, nlas::TcpInfo},
+};
+use thiserror::Error;
+
+use crate::model::{Endpoint, Identity, Snapshot, SocketKey, State, TcpDetail, Timer};
+
+/// `sizeof(struct inet_diag_msg)`; attributes follow.
+const HEADER_LEN: usize = 72;
+/// Where `idiag_expires` is in it.
+const EXPIRES_AT: usize = 52;
+/// Where `tcpi_notsent_bytes` ends (Linux 4.6): the last field of `struct tcp_info` that a verdict cannot do without.
+const INFO_LEN_LEAST: usize = 148;
+/// Where `tcpi_snd_wnd` ends (Linux 5.4), and all that [`TcpInfo`] knows.
+const INFO_LEN: usize = 232;
+
+/// Why bytes are no socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DiagError {
+    /// Shorter than `struct inet_diag_msg`.
+    #[error("{0} bytes are too short for a socket")]
+    Short(usize),
+    /// Neither AF_INET nor AF_INET6.
+    #[error("unknown address family {0}")]
+    Family(u8),
+    /// No TCP state.
+    #[error("unknown TCP state {0}")]
+    State(u8),
+}
+
+/// Reads one `struct inet_diag_msg` with the attributes after it: the payload of a netlink message.
+///
+/// Attributes that are unknown or damaged do not matter: the rest of the message holds without them.
+///
+/// # Errors
+/// When it is too short, or of a family or state that is none of TCP's.
+pub fn parse_message(bytes: &[u8], netns: u32, time_ns: u64) -> Result<Snapshot, DiagError> {
+    let (fixed, attributes) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DiagError::Short(bytes.len()))?;
+    let [family, ..] = *fixed;
+    let header = InetResponseHeader::parse(fixed).map_err(|_| DiagError::Family(family))?;
+    let state = State::from_kernel(header.state).ok_or(DiagError::State(header.state))?;
+    let timer = timer(header.timer.as_ref());
+    let id = header.socket_id;
+    Ok(Snapshot {
+        time_ns,
+        socket: Identity {
+            key: SocketKey(cookie(id.cookie)),
+            netns,
+            local: endpoint(id.source_address, id.source_port),
+            remote: endpoint(id.destination_address, id.destination_port),
+        },
+        bound_if: id.interface_id,
+        state,
+        // `inet_twsk_diag_fill()` sets this timer, and no full socket has it (`inet_sk_diag_fill()`).
+        timewait: timer == Timer::TimeWait,
+        timer,
+        expires_ms: expires_ms(fixed),
+        inode: header.inode,
+        recv_queue_bytes: header.recv_queue,
+        send_queue_bytes: header.send_queue,
+        info: info(attributes),
+    })
+}
+
+fn timer(timer: Option<&inet::Timer>) -> Timer {
+    match timer {
+        None => Timer::None,
+        Some(inet::Timer::Retransmit(..)) => Timer::Retransmit,
+        Some(inet::Timer::KeepAlive(_)) => Timer::Keepalive,
+        Some(inet::Timer::TimeWait) => Timer::TimeWait,
+        Some(inet::Timer::Probe(_)) => Timer::Probe,
+    }
+}
+
+/// `idiag_expires`. [`InetResponseHeader::parse`] drops it for timewait timers, where it says when FIN_WAIT2 or TIME_WAIT
+/// ends, which no other field does.
+fn expires_ms(fixed: &[u8; HEADER_LEN]) -> u32 {
+    let at = fixed.get(EXPIRES_AT..).and_then(|rest| rest.first_chunk());
+    at.copied().map_or(0, u32::from_ne_bytes)
+}
+
+/// `idiag_cookie`: two words of the host's order, the low one first (`sock_diag_save_cookie()`).
+fn cookie(bytes: [u8; 8]) -> u64 {
+    let [a, b, c, d, e, f, g, h] = bytes;
+    u64::from(u32::from_ne_bytes([a, b, c, d])) | u64::from(u32::from_ne_bytes([e, f, g, h])) << 32
+}
+
+fn endpoint(address: IpAddr, port: u16) -> Endpoint {
+    match address {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            Endpoint::from_bytes([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false, port)
+        }
+        IpAddr::V6(ip) => Endpoint::from_bytes(ip.octets(), true, port),
+    }
+}
+
+/// INET_DIAG_INFO alone. The crate's own parser of attributes copies each of them, and refuses a message for the first
+/// that is not as it expects.
+fn info(attributes: &[u8]) -> Option<TcpDetail> {
+    let attribute = NlasIterator::new(attributes).map_while(Result::ok).find(|found| found.kind() == INET_DIAG_INFO)?;
+    detail(attribute.value())
+}
+
+/// `struct tcp_info` grows at its end, and [`TcpInfo::parse`] wants all that it knows: what is missing counts as zero
+/// until it is taken out again.
+fn detail(value: &[u8]) -> Option<TcpDetail> {
+    if value.len() < INFO_LEN_LEAST {
+        return None;
+    }
+    let mut padded = [0; INFO_LEN];
+    for (to, from) in padded.iter_mut().zip(value) {
+        *to = *from;
+    }
+    let info = TcpInfo::parse(&padded).ok()?;
+    Some(TcpDetail {
+        retransmits: info.retransmits,
+        probes: info.probes,
+        backoff: info.backoff,
+        rto_us: info.rto,
+        unacked_segments: info.unacked,
+        notsent_bytes: info.notsent_bytes,
+        snd_wnd_bytes: (value.len() >= INFO_LEN).then_some(info.snd_wnd),
+        snd_mss_bytes: info.snd_mss,
+        total_retrans: info.total_retrans,
+        last_data_sent_ms: info.last_data_sent,
+        last_data_recv_ms: info.last_data_recv,
+        last_ack_recv_ms: info.last_ack_recv,
+        srtt_us: info.rtt,
+    })
+}
