@@ -173,9 +173,9 @@ pub enum Want {
 /// Why a look-up found nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AbsentWhy {
-    /// No socket has these ends (ENOENT).
+    /// No connection has these ends.
     Gone,
-    /// Another socket has them (ESTALE).
+    /// Another socket has them.
     Replaced,
     /// The kernel could not be asked: no privilege, or the namespace could not be entered.
     NotAsked,
