@@ -112,7 +112,7 @@ impl Snapshot {
         self.time_ns.saturating_add(self.expires_ms as u64 * 1_000_000)
     }
 
-    /// When TIME_WAIT began: `inet_twsk_reschedule(tw, TCP_TIMEWAIT_LEN)`, at the peer's FIN. `None` of any other state.
+    /// When TIME_WAIT began: `inet_twsk_reschedule(tw, TCP_TIMEWAIT_LEN)`, at the peer's FIN. `None` in other states.
     #[must_use]
     pub const fn time_wait_since_ns(&self) -> Option<u64> {
         match self.state {

@@ -13,7 +13,10 @@ mod stats;
 use std::{env, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
-use tcptrace::{model::StateSet, source::diag::DiagSocket};
+use tcptrace::{
+    model::{State, StateSet},
+    source::diag::DiagSocket,
+};
 use tcptrace_tests::netns::{self, NetNs};
 
 use sockets::Sockets;
@@ -54,10 +57,12 @@ fn report(netns: &NetNs, count: usize) -> Result<()> {
     let beside = ss::compare(&mut diag)?;
     let everything = measure::dump_us(&mut diag, ALL, false)?;
     let details = measure::dump_us(&mut diag, ALL, true)?;
+    let nothing = measure::dump_us(&mut diag, StateSet::of(&[State::SynSent]), false)?;
     let closing = measure::dump_us(&mut diag, StateSet::CLOSING, true)?;
     println!("  dump, microseconds for a thousand sockets");
     println!("    all states {everything:.0}    with details {details:.0}");
     println!("    closing states alone, with details, for a thousand in the table {closing:.0}");
+    println!("    a state that no socket is in, microseconds in all {:.0}", nothing * (full + timewait) as f64 / 1e3);
     println!("  look-up, nanoseconds each, in random order (of which user space)");
     for (name, looks) in [("full", &looks.full), ("timewait", &looks.timewait), ("absent", &looks.absent)] {
         let cost = measure::look(&mut diag, looks, name != "absent")?;

@@ -24,7 +24,8 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// As many as `count`, for a minute.
     pub(crate) fn make(netns: &NetNs, count: usize) -> Result<Self> {
-        // Without room a socket in TIME_WAIT ends at once.
+        // Without room a socket in TIME_WAIT ends at once, and over loopback it gives its port away after a second.
+        netns.set_sysctl("net/ipv4/tcp_tw_reuse", "0")?;
         netns.set_sysctl("net/ipv4/tcp_max_tw_buckets", "1048576")?;
         let pairs = files_allowed(count * FULL_OF_TEN / 10 + OTHER_FILES)?.saturating_sub(OTHER_FILES) / 2;
         let timewait = count.saturating_sub(2 * pairs);
