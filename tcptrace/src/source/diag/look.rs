@@ -35,7 +35,7 @@ impl DiagSocket {
     fn batch(&mut self, looks: &[Look], sink: &mut dyn FnMut(usize, LookAnswer)) {
         let mut open = Open::of(looks.len());
         if let Some(first) = self.ask(looks) {
-            // One call each: `recvmmsg()` would save the entry into the kernel, a twentieth of a look-up, and be unsafe.
+            // One call each: `recvmmsg()` would save entries into the kernel, a twentieth of a look-up, and be unsafe.
             while !open.is_empty() {
                 let Ok(time_ns) = self.receive(Wait::No) else { break };
                 for message in Messages(&self.datagram) {
