@@ -40,6 +40,8 @@ pub(crate) struct Args {
 enum What {
     /// The user side alone: events per second, bytes per connection, the price of a line
     Engine,
+    /// sock_diag: dumps, look-ups, and a full dump beside `ss`
+    Diag,
     /// What each BPF program costs, by the kernel's own account
     Kernel,
     /// Connections per second with and without tcptrace, its CPU time, and what it missed
@@ -47,11 +49,12 @@ enum What {
 }
 
 impl What {
-    const ALL: [Self; 3] = [Self::Engine, Self::Kernel, Self::Churn];
+    const ALL: [Self; 4] = [Self::Engine, Self::Diag, Self::Kernel, Self::Churn];
 
     fn name(self) -> &'static str {
         match self {
             Self::Engine => "engine",
+            Self::Diag => "diag",
             Self::Kernel => "kernel",
             Self::Churn => "churn",
         }
@@ -120,6 +123,7 @@ fn measure(what: &[What], release: &Path, args: &Args) -> Result<()> {
     for what in what {
         match what {
             What::Engine => {}
+            What::Diag => process::run(&mut Command::new(release.join("bench_diag")))?,
             What::Kernel => kernel::run(&bench)?,
             What::Churn => churn::run(&bench)?,
         }
@@ -169,6 +173,6 @@ mod tests {
     fn the_command_to_repeat_names_everything() {
         let args = Args { what: vec![], pairs: 3, seconds: 2, built: None };
         let line = command_line(&What::ALL, &args);
-        assert_eq!(line, "cargo xtask bench engine kernel churn --pairs 3 --seconds 2");
+        assert_eq!(line, "cargo xtask bench engine diag kernel churn --pairs 3 --seconds 2");
     }
 }

@@ -19,13 +19,13 @@ enum Command {
     Setup(setup::Args),
     /// Build tcptrace and run it as root: `trace`, or the arguments after `--`
     Run(run::Args),
-    /// What tcptrace costs: engine, kernel side, churn with and without it
+    /// What tcptrace costs: engine, sock_diag, kernel side, churn with and without it
     Bench(bench::Args),
     /// Make closes of each kind under a running `trace`, to see what it prints
     Demo(demo::Args),
     /// Run every test, those included that need root and a real kernel
     Test(test::Args),
-    /// Feed decode, engine and capture with bytes until something breaks
+    /// Feed decode, engine, capture and netlink with bytes until something breaks
     Fuzz(fuzz::Args),
     /// Formatting, clippy for the host and for BPF, docs, licences, spelling
     Lint,

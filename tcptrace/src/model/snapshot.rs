@@ -112,7 +112,7 @@ impl Snapshot {
         self.time_ns.saturating_add(self.expires_ms as u64 * 1_000_000)
     }
 
-    /// When TIME_WAIT began: `inet_twsk_reschedule(tw, TCP_TIMEWAIT_LEN)`, at the peer's FIN. `None` of any other state.
+    /// When TIME_WAIT began: `inet_twsk_reschedule(tw, TCP_TIMEWAIT_LEN)`, at the peer's FIN. `None` in other states.
     #[must_use]
     pub const fn time_wait_since_ns(&self) -> Option<u64> {
         match self.state {
@@ -173,9 +173,9 @@ pub enum Want {
 /// Why a look-up found nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AbsentWhy {
-    /// No socket has these ends (ENOENT).
+    /// No connection has these ends.
     Gone,
-    /// Another socket has them (ESTALE).
+    /// Another socket has them.
     Replaced,
     /// The kernel could not be asked: no privilege, or no answer came.
     NotAsked,

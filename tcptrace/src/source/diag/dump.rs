@@ -25,8 +25,9 @@ pub struct Dumped {
 impl DiagSocket {
     /// Tells every TCP socket in these states, one after the other as they come. `netns` is what snapshots say.
     ///
-    /// The kernel does the filtering. It takes a timewait socket for its substate: FIN_WAIT2 brings orphans in FIN_WAIT2,
-    /// too. Sockets come and go while it walks its table, so one that was there all the time is told, any other may be.
+    /// The kernel does the filtering. It takes a timewait socket for its substate: FIN_WAIT2 brings orphans in
+    /// FIN_WAIT2, too. Sockets come and go while it walks its table, so one that was there all the time is told, any
+    /// other may be.
     /// `detail` asks for [`Snapshot::info`], which locks each socket for a moment (`tcp_get_info()`).
     ///
     /// # Errors

@@ -24,8 +24,8 @@ pub enum LookAnswer {
 impl DiagSocket {
     /// Asks for each of these sockets; `sink` hears of each one once, by its place, in any order.
     ///
-    /// Timewait sockets are found, too; what is found is the very socket. The kernel answers before `send()` returns: an
-    /// answer that is not there then never comes, and counts as not asked.
+    /// Timewait sockets are found, too; what is found is the very socket. The kernel answers before `send()` returns:
+    /// an answer that is not there then never comes, and counts as not asked.
     pub fn look(&mut self, looks: &[Look], sink: &mut dyn FnMut(usize, LookAnswer)) {
         for (number, batch) in looks.chunks(BATCH).enumerate() {
             self.batch(batch, &mut |index, answer| sink(number * BATCH + index, answer));
@@ -35,6 +35,7 @@ impl DiagSocket {
     fn batch(&mut self, looks: &[Look], sink: &mut dyn FnMut(usize, LookAnswer)) {
         let mut open = Open::of(looks.len());
         if let Some(first) = self.ask(looks) {
+            // One call each: `recvmmsg()` would save entries into the kernel, a twentieth of a look-up, and be unsafe.
             while !open.is_empty() {
                 let Ok(time_ns) = self.receive(Wait::No) else { break };
                 for message in Messages(&self.datagram) {

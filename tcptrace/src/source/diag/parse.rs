@@ -78,8 +78,8 @@ fn timer(timer: Option<&inet::Timer>) -> Timer {
     }
 }
 
-/// `idiag_expires`. [`InetResponseHeader::parse`] drops it for timewait timers, where it says when FIN_WAIT2 or TIME_WAIT
-/// ends, which no other field does.
+/// `idiag_expires`. [`InetResponseHeader::parse`] drops it for timewait timers, where it says when FIN_WAIT2 or
+/// TIME_WAIT ends, which no other field does.
 fn expires_ms(fixed: &[u8; HEADER_LEN]) -> u32 {
     let at = fixed.get(EXPIRES_AT..).and_then(|rest| rest.first_chunk());
     at.copied().map_or(0, u32::from_ne_bytes)

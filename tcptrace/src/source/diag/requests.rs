@@ -28,8 +28,8 @@ const ANY_COOKIE: [u8; 8] = [0xff; 8];
 
 /// Appends the request for the socket that has these ends now, whatever its cookie.
 ///
-/// One that speaks IPv4 is asked for with AF_INET also where it is an IPv6 socket: `__inet_lookup_established()` compares
-/// the IPv4 addresses, which both have.
+/// One that speaks IPv4 is asked for with AF_INET also where it is an IPv6 socket: `__inet_lookup_established()`
+/// compares the IPv4 addresses, which both have.
 pub(super) fn look(to: &mut Vec<u8>, sequence: u32, look: &Look) {
     let (local, remote) = (look.socket.local, look.socket.remote);
     let request = InetRequest {
