@@ -6,7 +6,7 @@ use crate::{
     decode::{Frame, decode},
     engine::{Config, Engine},
     filter::Filter,
-    model::{FindingStatus, Input, Output},
+    model::{FindingStatus, Input, Output, Want},
     output::Renderer,
     report::{Context, Report, Summary},
 };
@@ -119,6 +119,17 @@ impl<W: Write> Pipeline<W> {
             self.out.flush()?;
         }
         Ok(())
+    }
+
+    /// The next thing that the engine wants to know, if any; the answer is a frame.
+    pub fn poll_want(&mut self) -> Option<Want> {
+        self.engine.poll_want()
+    }
+
+    /// Orphans that were not looked at yet.
+    #[must_use]
+    pub fn orphans_unseen(&self) -> u64 {
+        self.engine.orphans_unseen()
     }
 
     /// Whether any frame has come.

@@ -17,7 +17,7 @@ use crate::{
     decode::Frame,
     model::HostInfo,
     pipeline::Pipeline,
-    source::{Live, LiveOptions},
+    source::{Answers, Live, LiveOptions, Looker},
 };
 
 /// Reports what a run saw, also when it failed on the way; the failure stands first among the results. A run
@@ -45,6 +45,10 @@ const LOG_ALL: u8 = 5;
 /// After the programs are detached, one may still be running on another CPU; it is waited for this often.
 const LAST_LOOKS: u32 = 20;
 const LAST_LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// Batches of events before answers at most: a flood must not keep answers waiting for ever.
+const DRAINS_MAX: u32 = 64;
+/// For answers about orphans that ended just before the end.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Takes a copy of each frame before it is used.
 pub(super) trait Tee {
@@ -86,8 +90,13 @@ async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut i
     signals::install().map_err(system("handle signals"))?;
     let log_level = if args.debug_bpf { LOG_ALL } else { 0 };
     let mut source = Live::start(LiveOptions { ring_bytes: ring_bytes(args)?, log_level })?;
-    let host =
-        HostInfo { stuck_after_ns: nanos(args.stuck_after), leak_after_ns: nanos(args.leak_after), ..source.host() };
+    let mut looker = start_looker(&source);
+    let host = HostInfo {
+        stuck_after_ns: nanos(args.stuck_after),
+        leak_after_ns: nanos(args.leak_after),
+        sock_diag: looker.is_some(),
+        ..source.host()
+    };
     let mut both = Both { pipeline, tee, failed: None };
     both.frame(Frame::Host(host))?;
     both.frame(Frame::Tick(source.tick()))?;
@@ -105,9 +114,11 @@ async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut i
             _ = terminate.recv() => break,
             () = signals::next(&mut hangup) => break,
             () = sleep_until_some(end) => break,
+            answers = next_answers(&mut looker) => both.answers(&mut source, answers)?,
             () = source.wait() => {}
         }
         both.drain(&mut source)?;
+        both.ask(looker.as_ref());
         if both.failed.is_some() {
             break;
         }
@@ -120,7 +131,30 @@ async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut i
         }
         tokio::time::sleep(LAST_LOOK_INTERVAL).await;
     }
+    both.last_answers(&mut source, &mut looker).await?;
     both.failed.map_or(Ok(()), Err)
+}
+
+/// Without sock_diag, or without cookies to know sockets by, what only a look can tell stays unknown.
+fn start_looker(source: &Live) -> Option<Looker> {
+    if !source.has_cookies() {
+        talk::note(&"this kernel gives no socket cookies to BPF: FIN_WAIT2 of orphans stays unknown");
+        return None;
+    }
+    match Looker::start() {
+        Ok(looker) => Some(looker),
+        Err(error) => {
+            talk::note(&format_args!("{error}: FIN_WAIT2 of orphans and reasons of findings stay unknown"));
+            None
+        }
+    }
+}
+
+async fn next_answers(looker: &mut Option<Looker>) -> Answers {
+    match looker {
+        Some(looker) => looker.answers().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until_some(end: Option<Instant>) {
@@ -160,5 +194,41 @@ impl<W: Write, T: Tee> Both<'_, W, T> {
         }
         self.pipeline.flush()?;
         Ok(emptied)
+    }
+
+    /// Hands over what sock_diag said, behind every event that is older.
+    fn answers(&mut self, source: &mut Live, answers: Answers) -> Result<(), CliError> {
+        for _ in 0..DRAINS_MAX {
+            if self.drain(source)? {
+                break;
+            }
+        }
+        for frame in answers {
+            self.frame(frame)?;
+        }
+        Ok(())
+    }
+
+    /// Passes on what the engine wants to know; without anybody to ask, nothing.
+    fn ask(&mut self, looker: Option<&Looker>) {
+        while let Some(want) = self.pipeline.poll_want() {
+            if let Some(looker) = looker {
+                looker.ask(want);
+            }
+        }
+    }
+
+    /// Orphans that ended a moment ago are still to be looked at.
+    async fn last_answers(&mut self, source: &mut Live, looker: &mut Option<Looker>) -> Result<(), CliError> {
+        let end = Instant::now() + LAST_ANSWERS;
+        while looker.is_some() && self.pipeline.orphans_unseen() > 0 && Instant::now() < end {
+            self.ask(looker.as_ref());
+            tokio::select! {
+                answers = next_answers(looker) => self.answers(source, answers)?,
+                () = tokio::time::sleep(LAST_LOOK_INTERVAL) => {}
+            }
+            self.drain(source)?;
+        }
+        Ok(())
     }
 }

@@ -196,7 +196,7 @@ impl Engine {
         let id = self.table.insert(closing);
         self.audit.saw(id);
         if snapshot.timewait {
-            self.orphans_waiting += 1;
+            self.count_orphan();
             self.orphan_seen(id, snapshot);
         } else {
             self.look_when_due(id);
@@ -230,8 +230,8 @@ impl Engine {
         if let Some(closing) = self.table.get_mut(id) {
             closing.handed_over = true;
             closing.flags.orphan = true;
-            self.orphans_waiting += 1;
         }
+        self.count_orphan();
         self.orphan_seen(id, snapshot);
     }
 }

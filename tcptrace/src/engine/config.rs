@@ -67,6 +67,8 @@ pub(super) const EXPIRY_GRACE_NS: u64 = 50_000_000;
 pub(super) const OVERDUE_NS: u64 = 250_000_000;
 /// The kernel's tick at its longest (CONFIG_HZ=100), twice: timers are rounded at both ends.
 pub(super) const TICK_NS: u64 = 20_000_000;
+/// Questions that wait to be taken; what finds no room is asked again, or done without.
+pub(super) const WANTS_MAX: usize = 1 << 17;
 /// An answer that has not come by then will not come.
 pub(super) const LOOK_PATIENCE_NS: u64 = 10_000_000_000;
 /// Whether a finding still stands is looked up this often while there are few.

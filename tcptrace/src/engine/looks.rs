@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    config::{LOOK_PATIENCE_NS, LOOKS_A_SECOND, RECHECK_NS},
+    config::{LOOK_PATIENCE_NS, LOOKS_A_SECOND, RECHECK_NS, WANTS_MAX},
     run::Engine,
     table::SlotId,
     watch::Asked,
@@ -28,7 +28,10 @@ impl Engine {
         closing.asked = Some(why);
         let bound_if = if closing.bound_if == BOUND_IF_UNKNOWN { 0 } else { closing.bound_if };
         let holders = why == Asked::Raise && !closing.flags.orphan;
-        self.wants.push_back(Want::Look(Look { socket: closing.socket, bound_if, holders }));
+        // Nobody takes them in a replay.
+        if self.wants.len() < WANTS_MAX {
+            self.wants.push_back(Want::Look(Look { socket: closing.socket, bound_if, holders }));
+        }
         self.looks.asked += 1;
         self.schedule.set(&mut self.table, id, self.now_ns.saturating_add(LOOK_PATIENCE_NS));
     }

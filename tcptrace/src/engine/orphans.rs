@@ -25,8 +25,22 @@ impl Engine {
         let fate = Fate { end: Some(end), closed_ns: event.time_ns, ..Fate::default() };
         closing.fate = Some(Box::new(fate));
         self.looks.orphans += 1;
-        self.orphans_waiting += 1;
+        self.count_orphan();
         self.lanes.join(&mut self.table, LaneKind::Young, id, event.time_ns);
+    }
+
+    /// One more waits for looks.
+    pub(super) fn count_orphan(&mut self) {
+        self.orphans_waiting += 1;
+        self.orphans_unseen += 1;
+    }
+
+    /// One less, if it is one.
+    pub(super) fn orphan_done(&mut self, id: SlotId) {
+        let Some(closing) = self.table.get(id).filter(|closing| closing.handed_over) else { return };
+        let unseen = closing.watch.as_deref().is_none_or(|watch| watch.alive_ns == 0);
+        self.orphans_waiting = self.orphans_waiting.saturating_sub(1);
+        self.orphans_unseen = self.orphans_unseen.saturating_sub(u64::from(unseen));
     }
 
     /// A look shows the timewait socket.
@@ -42,6 +56,7 @@ impl Engine {
         let Some(closing) = self.table.get_mut(id) else { return };
         let age_ns = closing.age_ns(snapshot.time_ns);
         let watch = closing.watch.get_or_insert_default();
+        self.orphans_unseen = self.orphans_unseen.saturating_sub(u64::from(watch.alive_ns == 0));
         watch.alive_ns = snapshot.time_ns;
         watch.expires_at_ns = snapshot.expires_at_ns();
         let expires_at_ns = watch.expires_at_ns;

@@ -31,6 +31,7 @@ pub struct Engine {
     pub(super) netns: Namespaces,
     pub(super) looks: Looks,
     pub(super) orphans_waiting: u64,
+    pub(super) orphans_unseen: u64,
     pub(super) anomalies: Anomalies,
     /// Sockets in each phase, in the order of [`crate::model::PHASES`].
     pub(super) open: [u64; 5],
@@ -67,6 +68,7 @@ impl Engine {
             netns: Namespaces::default(),
             looks: Looks::default(),
             orphans_waiting: 0,
+            orphans_unseen: 0,
             anomalies: Anomalies::default(),
             open: [0; 5],
             reset_reasons: Vec::new(),
@@ -151,6 +153,12 @@ impl Engine {
     /// No more inputs: what waits for its judgement is judged now. Poll afterwards.
     pub fn finish(&mut self) {
         self.finished = true;
+    }
+
+    /// Handed-over orphans that no look has shown yet: their records come with the first answers.
+    #[must_use]
+    pub fn orphans_unseen(&self) -> u64 {
+        self.orphans_unseen
     }
 
     /// What the engine knows of itself.

@@ -44,11 +44,6 @@ impl Engine {
     }
 
     pub(super) fn reset_sent(&mut self, event: &Event, state: State, reason: Option<u32>) {
-        if state == State::TimeWait {
-            // The full socket is gone, so it says nothing of how that one's phases went.
-            self.anomalies.stray_events += 1;
-            return;
-        }
         let reason = self.reset_reason(reason);
         let known = self.table.find(event.socket.key);
         if let Some(id) = known {
@@ -67,6 +62,11 @@ impl Engine {
         };
         if closing.handed_over {
             self.orphan_reset(id, state, event.time_ns, reason);
+            return;
+        }
+        if state == State::TimeWait {
+            // The full socket is gone, so it says nothing of how that one's phases went.
+            self.anomalies.stray_events += 1;
             return;
         }
         let fate = closing.fate.get_or_insert_default();

@@ -279,6 +279,7 @@ impl Engine {
 
     /// Takes a close out of the table and reports it.
     pub(super) fn finish_as(&mut self, id: SlotId, verdict: (Outcome, Option<Reason>), end_ns: u64) {
+        self.orphan_done(id);
         let raised = self.table.get_mut(id).and_then(|closing| {
             let kind = closing.raised.take()?;
             // A settling one has left its phase; its finding speaks of the end.
@@ -293,7 +294,6 @@ impl Engine {
         self.forget_look(id);
         let Some(mut closing) = self.table.remove(id) else { return };
         self.audit.ended(closing.socket.key);
-        self.orphans_waiting = self.orphans_waiting.saturating_sub(u64::from(closing.handed_over));
         let end_seen = closing.fate.as_deref().is_some_and(|fate| fate.end.is_some());
         if end_seen {
             self.ended.put(closing.socket.key, end_ns);

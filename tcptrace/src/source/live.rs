@@ -81,6 +81,12 @@ impl Live {
         }
     }
 
+    /// Whether sockets are known by their cookies, as sock_diag knows them.
+    #[must_use]
+    pub fn has_cookies(&self) -> bool {
+        self.kernel.layout.has_cookie != 0
+    }
+
     /// The time now, for a stream's beginning: wall-clock time must be known before the first event.
     #[must_use]
     pub fn tick(&self) -> Tick {

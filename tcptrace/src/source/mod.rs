@@ -10,8 +10,11 @@ mod error;
 pub mod layout;
 mod live;
 mod load;
+mod looker;
+pub mod proc;
 
 pub use cgroups::id_of as cgroup_id;
 pub use error::SourceError;
 pub use live::{Live, LiveOptions};
 pub use load::Kernel;
+pub use looker::{Answers, Looker};

@@ -3,9 +3,12 @@
 //! Times are invented and exact, so each test says a whole history and the one right answer to it.
 
 mod aborts;
+mod audits;
 mod bounds;
 mod clock;
 mod findings;
+mod handed_over;
+mod looks;
 mod lost;
 mod orderly;
 mod owners;

@@ -2,8 +2,9 @@
 
 use super::super::{Config, Engine};
 use crate::model::{
-    Anomalies, Close, Comm, Endpoint, Event, EventKind, Finding, Flags, HostInfo, Identity, Input, Output, Owner,
-    OwnerSource, RetransmitKind, SocketKey, State, Tick, Totals,
+    Absent, AbsentWhy, Anomalies, Close, Comm, DumpAt, DumpMark, Endpoint, Event, EventKind, Finding, Flags, HostInfo,
+    Identity, Input, Output, Owner, OwnerSource, RetransmitKind, Sighting, Snapshot, SocketKey, State, StateSet, Tick,
+    Timer, Totals, Want,
 };
 
 pub(super) const ECONNABORTED: u16 = 103;
@@ -143,6 +144,51 @@ impl Sock {
     }
 }
 
+/// A look at the socket with this key; milliseconds from the beginning.
+pub(super) fn look(key: u64, at_ms: u64, state: State) -> Snapshot {
+    let Sock(Event { socket, .. }) = sock(key);
+    Snapshot {
+        time_ns: at(at_ms),
+        socket,
+        bound_if: 0,
+        state,
+        timewait: false,
+        timer: Timer::None,
+        expires_ms: 0,
+        inode: 77,
+        recv_queue_bytes: 0,
+        send_queue_bytes: 0,
+        info: None,
+    }
+}
+
+/// A look at its timewait socket.
+pub(super) fn timewait(key: u64, at_ms: u64, state: State, expires_ms: u32) -> Snapshot {
+    Snapshot { timewait: true, timer: Timer::TimeWait, expires_ms, inode: 0, ..look(key, at_ms, state) }
+}
+
+/// The answer to a look-up.
+pub(super) fn answer(snapshot: Snapshot) -> Input {
+    Input::Sighting(Sighting { snapshot, holders: None, asked: true })
+}
+
+/// One of a dump.
+pub(super) fn dumped(snapshot: Snapshot) -> Input {
+    Input::Sighting(Sighting { snapshot, holders: None, asked: false })
+}
+
+/// The answer that there is none.
+pub(super) fn absent(key: u64, at_ms: u64, why: AbsentWhy) -> Input {
+    let Sock(Event { socket, .. }) = sock(key);
+    Input::Absent(Absent { time_ns: at(at_ms), socket, why })
+}
+
+/// A dump's beginning or end in the namespace of all sockets here.
+pub(super) fn mark(at_ms: u64, at: DumpAt) -> Input {
+    let netns = if matches!(at, DumpAt::AllDone { .. }) { 0 } else { 4_026_531_840 };
+    Input::Dump(DumpMark { time_ns: self::at(at_ms), netns, states: StateSet::CLOSING, at })
+}
+
 /// An engine and what it said, checked after every step.
 pub(super) struct Rig {
     pub(super) engine: Engine,
@@ -153,6 +199,27 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new() -> Self {
         Self::with(Config::default())
+    }
+
+    /// One whose questions are answered.
+    pub(super) fn looking() -> Self {
+        let mut rig = Self::new();
+        rig.engine.looks_on = true;
+        rig
+    }
+
+    /// What it wants to know since the last call.
+    pub(super) fn wants(&mut self) -> Vec<Want> {
+        std::iter::from_fn(|| self.engine.poll_want()).collect()
+    }
+
+    /// Whom it looks for since the last call; dumps aside.
+    pub(super) fn looks(&mut self) -> Vec<u64> {
+        let key = |want| match want {
+            Want::Look(look) => Some(look.socket.key.0),
+            Want::Dump(_) => None,
+        };
+        self.wants().into_iter().filter_map(key).collect()
     }
 
     pub(super) fn with(config: Config) -> Self {

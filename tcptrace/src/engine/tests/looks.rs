@@ -1,0 +1,114 @@
+//! Findings that are explained by a look before they are raised.
+
+use super::support::{Rig, absent, answer, at, look, ms, sock};
+use crate::model::{
+    AbsentWhy, FindingStatus, Holder, Holders, Input, Outcome, Output, OwnerSource, Reason, Sighting,
+    State::{CloseWait, Established, FinWait1, FinWait2, LastAck},
+    Want,
+};
+
+fn stuck() -> Rig {
+    let mut rig = Rig::looking();
+    rig.events([sock(7).at(0).closed().moves(Established, FinWait1)]);
+    rig.wants();
+    rig
+}
+
+#[test]
+fn looked_at_before_it_is_said() {
+    let mut rig = stuck();
+    assert_eq!(rig.tick(5_000).looks(), [7]);
+    assert!(rig.said().is_empty());
+    rig.give(&answer(look(7, 5_001, FinWait1)));
+    let found = rig.finding();
+    assert_eq!((found.status, found.time_ns, found.age_ns), (FindingStatus::Raised, at(5_001), ms(5_001)));
+    assert!(found.diagnosis.is_some());
+    assert!(rig.tick(10_000).looks().is_empty());
+    assert_eq!(rig.tick(10_001).looks(), [7], "whether it still stands is looked up");
+    rig.give(&answer(look(7, 10_002, FinWait1)));
+    assert!(rig.said().is_empty(), "said once");
+}
+
+#[test]
+fn said_without_an_answer() {
+    let mut rig = stuck();
+    rig.tick(5_000).give(&absent(7, 5_001, AbsentWhy::NotAsked));
+    let found = rig.finding();
+    assert_eq!((found.time_ns, found.diagnosis), (at(5_001), None));
+    let mut rig = stuck();
+    rig.tick(5_000);
+    assert_eq!(rig.tick(15_000).finding().time_ns, at(15_000));
+}
+
+/// It moves on while it is looked at: the threshold was passed all the same.
+#[test]
+fn said_when_it_moves_on_first() {
+    let mut rig = stuck();
+    rig.tick(5_000).events([sock(7).at(5_001).orphan().moves(FinWait1, FinWait2)]);
+    let statuses: Vec<_> = rig.findings().iter().map(|found| found.status).collect();
+    assert_eq!(statuses, [FindingStatus::Raised, FindingStatus::Moved]);
+    rig.give(&answer(look(7, 5_000, FinWait1)));
+    assert!(rig.said().is_empty(), "an answer about the past");
+}
+
+/// A finding about a socket that is no more is never raised; the close is reported as what it is.
+#[test]
+fn a_ghost_is_healed() {
+    for why in [AbsentWhy::Gone, AbsentWhy::Replaced] {
+        let mut rig = stuck();
+        rig.tick(5_000).give(&absent(7, 5_001, why));
+        let close = rig.close();
+        assert_eq!((close.outcome, close.reason), (Outcome::Unknown, Some(Reason::EventsLost)));
+        assert_eq!((close.complete, close.close_ns), (false, None));
+        assert_eq!(rig.open(), [0; 5]);
+        assert_eq!(rig.engine.status().looks.map(|looks| looks.healed), Some(1));
+    }
+}
+
+/// A finding that stands is cleared when its socket turns out to be gone.
+#[test]
+fn a_finding_is_cleared_by_a_look() {
+    let mut rig = stuck();
+    rig.tick(5_000).give(&answer(look(7, 5_001, FinWait1)));
+    rig.said();
+    rig.tick(10_001).give(&absent(7, 10_002, AbsentWhy::Gone));
+    let said = rig.said();
+    let [Output::Finding(cleared), Output::Close(close)] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(cleared.status, FindingStatus::Ended(Outcome::Unknown));
+    assert_eq!(close.reason, Some(Reason::EventsLost));
+}
+
+/// The socket is one state further: the event that told was lost.
+#[test]
+fn a_lost_transition_is_healed() {
+    let mut rig = stuck();
+    rig.tick(5_000).give(&answer(look(7, 5_001, FinWait2)));
+    assert!(rig.said().is_empty());
+    assert_eq!(rig.open(), [0, 1, 0, 0, 0]);
+}
+
+/// A leak's holder is its owner where it is one process.
+#[test]
+fn the_one_who_holds_it_is_the_owner() {
+    let holder = |pid| Holder { pid, comm: "leaky".to_owned(), fd: 9, cgroup: "/a".to_owned() };
+    for (pids, owner) in [(vec![42], Some(42)), (vec![42, 43], None)] {
+        let mut rig = Rig::looking();
+        rig.events([sock(7).at(0).done().moves(Established, CloseWait)]);
+        rig.wants();
+        rig.tick(60_000);
+        let wants = rig.wants();
+        let asks_for_holders = wants.iter().any(|want| matches!(want, Want::Look(look) if look.holders));
+        assert!(asks_for_holders, "{wants:?}");
+        let total = u32::try_from(pids.len()).unwrap();
+        let list = pids.iter().map(|pid| holder(*pid)).collect();
+        let holders = Holders { list, total, in_epoll: Some(false), partial: false };
+        let snapshot = look(7, 60_001, CloseWait);
+        rig.give(&Input::Sighting(Sighting { snapshot, holders: Some(holders.clone()), asked: true }));
+        let found = rig.finding();
+        assert_eq!(found.owner.map(|owner| (owner.pid, owner.source)), owner.map(|pid| (pid, OwnerSource::Fd)));
+        assert_eq!(found.holders.as_deref(), Some(&holders));
+        rig.events([sock(7).at(61_000).owner(99, OwnerSource::Close).closed().moves(CloseWait, LastAck)]);
+        let cleared = rig.finding();
+        assert_eq!(cleared.owner.map(|owner| owner.pid), Some(99), "who closes outranks who held it");
+    }
+}

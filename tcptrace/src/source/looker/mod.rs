@@ -1,0 +1,84 @@
+//! Answers what the engine wants to know, off the path of events.
+//!
+//! Two threads: one looks at single sockets, which is quick and may be tens of thousands a second; the other one dumps
+//! and searches `/proc` for holders, which may take long. Both enter network namespaces, which only moves the thread that
+//! does it. Their answers are frames, and wait in a bounded queue until the reader takes them.
+
+mod places;
+mod worker;
+
+use std::{
+    io,
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+};
+
+use tokio::sync::mpsc;
+
+use super::error::SourceError;
+use crate::{
+    decode::Frame,
+    model::{Look, StateSet, Want},
+};
+
+/// Questions that wait for a thread. The engine asks again, or does without, where there is no room.
+const QUESTIONS_MAX: usize = 1 << 16;
+/// Batches of answers that wait for the reader; the threads wait when it is full.
+const ANSWERS_MAX: usize = 16;
+
+/// A batch of answers.
+pub type Answers = Vec<Frame<'static>>;
+
+/// What a thread is asked.
+pub(super) enum Question {
+    Look(Look),
+    Dump(StateSet),
+}
+
+/// The threads, and the ways to them. They end when this is dropped.
+#[derive(Debug)]
+pub struct Looker {
+    quick: SyncSender<Question>,
+    slow: SyncSender<Question>,
+    answers: mpsc::Receiver<Answers>,
+}
+
+impl Looker {
+    /// Starts the threads, where sock_diag answers at all.
+    ///
+    /// # Errors
+    /// When the kernel has no sock_diag for TCP, or no thread can be started.
+    pub fn start() -> Result<Self, SourceError> {
+        let failed = |what| move |source: io::Error| SourceError::Io { what, source };
+        super::diag::DiagSocket::open().map_err(failed("ask sock_diag for sockets"))?;
+        let (answer, answers) = mpsc::channel(ANSWERS_MAX);
+        let thread = |name: &str| {
+            let (ask, questions) = sync_channel(QUESTIONS_MAX);
+            let answer = answer.clone();
+            let body = move || worker::run(&questions, &answer);
+            thread::Builder::new().name(name.to_owned()).spawn(body).map(|_| ask)
+        };
+        let quick = thread("tcptrace-look").map_err(failed("start a thread"))?;
+        let slow = thread("tcptrace-dump").map_err(failed("start a thread"))?;
+        Ok(Self { quick, slow, answers })
+    }
+
+    /// Asks. What finds no room is not answered.
+    pub fn ask(&self, want: Want) {
+        let (to, question) = match want {
+            Want::Look(look) if look.holders => (&self.slow, Question::Look(look)),
+            Want::Look(look) => (&self.quick, Question::Look(look)),
+            Want::Dump(states) => (&self.slow, Question::Dump(states)),
+        };
+        // Full, or the thread has ended: the engine has a limit to its patience, and counts.
+        let _ = to.try_send(question);
+    }
+
+    /// The next answers; waits for ever where none come.
+    pub async fn answers(&mut self) -> Answers {
+        match self.answers.recv().await {
+            Some(answers) => answers,
+            None => std::future::pending().await,
+        }
+    }
+}

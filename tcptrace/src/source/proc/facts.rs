@@ -1,0 +1,94 @@
+//! Settings and counters of the network namespace that the calling thread is in.
+
+use std::{fs, path::Path, str::FromStr};
+
+use crate::{model::NetnsFacts, source::clock};
+
+/// `/proc/sys/net` shows the namespace of the task that reads, `/proc/self` that of the process's first thread.
+const SETTINGS: &str = "/proc/sys/net/ipv4";
+const COUNTERS: &str = "/proc/thread-self/net/netstat";
+
+/// Reads them; what is absent or unreadable is `None`. `netns` is what the result says.
+#[must_use]
+pub fn read_facts(netns: u32) -> NetnsFacts {
+    let setting = |name: &str| read(&Path::new(SETTINGS).join(name));
+    let netstat = fs::read_to_string(COUNTERS).unwrap_or_default();
+    NetnsFacts {
+        time_ns: clock::monotonic_ns(),
+        netns,
+        orphan_retries: setting("tcp_orphan_retries"),
+        retries2: setting("tcp_retries2"),
+        fin_timeout_s: setting("tcp_fin_timeout"),
+        rto_min_us: setting("tcp_rto_min_us"),
+        rto_max_ms: setting("tcp_rto_max_ms"),
+        max_tw_buckets: setting("tcp_max_tw_buckets"),
+        tw_reuse: setting("tcp_tw_reuse"),
+        timewait_overflow: counter(&netstat, "TCPTimeWaitOverflow"),
+        timewait_recycled: counter(&netstat, "TWRecycled"),
+    }
+}
+
+/// Whether the calling thread's namespace has TCP sockets; where that cannot be seen, it may.
+#[must_use]
+pub fn has_tcp() -> bool {
+    let [v4, v6] = ["sockstat", "sockstat6"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")));
+    let Ok(v4) = v4 else { return true };
+    uses_tcp(&v4, &v6.unwrap_or_default())
+}
+
+fn read<T: FromStr>(path: &Path) -> Option<T> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// A counter of `TcpExt:` in the two-line form of `/proc/net/netstat`: names, then values.
+pub(crate) fn counter(netstat: &str, name: &str) -> Option<u64> {
+    let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let place = names.split_ascii_whitespace().position(|known| known == name)?;
+    values.split_ascii_whitespace().nth(place)?.parse().ok()
+}
+
+/// `TCP: inuse 5 orphan 0 tw 3 ..` and `TCP6: inuse 1`: the numbers in use and in TIME_WAIT are the namespace's own.
+pub(crate) fn uses_tcp(sockstat: &str, sockstat6: &str) -> bool {
+    let count = |text: &str, prefix: &str, name: &str| {
+        let mut words = text.lines().find_map(|line| line.strip_prefix(prefix))?.split_ascii_whitespace();
+        words.find(|word| *word == name)?;
+        words.next()?.parse::<u64>().ok()
+    };
+    let counts = [count(sockstat, "TCP:", "inuse"), count(sockstat, "TCP:", "tw"), count(sockstat6, "TCP6:", "inuse")];
+    let [inuse, tw, inuse6] = counts;
+    inuse != Some(0) || tw != Some(0) || inuse6.is_some_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_stand_under_their_names() {
+        let text = "IpExt: A B\nIpExt: 1 2\nTcpExt: SyncookiesSent TWRecycled TCPTimeWaitOverflow\nTcpExt: 7 8 9\n";
+        assert_eq!(counter(text, "TCPTimeWaitOverflow"), Some(9));
+        assert_eq!(counter(text, "TWRecycled"), Some(8));
+        assert_eq!(counter(text, "A"), None);
+        assert_eq!(counter("TcpExt: A\nTcpExt: x\n", "A"), None);
+        assert_eq!(counter("TcpExt: A B\nTcpExt: 1\n", "B"), None);
+        assert_eq!(counter("TcpExt: A\n", "A"), None);
+        assert_eq!(counter("", "A"), None);
+    }
+
+    #[test]
+    fn sockets_in_use_or_waiting() {
+        let text = |inuse, tw| format!("sockets: used 9\nTCP: inuse {inuse} orphan 0 tw {tw} alloc 7 mem 1\n");
+        for (inuse, tw, inuse6, has) in [(0, 0, 0, false), (1, 0, 0, true), (0, 1, 0, true), (0, 0, 1, true)] {
+            assert_eq!(uses_tcp(&text(inuse, tw), &format!("TCP6: inuse {inuse6}\n")), has);
+        }
+        assert!(uses_tcp("", ""), "what cannot be seen may be there");
+    }
+
+    #[test]
+    fn this_namespace_says_something() {
+        let facts = read_facts(7);
+        assert_eq!(facts.netns, 7);
+        assert!(facts.retries2.is_some() && facts.timewait_overflow.is_some(), "{facts:?}");
+    }
+}

@@ -1,0 +1,260 @@
+//! Who has a socket among its files, and whether anybody polls it (proc_pid_fd(5), proc_pid_fdinfo(5)).
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::text::{cgroup_path, clean, epoll_target, socket_inode};
+use crate::model::{Holder, Holders};
+
+/// Holders listed for one socket; the rest is counted.
+pub const HOLDERS_MAX: usize = 8;
+/// Sockets whose holders are remembered.
+const CACHE_MAX: usize = 1 << 16;
+/// What is remembered is looked up again after this time: programs change what they poll.
+const CACHE_AGE: Duration = Duration::from_secs(10);
+/// A search of all processes is made at most this often, and takes at most this share of the time.
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+const SCAN_SHARE: u32 = 20;
+/// For a search that is not due yet, nobody waits longer than this.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Epoll sets looked at in one process.
+const EPOLLS_MAX: usize = 64;
+
+/// Finds holders, and remembers them.
+#[derive(Debug, Default)]
+pub struct HolderIndex {
+    cache: HashMap<u32, (Instant, Holders)>,
+    scanned: Option<Instant>,
+    cost: Duration,
+}
+
+impl HolderIndex {
+    /// One that remembers nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Who holds these sockets. One that nobody holds has an empty list; one that could not be searched for in time is
+    /// left out.
+    pub fn find(&mut self, inodes: &[u32]) -> HashMap<u32, Holders> {
+        let mut found = HashMap::new();
+        let mut wanted = HashSet::new();
+        for inode in inodes {
+            match self.remembered(*inode) {
+                Some(holders) => drop(found.insert(*inode, holders)),
+                None => drop(wanted.insert(*inode)),
+            }
+        }
+        if wanted.is_empty() || !self.wait_for_scan() {
+            return found;
+        }
+        let began = Instant::now();
+        let scan = Scan::new(&wanted).run();
+        self.cost = began.elapsed();
+        self.scanned = Some(Instant::now());
+        if self.cache.len() + scan.len() > CACHE_MAX {
+            self.cache.clear();
+        }
+        for (inode, holders) in scan {
+            if self.cache.len() < CACHE_MAX {
+                self.cache.insert(inode, (began, holders.clone()));
+            }
+            found.insert(inode, holders);
+        }
+        found
+    }
+
+    /// What is remembered of a socket, if all of it still holds.
+    fn remembered(&self, inode: u32) -> Option<Holders> {
+        let (at, holders) = self.cache.get(&inode)?;
+        let holds = |holder: &Holder| link_inode(&fd_path(holder.pid, holder.fd)) == Some(inode);
+        let valid = at.elapsed() < CACHE_AGE && !holders.list.is_empty() && holders.list.iter().all(holds);
+        valid.then(|| holders.clone())
+    }
+
+    /// Waits until a search is due; false where that takes too long.
+    fn wait_for_scan(&self) -> bool {
+        let Some(scanned) = self.scanned else { return true };
+        let interval = SCAN_INTERVAL.max(self.cost.saturating_mul(SCAN_SHARE));
+        let wait = interval.saturating_sub(scanned.elapsed());
+        if wait > WAIT_MAX {
+            return false;
+        }
+        thread::sleep(wait);
+        true
+    }
+}
+
+/// One search of all processes.
+struct Scan<'a> {
+    wanted: &'a HashSet<u32>,
+    found: HashMap<u32, Holders>,
+    /// A process could not be looked at.
+    partial: bool,
+}
+
+impl<'a> Scan<'a> {
+    fn new(wanted: &'a HashSet<u32>) -> Self {
+        let found =
+            wanted.iter().map(|inode| (*inode, Holders { in_epoll: Some(false), ..Holders::default() })).collect();
+        Self { wanted, found, partial: false }
+    }
+
+    fn run(mut self) -> HashMap<u32, Holders> {
+        let mut pids: Vec<u32> = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        pids.sort_unstable();
+        for pid in pids {
+            self.process(pid);
+        }
+        for holders in self.found.values_mut() {
+            holders.partial = self.partial;
+            if self.partial && holders.in_epoll == Some(false) {
+                holders.in_epoll = None;
+            }
+        }
+        self.found
+    }
+
+    /// A process that ends meanwhile holds nothing.
+    fn process(&mut self, pid: u32) {
+        let dir = match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(dir) => dir,
+            Err(error) => {
+                self.partial |= error.kind() == ErrorKind::PermissionDenied;
+                return;
+            }
+        };
+        let mut sockets: HashMap<u32, u32> = HashMap::new();
+        let mut epolls = Vec::new();
+        for entry in dir.flatten() {
+            let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Ok(link) = fs::read_link(entry.path()) else { continue };
+            let link = link.to_string_lossy();
+            if let Some(inode) = socket_inode(&link).filter(|inode| self.wanted.contains(inode)) {
+                let first = sockets.entry(inode).or_insert(fd);
+                *first = fd.min(*first);
+            } else if link == "anon_inode:[eventpoll]" && epolls.len() < EPOLLS_MAX {
+                epolls.push(fd);
+            }
+        }
+        if sockets.is_empty() {
+            return;
+        }
+        let polled = polled(pid, &epolls, &sockets);
+        let comm = read(pid, "comm");
+        let cgroup = read(pid, "cgroup");
+        for (inode, fd) in sockets {
+            let Some(holders) = self.found.get_mut(&inode) else { continue };
+            holders.total += 1;
+            match (&polled, holders.in_epoll) {
+                (_, Some(true)) => {}
+                (Some(polled), known) => {
+                    holders.in_epoll = if polled.contains(&inode) { Some(true) } else { known };
+                }
+                (None, _) => holders.in_epoll = None,
+            }
+            if holders.list.len() < HOLDERS_MAX {
+                let cgroup = cgroup_path(&cgroup).map(clean).unwrap_or_default();
+                holders.list.push(Holder { pid, comm: clean(comm.trim_end_matches('\n')), fd, cgroup });
+            }
+        }
+    }
+}
+
+/// Which of a process's sockets are in one of its epoll sets; `None` where that cannot be seen.
+fn polled(pid: u32, epolls: &[u32], sockets: &HashMap<u32, u32>) -> Option<HashSet<u32>> {
+    let mut polled = HashSet::new();
+    for epoll in epolls {
+        let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{epoll}")).ok()?;
+        for target in text.lines().filter_map(epoll_target) {
+            match target.inode {
+                Some(inode) => drop(polled.insert(inode)),
+                // Before 4.13: the number alone.
+                None => polled.extend(sockets.iter().filter(|(_, fd)| **fd == target.fd).map(|(inode, _)| *inode)),
+            }
+        }
+    }
+    Some(polled)
+}
+
+fn fd_path(pid: u32, fd: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
+}
+
+fn link_inode(path: &Path) -> Option<u32> {
+    socket_inode(&fs::read_link(path).ok()?.to_string_lossy())
+}
+
+fn read(pid: u32, name: &str) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, TcpStream},
+        os::fd::{AsRawFd, OwnedFd},
+        process::{Command, Stdio, id},
+    };
+
+    use super::*;
+
+    fn inode_of(socket: &TcpStream) -> u32 {
+        link_inode(&fd_path(id(), u32::try_from(socket.as_raw_fd()).unwrap())).unwrap()
+    }
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn this_process_holds_its_sockets() {
+        let (client, server) = pair();
+        let (inode, other) = (inode_of(&client), inode_of(&server));
+        let mut index = HolderIndex::new();
+        let found = index.find(&[inode, other]);
+        let holders = found.get(&inode).unwrap();
+        assert_eq!((holders.total, holders.in_epoll), (1, Some(false)));
+        let [holder] = holders.list.as_slice() else { panic!("{holders:?}") };
+        assert_eq!((holder.pid, holder.fd), (id(), u32::try_from(client.as_raw_fd()).unwrap()));
+        assert!(!holder.comm.is_empty());
+        // Remembered, and not believed once it is not true any more.
+        assert!(index.remembered(inode).is_some());
+        drop(client);
+        assert!(index.remembered(inode).is_none());
+        let gone = index.find(&[inode]);
+        assert_eq!(gone.get(&inode).map(|holders| holders.total), Some(0));
+    }
+
+    /// A child that was started with the socket as its standard input holds it, too.
+    #[test]
+    fn a_shared_socket_has_two_holders() {
+        let (client, _server) = pair();
+        let inode = inode_of(&client);
+        let stdin = OwnedFd::from(client.try_clone().unwrap());
+        let mut child = Command::new("sleep").arg("30").stdin(Stdio::from(stdin)).spawn().unwrap();
+        let found = HolderIndex::new().find(&[inode]);
+        let child_pid = child.id();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let holders = found.get(&inode).unwrap();
+        let pids: Vec<(u32, u32)> = holders.list.iter().map(|holder| (holder.pid, holder.fd)).collect();
+        assert!(pids.contains(&(child_pid, 0)), "{holders:?}");
+        assert_eq!(holders.total, 2, "{holders:?}");
+    }
+}

@@ -1,0 +1,229 @@
+//! Network namespaces: which there are, and how to get into them.
+//!
+//! Nothing here stays open: a descriptor of a namespace, or a socket in it, would keep a dead container's in being.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// Namespaces known at a time.
+pub const NAMESPACES_MAX: usize = 4096;
+/// `PROC_DYNAMIC_FIRST`: inodes of namespaces begin here, and process ids end far below.
+const FIRST_INODE: u32 = 0xF000_0000;
+/// Where `ip netns` keeps names (ip-netns(8)).
+const NAMED: &str = "/run/netns";
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// Why a namespace was not entered.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// Nothing leads to it any more.
+    #[error("the network namespace is gone")]
+    Gone,
+    /// CAP_SYS_ADMIN is missing.
+    #[error("no permission to enter the network namespace: CAP_SYS_ADMIN is needed")]
+    NotPermitted,
+    /// Anything else.
+    #[error("cannot enter the network namespace: {0}")]
+    Other(io::Error),
+}
+
+/// The namespaces that processes and mounts lead to.
+#[derive(Debug)]
+pub struct Namespaces {
+    own: u32,
+    paths: BTreeMap<u32, PathBuf>,
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Namespaces {
+    /// The calling thread's own, until [`Namespaces::scan`].
+    #[must_use]
+    pub fn new() -> Self {
+        let own = inode(Path::new(OWN)).unwrap_or(0);
+        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]) }
+    }
+
+    /// Looks for namespaces: those of all processes, and those that are mounted somewhere (`ip netns`, containers).
+    pub fn scan(&mut self) {
+        self.paths = BTreeMap::from([(self.own, PathBuf::from(OWN))]);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        for (inode, path) in mounts.lines().filter_map(mounted) {
+            self.learn(inode, path);
+        }
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        for process in processes.filter(|entry| is_pid(&entry.file_name().to_string_lossy())) {
+            let path = process.path().join("ns/net");
+            let link = fs::read_link(&path).ok();
+            if let Some(inode) = link.and_then(|link| parse_link(&link.to_string_lossy())) {
+                self.learn(inode, path);
+            }
+        }
+    }
+
+    fn learn(&mut self, inode: u32, path: PathBuf) {
+        if self.paths.len() < NAMESPACES_MAX {
+            self.paths.entry(inode).or_insert(path);
+        }
+    }
+
+    /// Inodes of all that are known.
+    pub fn inodes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.paths.keys().copied()
+    }
+
+    /// Runs `body` on the calling thread in a namespace, and brings the thread back.
+    ///
+    /// # Errors
+    /// When it cannot be entered; then `body` did not run.
+    ///
+    /// # Panics
+    /// When the thread cannot be brought back: whatever it did next would happen in the wrong namespace.
+    pub fn enter<T>(&self, inode: u32, body: impl FnOnce() -> T) -> Result<T, EnterError> {
+        if inode == self.own {
+            return Ok(body());
+        }
+        let path = self.paths.get(&inode).ok_or(EnterError::Gone)?;
+        let there = File::open(path).map_err(sort)?;
+        // A process may have ended, and its number be another one's.
+        if there.metadata().map_err(EnterError::Other)?.ino() != u64::from(inode) {
+            return Err(EnterError::Gone);
+        }
+        let here = File::open(OWN).map_err(sort)?;
+        let network = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(there.as_fd(), network).map_err(|error| sort(error.into()))?;
+        drop(there);
+        let result = body();
+        if let Err(error) = move_into_link_name_space(here.as_fd(), network) {
+            #[expect(clippy::panic, reason = "there is no way to go on")]
+            {
+                panic!("cannot return to the own network namespace: {error}");
+            }
+        }
+        Ok(result)
+    }
+}
+
+fn sort(error: io::Error) -> EnterError {
+    match error.kind() {
+        io::ErrorKind::NotFound => EnterError::Gone,
+        io::ErrorKind::PermissionDenied => EnterError::NotPermitted,
+        // ESRCH: the process ended while its file was opened.
+        _ if error.raw_os_error() == Some(3) => EnterError::Gone,
+        _ => EnterError::Other(error),
+    }
+}
+
+/// The namespace that a user means: `self`, an inode, a process id, a name of `ip netns`, or a path.
+///
+/// # Errors
+/// Says that there is none.
+pub fn resolve(text: &str) -> Result<u32, String> {
+    let number: Option<u32> = text.parse().ok();
+    let path = match number {
+        Some(inode) if inode >= FIRST_INODE => return Ok(inode),
+        Some(pid) => PathBuf::from(format!("/proc/{pid}/ns/net")),
+        None if text == "self" => PathBuf::from(OWN),
+        None if text.contains('/') => PathBuf::from(text),
+        None => Path::new(NAMED).join(text),
+    };
+    inode(&path).map_err(|error| {
+        let what = if number.is_some() { "process" } else { "network namespace" };
+        format!("there is no {what} `{text}`: {}: {error}", path.display())
+    })
+}
+
+fn inode(path: &Path) -> io::Result<u32> {
+    let inode = fs::metadata(path)?.ino();
+    u32::try_from(inode).map_err(|_| io::Error::other("it is no network namespace"))
+}
+
+fn is_pid(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `net:[4026531840]`.
+pub(crate) fn parse_link(link: &str) -> Option<u32> {
+    link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// A line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) that mounts a network namespace: its root names it.
+pub(crate) fn mounted(line: &str) -> Option<(u32, PathBuf)> {
+    let mut fields = line.split(' ').skip(3);
+    let (root, point) = (fields.next()?, fields.next()?);
+    Some((parse_link(root)?, PathBuf::from(unescape(point))))
+}
+
+/// `\040` and the like, for blanks in paths.
+fn unescape(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        match others.split_at_checked(3) {
+            Some((digits, after)) if *first == b'\\' => match octal(digits) {
+                Some(byte) => {
+                    out.push(byte);
+                    rest = after;
+                    continue;
+                }
+                None => out.push(*first),
+            },
+            _ => out.push(*first),
+        }
+        rest = others;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_and_mounts() {
+        assert_eq!(parse_link("net:[4026531840]"), Some(4_026_531_840));
+        assert_eq!(parse_link("mnt:[4026531840]"), None);
+        assert_eq!(parse_link("net:[99999999999]"), None);
+        let line = "553 24 0:4 net:[4026532441] /run/netns/my\\040ns rw shared:315 - nsfs nsfs rw";
+        assert_eq!(mounted(line), Some((4_026_532_441, PathBuf::from("/run/netns/my ns"))));
+        assert_eq!(mounted("25 30 0:23 / /sys rw - sysfs sysfs rw"), None);
+        assert_eq!(mounted(""), None);
+        assert_eq!(unescape("a\\04"), "a\\04");
+        assert_eq!(unescape("a\\999b"), "a\\999b");
+    }
+
+    #[test]
+    fn names_of_all_kinds() {
+        let own = inode(Path::new(OWN)).unwrap();
+        assert_eq!(resolve("self"), Ok(own));
+        assert_eq!(resolve(&std::process::id().to_string()), Ok(own));
+        assert_eq!(resolve("/proc/self/ns/net"), Ok(own));
+        assert_eq!(resolve("4026531999"), Ok(4_026_531_999));
+        assert!(resolve("no-such-name").is_err());
+        assert!(resolve("/no/such/path").is_err());
+        assert!(resolve("").is_err());
+    }
+
+    #[test]
+    fn the_own_one_needs_no_privilege() {
+        let mut all = Namespaces::new();
+        all.scan();
+        assert_eq!(all.enter(all.own, || 5).unwrap(), 5);
+        assert!(matches!(all.enter(1, || 5), Err(EnterError::Gone)));
+    }
+}
