@@ -3,10 +3,7 @@
 use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::generated::{
-        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_socket_cookie,
-        bpf_ktime_get_ns, bpf_probe_read_kernel,
-    },
+    helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_probe_read_kernel},
 };
 use aya_log_ebpf::debug;
 use tcptrace_ebpf::record::{
@@ -17,6 +14,7 @@ use tcptrace_ebpf::record::{
 use crate::{
     maps::{EVENTS, counters, layout, loss_mark, mark_loss},
     sock::{Sock, TcpSock},
+    task,
 };
 
 const AF_INET6: u16 = 10;
@@ -71,7 +69,7 @@ fn send<C: EbpfContext>(ctx: &C, sk: Sock, tcp: Option<TcpSock>, event: Event) {
         return;
     };
     // SAFETY: reserved memory of this very type, written field by field below, all of them.
-    unsafe { fill(entry.as_mut_ptr(), ctx, sk, tcp, event) };
+    unsafe { fill(entry.as_mut_ptr(), sk, tcp, event) };
     entry.submit(wake);
     debug!(ctx, "event {}: {} -> {}", kind, old, new);
 }
@@ -92,7 +90,7 @@ fn wake_flag(seen: u64) -> u64 {
 /// # Safety
 /// `to` points at reserved memory for one record.
 #[inline(always)]
-unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: Option<TcpSock>, event: Event) {
+unsafe fn fill(to: *mut Record, sk: Sock, tcp: Option<TcpSock>, event: Event) {
     let mut flags = event.flags;
     let family = sk.family();
     // SAFETY: `to` is valid for writes, and helpers are given pointers to memory that we own.
@@ -113,7 +111,12 @@ unsafe fn fill<C: EbpfContext>(to: *mut Record, ctx: &C, sk: Sock, tcp: Option<T
         (*to).pad = 0;
         (*to).loss_mark = loss_mark();
         addresses(to, sk, family);
-        flags |= owner(to, ctx, event.owner);
+        if event.owner {
+            task::fill(to);
+            flags |= FLAG_OWNER;
+        } else {
+            task::clear(to);
+        }
         flags |= totals(to, tcp.filter(|_| event.totals));
         (*to).segs_in = 0;
         match tcp {
@@ -186,28 +189,6 @@ unsafe fn addresses(to: *mut Record, sk: Sock, family: u16) {
             *local = [sk.saddr4(), 0, 0, 0];
             *remote = [sk.daddr4(), 0, 0, 0];
         }
-    }
-}
-
-/// # Safety
-/// As [`fill`].
-#[inline(always)]
-unsafe fn owner<C: EbpfContext>(to: *mut Record, _ctx: &C, wanted: bool) -> u16 {
-    // SAFETY: by the caller; the helper writes exactly the 16 bytes of `comm`.
-    unsafe {
-        if !wanted {
-            (*to).pid = 0;
-            (*to).cgroup_id = 0;
-            // Two stores; anything else becomes a call of memset, byte by byte.
-            let comm = (&raw mut (*to).comm).cast::<u64>();
-            comm.write_volatile(0);
-            comm.add(1).write_volatile(0);
-            return 0;
-        }
-        (*to).pid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        (*to).cgroup_id = bpf_get_current_cgroup_id();
-        bpf_get_current_comm((&raw mut (*to).comm).cast(), 16);
-        FLAG_OWNER
     }
 }
 

@@ -58,6 +58,18 @@ pub struct Layout {
     pub tp_bytes_retrans: u32,
     /// `tcp_sock.bytes_received`, `u64`.
     pub tp_bytes_received: u32,
+    /// `task_struct.tgid`, `int`.
+    pub task_tgid: u32,
+    /// `task_struct.comm`, 16 bytes; 0 where helpers must say who runs.
+    pub task_comm: u32,
+    /// `task_struct.cgroups`, a pointer to `struct css_set`.
+    pub task_cgroups: u32,
+    /// `css_set.dfl_cgrp`, a pointer to `struct cgroup`: that of cgroup v2.
+    pub css_set_cgroup: u32,
+    /// `cgroup.kn`, a pointer to `struct kernfs_node`.
+    pub cgroup_node: u32,
+    /// `kernfs_node.id`, `u64`.
+    pub node_id: u32,
     /// `sk_buff.cb` plus `tcp_skb_cb.tcp_flags`.
     pub skb_tcp_flags: u32,
     /// Size of `tcp_skb_cb.tcp_flags`: 1, or 2 on newer kernels.

@@ -11,6 +11,7 @@ mod maps;
 mod nesting;
 mod programs;
 mod sock;
+mod task;
 
 /// The kernel offers some of the helpers to GPL-compatible programs only.
 #[unsafe(link_section = "license")]

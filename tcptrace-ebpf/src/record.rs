@@ -66,7 +66,7 @@ pub struct Record {
     pub srtt_us: u32,
     /// `tcp_sock.segs_in`, modulo 2^32.
     pub segs_in: u32,
-    /// Reset sent: `enum sk_rst_reason` of this kernel. Retransmit: the errno that failed it; both with [`FLAG_DETAIL`].
+    /// Reset sent: `enum sk_rst_reason` of this kernel. Retransmit: the errno that failed it. See [`FLAG_DETAIL`].
     /// Transition: index of the interface that the socket is bound to (`skc_bound_dev_if`), needs no flag: 0 is none,
     /// or a record from before this was recorded, which says 0 too.
     pub detail: u32,

@@ -54,6 +54,16 @@ const FIELDS_IPV6: [Wanted; 2] = wanted! {
     sk_daddr6 = "sock" "__sk_common.skc_v6_daddr" 16,
 };
 
+/// Absent from kernels built without cgroups; without them helpers say who runs.
+const FIELDS_TASK: [Wanted; 6] = wanted! {
+    task_tgid = "task_struct" "tgid" 4,
+    task_comm = "task_struct" "comm" 16,
+    task_cgroups = "task_struct" "cgroups" 8,
+    css_set_cgroup = "css_set" "dfl_cgrp" 8,
+    cgroup_node = "cgroup" "kn" 8,
+    node_id = "kernfs_node" "id" 8,
+};
+
 /// Finds every field on this kernel.
 ///
 /// # Errors
@@ -63,7 +73,10 @@ pub fn resolve(btf: &Btf) -> Result<Layout, BtfError> {
     for wanted in &FIELDS {
         *(wanted.slot)(&mut layout) = find(btf, wanted)?.offset;
     }
-    layout.has_ipv6 = u32::from(resolve_ipv6(btf, &mut layout).is_ok());
+    layout.has_ipv6 = u32::from(resolve_all(btf, &FIELDS_IPV6, &mut layout).is_ok());
+    if resolve_all(btf, &FIELDS_TASK, &mut layout).is_err() {
+        layout.task_comm = 0;
+    }
     let flags = btf.field("tcp_skb_cb", "tcp_flags")?;
     if !matches!(flags.size, 1 | 2) {
         return Err(unknown_size("tcp_skb_cb", "tcp_flags", flags.size));
@@ -89,8 +102,8 @@ pub fn reset_reasons(btf: &Btf) -> Vec<(u32, String)> {
     reasons.into_iter().filter_map(named).collect()
 }
 
-fn resolve_ipv6(btf: &Btf, layout: &mut Layout) -> Result<(), BtfError> {
-    for wanted in &FIELDS_IPV6 {
+fn resolve_all(btf: &Btf, fields: &[Wanted], layout: &mut Layout) -> Result<(), BtfError> {
+    for wanted in fields {
         *(wanted.slot)(layout) = find(btf, wanted)?.offset;
     }
     Ok(())

@@ -22,7 +22,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrac
 #[repr(transparent)]
 struct GlobalLayout(Layout);
 
-// SAFETY: integers alone, `repr(C)`, no padding (32 `u32` and one `u64`), so any bytes are valid.
+// SAFETY: integers alone, `repr(C)`, no padding (38 `u32` and one `u64`), so any bytes are valid.
 unsafe impl aya::Pod for GlobalLayout {}
 
 #[derive(Clone, Copy)]
@@ -60,6 +60,8 @@ impl Kernel {
         let ebpf = match load_programs(&layout, &btf, ring_bytes, log_level) {
             Err(error) if lacks_cookie(&error) => {
                 layout.has_cookie = 0;
+                // `bpf_get_current_task_btf()` came shortly before the cookie.
+                layout.task_comm = 0;
                 load_programs(&layout, &btf, ring_bytes, log_level)?
             }
             other => other?,
