@@ -27,7 +27,7 @@ impl Said {
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let finding = |output: &Output| match output {
-            Output::Finding(finding) => Some(*finding),
+            Output::Finding(finding) => Some(finding.clone()),
             _ => None,
         };
         self.outputs.iter().filter_map(finding).collect()
