@@ -80,7 +80,13 @@ impl Places {
     /// Does something within a namespace.
     fn enter<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, AbsentWhy> {
         match self.namespaces.enter(netns, &body) {
-            Err(EnterError::Gone) if self.scan() => self.namespaces.enter(netns, &body),
+            Err(EnterError::Gone) if self.scan() => match self.namespaces.enter(netns, &body) {
+                Err(EnterError::Gone) => {
+                    self.namespaces.scan_for(netns);
+                    self.namespaces.enter(netns, &body)
+                }
+                other => other,
+            },
             other => other,
         }
         .map_err(|error| match error {

@@ -57,18 +57,37 @@ impl Namespaces {
 
     /// Looks for namespaces: those of all processes, and those that are mounted somewhere (`ip netns`, containers).
     pub fn scan(&mut self) {
-        self.paths = BTreeMap::from([(self.own, PathBuf::from(OWN))]);
+        let leads = |inode: u32, path: &Path| fs::metadata(path).is_ok_and(|meta| meta.ino() == u64::from(inode));
+        self.paths.retain(|inode, path| leads(*inode, path));
+        self.paths.insert(self.own, PathBuf::from(OWN));
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         for (inode, path) in mounts.lines().filter_map(mounted) {
             self.learn(inode, path);
         }
-        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        for process in processes.filter(|entry| is_pid(&entry.file_name().to_string_lossy())) {
-            let path = process.path().join("ns/net");
-            let link = fs::read_link(&path).ok();
-            if let Some(inode) = link.and_then(|link| parse_link(&link.to_string_lossy())) {
-                self.learn(inode, path);
+        for process in numbered(Path::new("/proc")) {
+            self.learn_link(process.join("ns/net"));
+        }
+    }
+
+    /// Looks for one namespace where few are: that of a single thread, or one that only an open file keeps.
+    pub fn scan_for(&mut self, wanted: u32) {
+        for process in numbered(Path::new("/proc")) {
+            for thread in numbered(&process.join("task")) {
+                self.learn_link(thread.join("ns/net"));
             }
+            for file in numbered(&process.join("fd")) {
+                self.learn_link(file);
+            }
+            if self.paths.contains_key(&wanted) {
+                return;
+            }
+        }
+    }
+
+    fn learn_link(&mut self, path: PathBuf) {
+        let link = fs::read_link(&path).ok();
+        if let Some(inode) = link.and_then(|link| parse_link(&link.to_string_lossy())) {
+            self.learn(inode, path);
         }
     }
 
@@ -149,8 +168,11 @@ fn inode(path: &Path) -> io::Result<u32> {
     u32::try_from(inode).map_err(|_| io::Error::other("it is no network namespace"))
 }
 
-fn is_pid(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+/// Entries of a folder whose names are numbers; none of one that is gone, or may not be read.
+fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_number = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    entries.filter(is_number).map(|entry| entry.path())
 }
 
 /// `net:[4026531840]`.
@@ -217,6 +239,31 @@ mod tests {
         assert!(resolve("no-such-name").is_err());
         assert!(resolve("/no/such/path").is_err());
         assert!(resolve("").is_err());
+    }
+
+    /// Of this process, one thread alone is somewhere else; root can go there.
+    #[test]
+    fn a_threads_own_namespace_is_found() {
+        let (there, is_there) = std::sync::mpsc::channel();
+        let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            // SAFETY: CLONE_NEWNET shares nothing of memory or file descriptors.
+            let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) };
+            there.send(left.ok().and_then(|()| inode(Path::new(OWN)).ok())).unwrap();
+            let _ = may_leave.recv();
+        });
+        let mut all = Namespaces::new();
+        if let Some(other) = is_there.recv().unwrap() {
+            all.scan();
+            assert!(matches!(all.enter(other, || ()), Err(EnterError::Gone)));
+            all.scan_for(other);
+            assert_eq!(all.enter(other, || inode(Path::new(OWN)).unwrap()).unwrap(), other);
+            assert_eq!(inode(Path::new(OWN)).unwrap(), all.own);
+        } else {
+            assert!(!rustix::process::geteuid().is_root(), "root can make namespaces");
+        }
+        drop(leave);
+        thread.join().unwrap();
     }
 
     #[test]
