@@ -176,12 +176,14 @@ fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// `net:[4026531840]`.
-pub(crate) fn parse_link(link: &str) -> Option<u32> {
+#[must_use]
+pub fn parse_link(link: &str) -> Option<u32> {
     link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// A line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) that mounts a network namespace: its root names it.
-pub(crate) fn mounted(line: &str) -> Option<(u32, PathBuf)> {
+#[must_use]
+pub fn mounted(line: &str) -> Option<(u32, PathBuf)> {
     let mut fields = line.split(' ').skip(3);
     let (root, point) = (fields.next()?, fields.next()?);
     Some((parse_link(root)?, PathBuf::from(unescape(point))))
