@@ -166,7 +166,8 @@ impl Engine {
             return;
         }
         let Some(why) = closing.asked.take() else { return };
-        let certain = closing.bound_if != BOUND_IF_UNKNOWN;
+        // A look for a socket that is bound to another interface finds nothing; a dump that did not show it either settles it.
+        let certain = closing.bound_if != BOUND_IF_UNKNOWN || why == Asked::Audit;
         let after_loss = closing.losses != self.losses;
         self.schedule.clear(&mut self.table, id);
         match absent.why {

@@ -7,10 +7,11 @@ use super::{
     lanes::LaneKind,
     run::Engine,
     table::SlotId,
+    watch::Watch,
 };
 use crate::model::{
     Absent, AbsentWhy, Diagnosis, Event, FindingKind, GivesUp, Outcome, Reason, ResetReason, Snapshot, State,
-    StuckCause,
+    StuckCause, TIME_WAIT_NS,
 };
 
 impl Engine {
@@ -110,8 +111,7 @@ impl Engine {
                 self.looks.timewait_recycled += 1;
                 self.orphan_unseen(id, Reason::TimewaitRecycled);
             }
-            // The timer ran out while the socket was in FIN_WAIT2: TIME_WAIT would have lasted a minute.
-            AbsentWhy::Gone if watch.alive_ns > 0 && absent.time_ns.saturating_add(TICK_NS) >= watch.expires_at_ns => {
+            AbsentWhy::Gone if timed_out(&watch, absent.time_ns) => {
                 let end_ns = watch.expires_at_ns.max(watch.alive_ns);
                 self.finish_as(id, (Outcome::FinWait2Timeout, None), end_ns);
             }
@@ -154,4 +154,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether the timer ran out in FIN_WAIT2: after a FIN, the socket would have stayed for a minute of TIME_WAIT.
+fn timed_out(watch: &Watch, gone_ns: u64) -> bool {
+    let seen = watch.alive_ns > 0;
+    let overdue = gone_ns.saturating_add(TICK_NS) >= watch.expires_at_ns;
+    seen && overdue && gone_ns < watch.alive_ns.saturating_add(TIME_WAIT_NS)
 }
