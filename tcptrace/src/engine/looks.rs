@@ -195,10 +195,10 @@ impl Engine {
     }
 }
 
-/// Who holds a socket, where it is one process, for sure.
+/// Who holds a socket, where one process is known to. Whether others could not be seen stands beside it.
 fn sole_holder(holders: &Holders) -> Option<Owner> {
     let [holder] = holders.list.as_slice() else { return None };
-    let sure = holders.total == 1 && !holders.partial;
+    let sure = holders.total == 1;
     let comm = Comm::from_name(&holder.comm);
     sure.then_some(Owner { pid: holder.pid, comm, cgroup_id: 0, source: OwnerSource::Fd })
 }
