@@ -1,37 +1,58 @@
-//! Why a FIN is not acknowledged.
+//! Why a FIN does not get through.
 
-use super::{Signs, owes_fin};
+use super::{Signs, fin_is_queued, is_orphan};
 use crate::model::{Snapshot, State, StuckCause, TcpDetail, Timer};
 
-pub(super) fn cause(snapshot: &Snapshot, signs: Signs, orphan: bool) -> StuckCause {
-    if snapshot.state == State::FinWait2 && orphan {
+/// Why this socket is stuck, as far as one look can tell.
+pub(super) fn stuck(snapshot: &Snapshot, signs: Signs) -> StuckCause {
+    if snapshot.state == State::FinWait2 && is_orphan(snapshot, signs) {
         return StuckCause::PeerOpen;
     }
-    let Some(info) = snapshot.info.filter(|_| owes_fin(snapshot.state)) else { return StuckCause::Unknown };
+    if !fin_is_queued(snapshot.state) {
+        return StuckCause::Unknown;
+    }
+    let Some(info) = &snapshot.info else {
+        return StuckCause::Unknown;
+    };
     match snapshot.timer {
-        // Nothing is in flight. Where the peer would take it, this host did not let it out: a segment that the local
-        // stack refuses stays at the head of the queue, and the probe timer runs (`tcp_check_probe_timer()`).
-        Timer::Probe => match info.snd_wnd_bytes {
-            Some(window) if window >= smallest_send(&info) => StuckCause::LocalDrop,
-            Some(_) => StuckCause::ZeroWindow,
-            None => StuckCause::Unknown,
-        },
-        Timer::Retransmit if fails_here(&info, signs) => StuckCause::LocalDrop,
-        Timer::Retransmit | Timer::None | Timer::Keepalive if info.notsent_bytes > 0 => StuckCause::UnsentData,
-        Timer::Retransmit => StuckCause::FinUnacked,
-        _ if info.unacked_segments > 0 => StuckCause::FinUnacked,
-        _ => StuckCause::Unknown,
+        Timer::Probe => probing(info, signs),
+        Timer::Retransmit => retransmitting(info, signs),
+        Timer::None | Timer::Keepalive | Timer::TimeWait => StuckCause::Unknown,
     }
 }
 
-/// What a window must admit for a segment to leave: less is not sent for fear of the silly window (RFC 9293, 3.8.6.2.1).
-fn smallest_send(info: &TcpDetail) -> u32 {
-    info.notsent_bytes.min(info.snd_mss_bytes).max(1)
+/// Nothing is in flight (`tcp_check_probe_timer()`), so either the window keeps the FIN back, or it should have left
+/// and this host did not let it: `tcp_write_xmit()` then leaves it at the head of the queue and starts the same timer.
+fn probing(info: &TcpDetail, signs: Signs) -> StuckCause {
+    match info.snd_wnd_bytes {
+        // `tcp_snd_wnd_test()`: one segment, or all there is, fits.
+        Some(window) if window >= info.snd_mss_bytes.min(info.notsent_bytes) => StuckCause::LocalDrop,
+        Some(_) => StuckCause::ZeroWindow,
+        None if nothing_leaves(info, signs) => StuckCause::LocalDrop,
+        // Each probe counts as unanswered until `tcp_ack()` sets that to 0, and as a doubling until the window opens:
+        // fewer of those than of these, so the peer answers, so what is sent does leave.
+        None if info.probes < info.backoff => StuckCause::ZeroWindow,
+        None => StuckCause::Unknown,
+    }
 }
 
-/// The timer ran out, and what was to be sent again did not leave: the kernel counts what is in flight again
-/// (`retrans_out`) only where sending worked.
-fn fails_here(info: &TcpDetail, signs: Signs) -> bool {
-    let all_failed = signs.fin_failed > 0 && signs.fin_sent_again == 0;
-    all_failed || (info.retransmits > 0 && info.retrans_out == 0)
+fn retransmitting(info: &TcpDetail, signs: Signs) -> StuckCause {
+    if nothing_leaves(info, signs) {
+        StuckCause::LocalDrop
+    } else if info.snd_wnd_bytes == Some(0) {
+        // The peer took its window back; `tcp_retransmit_timer()` probes with what is in flight.
+        StuckCause::ZeroWindow
+    } else if info.notsent_bytes > 0 {
+        StuckCause::UnsentData
+    } else {
+        StuckCause::FinUnacked
+    }
+}
+
+/// Every attempt to send again failed. `__tcp_retransmit_skb()` counts a segment once it has a route, and only then;
+/// what a firewall drops behind that is not in flight again (`retrans_out`).
+fn nothing_leaves(info: &TcpDetail, signs: Signs) -> bool {
+    let all_failed = signs.failed > 0 && signs.sent == 0;
+    let none_in_flight = info.retransmits > 0 && info.retrans_out == 0;
+    all_failed || none_in_flight || u32::from(info.retransmits) > info.total_retrans
 }

@@ -1,22 +1,21 @@
-//! Why a CLOSE_WAIT is not closed.
+//! Which bug leaves a socket in CLOSE_WAIT.
 
 use crate::model::{Holders, LeakCause, Snapshot};
 
-/// The program's bug, as far as a look can tell. The peer's FIN counts as one unread byte (`tcp_rcv_nxt_update()`), so a
-/// receive queue that is empty was read to its end.
-///
-/// A program that waits in `poll()`, `select()`, `read()` or io_uring is in no epoll set: `not_polled` speaks of epoll.
+/// What the receive queue and the holders of a CLOSE_WAIT tell. `tcp_fin()` makes the peer's FIN one more unread byte,
+/// which only reading up to end-of-file takes away (`tcp_recvmsg_locked()`).
 #[must_use]
 pub fn leak_cause(snapshot: &Snapshot, holders: Option<&Holders>) -> LeakCause {
     if snapshot.inode == 0 {
+        // Its listener's child, which `inet_csk_accept()` has not taken: an orphan cannot be in CLOSE_WAIT.
         return LeakCause::NeverAccepted;
     }
     if snapshot.recv_queue_bytes == 0 {
         return LeakCause::EofSeenNotClosed;
     }
     match holders.and_then(|holders| holders.in_epoll) {
-        Some(true) => LeakCause::NeverReadEof,
         Some(false) => LeakCause::NotPolled,
+        Some(true) => LeakCause::NeverReadEof,
         None => LeakCause::Unknown,
     }
 }
@@ -26,17 +25,17 @@ pub fn leak_cause(snapshot: &Snapshot, holders: Option<&Holders>) -> LeakCause {
 pub const fn advice(cause: LeakCause) -> &'static str {
     match cause {
         LeakCause::NeverAccepted => {
-            "the peer gave up before accept(): look for a blocked or missing accept loop, or too few workers for the backlog"
+            "the listener's accept loop is stuck or too slow: its backlog holds connections that peers have given up"
         }
         LeakCause::NotPolled => {
-            "nobody reads these: look for connections parked in a pool or list without a read or an event registration"
+            "nothing waits for this socket: look for a connection dropped from the event loop, or left idle in a pool"
         }
         LeakCause::NeverReadEof => {
-            "polled, but never read to the end: look for a handler that ignores readable or hang-up events, or stops reading early"
+            "the event loop has it and does not read to end-of-file: look for a missed EPOLLRDHUP or a stopped reader"
         }
         LeakCause::EofSeenNotClosed => {
-            "read() returned 0 and close() never came: look for error and end-of-file paths that drop the connection without closing"
+            "read() returned 0 and close() never came: look at the end-of-file and error paths of its reader"
         }
-        LeakCause::Unknown => "the cause could not be seen: run as root, so that the holder's files can be looked at",
+        LeakCause::Unknown => "find the holders by the socket's inode, and where they read from and close it",
     }
 }

@@ -1,94 +1,77 @@
-//! Why a socket is stuck or leaked, when the kernel gives it up, and how old it is at least: from one look at it.
+//! What one look of sock_diag tells: why a socket is stuck or leaked, how long it has been, and when the kernel gives
+//! it up. Pure: the kernel's timers are computed forward from a snapshot and the namespace's sysctls.
 //!
-//! Pure, and shared by every command. What the kernel does is modelled where it has to be; docs/kernel-facts.md says what
-//! was measured.
+//! Not visible in a snapshot, and so not counted in: TCP_USER_TIMEOUT and TCP_RTO_MAX_MS of a socket, SO_KEEPALIVE,
+//! and `tcp_out_of_resources()`, which kills orphans early when the host has too many.
 
 mod age;
 mod cause;
+mod end;
 mod leak;
-mod probes;
-mod retransmission;
-mod settings;
+mod limits;
+mod probe;
+mod retransmit;
 #[cfg(test)]
 mod tests;
 
 pub use age::age_lower_bound_ns;
 pub use leak::{advice, leak_cause};
 
-use settings::Settings;
+use crate::model::{Diagnosis, NetnsFacts, Snapshot, State, Timer};
 
-use crate::model::{Diagnosis, GivesUp, NetnsFacts, NeverWhy, Snapshot, State, StuckCause, Timer};
-
-const MS_NS: u64 = 1_000_000;
+const NS_PER_MS: u64 = 1_000_000;
 
 /// What events add to a look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signs {
     /// Segments with FIN that were sent again.
-    pub fin_sent_again: u32,
-    /// Those that were tried, and did not leave the host.
-    pub fin_failed: u32,
-    /// No program holds the socket; `None` where that is not known.
+    pub sent: u32,
+    /// Segments with FIN that should have been sent again and did not leave (the tracepoint's `err`, 6.17 and later).
+    pub failed: u32,
+    /// No program holds the socket; `None` where events do not tell.
     pub orphan: Option<bool>,
 }
 
-/// Why a socket is stuck, and for how long. Without facts of its namespace, no time is told.
-///
-/// TCP_USER_TIMEOUT, which ends a socket earlier, is not visible from outside.
+/// Why a socket is stuck, and what the kernel will do about it. Without `facts`, only an end that no sysctl moves is
+/// told.
 #[must_use]
 pub fn diagnose(snapshot: &Snapshot, facts: Option<&NetnsFacts>, signs: Signs) -> Diagnosis {
-    let orphan = is_orphan(snapshot, signs);
-    let fin = u32::from(owes_fin(snapshot.state));
-    let unsent = snapshot.info.map(|info| info.notsent_bytes);
-    // The FIN is the last in the queue: unsent if anything is.
-    let without_fin = |bytes: u32, has_fin: bool| if has_fin { bytes.saturating_sub(fin) } else { bytes };
-    let unacked = unsent.map(|unsent| snapshot.send_queue_bytes.saturating_sub(unsent));
-    let fin_unsent = unsent.is_some_and(|unsent| unsent > 0);
-    let cause = cause::cause(snapshot, signs, orphan);
+    let (unsent_bytes, unacked_bytes) = queues(snapshot);
+    let cause = cause::stuck(snapshot, signs);
     Diagnosis {
         cause,
-        gives_up: gives_up(snapshot, facts, signs, orphan, cause == StuckCause::LocalDrop),
-        next_attempt_in_ns: next_attempt_ns(snapshot),
-        unsent_bytes: unsent.map(|unsent| without_fin(unsent, fin_unsent)),
-        unacked_bytes: unacked.map(|unacked| without_fin(unacked, !fin_unsent)),
+        gives_up: end::gives_up(snapshot, facts, signs, cause),
+        next_attempt_in_ns: matches!(snapshot.timer, Timer::Retransmit | Timer::Probe)
+            .then(|| u64::from(snapshot.expires_ms).saturating_mul(NS_PER_MS)),
+        unsent_bytes,
+        unacked_bytes,
     }
 }
 
-/// States in which our FIN is queued or sent, and not acknowledged.
-const fn owes_fin(state: State) -> bool {
+/// Whether a FIN is among what is unsent or unacknowledged: `tcp_send_fin()` queues it as these states begin.
+const fn fin_is_queued(state: State) -> bool {
     matches!(state, State::FinWait1 | State::Closing | State::LastAck)
 }
 
-/// `inet_sk_diag_fill()` shows inode 0 for a socket without a file. In CLOSE_WAIT that is one that was never accepted.
+/// Whether no program holds it. In these states inode 0 says so: `sock_orphan()` takes the inode away. Before them, a
+/// socket without inode may still wait for `accept()`, and the kernel does not treat it as an orphan.
 fn is_orphan(snapshot: &Snapshot, signs: Signs) -> bool {
-    snapshot.timewait || snapshot.inode == 0 || signs.orphan == Some(true)
+    let left = fin_is_queued(snapshot.state) || matches!(snapshot.state, State::FinWait2 | State::TimeWait);
+    // An orphan is never held again, so an event that is older than the look holds true.
+    left && (snapshot.timewait || snapshot.inode == 0 || signs.orphan == Some(true))
 }
 
-fn next_attempt_ns(snapshot: &Snapshot) -> Option<u64> {
-    matches!(snapshot.timer, Timer::Retransmit | Timer::Probe).then(|| u64::from(snapshot.expires_ms) * MS_NS)
-}
-
-fn gives_up(snapshot: &Snapshot, facts: Option<&NetnsFacts>, signs: Signs, orphan: bool, lost_here: bool) -> GivesUp {
-    let expires_ms = u64::from(snapshot.expires_ms);
-    match snapshot.state {
-        State::CloseWait => return GivesUp::Never(NeverWhy::WaitsForProgram),
-        State::FinWait2 if snapshot.timewait => return GivesUp::In(expires_ms * MS_NS),
-        State::FinWait2 if !orphan => return GivesUp::Never(NeverWhy::HeldInFinWait2),
-        _ => {}
-    }
-    let (Some(facts), Some(info)) = (facts, snapshot.info) else { return GivesUp::Unknown };
-    let settings = Settings::of(facts);
-    let in_ms = match (snapshot.state, snapshot.timer) {
-        // `tcp_keepalive_timer()` hands an orphan over for the rest of `tcp_fin_timeout`, which is more than a minute here.
-        (State::FinWait2, Timer::Keepalive) => settings.fin_timeout_ms.map(|ms| expires_ms + ms.saturating_sub(60_000)),
-        (State::FinWait2, _) => None,
-        (_, Timer::Retransmit) => retransmission::dies_in_ms(&info, expires_ms, &settings, orphan, signs),
-        (_, Timer::Probe) => match probes::fate(&info, expires_ms, &settings, orphan, lost_here) {
-            probes::Fate::DiesInMs(ms) => Some(ms),
-            probes::Fate::Never => return GivesUp::Never(NeverWhy::ProbesAnswered),
-            probes::Fate::Unknown => None,
-        },
-        _ => None,
+/// Bytes unsent and unacknowledged, without the FIN: `notsent` is `write_seq - snd_nxt`, the queue `write_seq -
+/// snd_una`, and the FIN takes the last number of both.
+fn queues(snapshot: &Snapshot) -> (Option<u32>, Option<u32>) {
+    let Some(info) = snapshot.info else {
+        return (None, None);
     };
-    in_ms.map_or(GivesUp::Unknown, |ms| GivesUp::In(ms.saturating_mul(MS_NS)))
+    let fin = u32::from(fin_is_queued(snapshot.state));
+    let sent = snapshot.send_queue_bytes.saturating_sub(info.notsent_bytes);
+    if info.notsent_bytes > 0 {
+        (Some(info.notsent_bytes.saturating_sub(fin)), Some(sent))
+    } else {
+        (Some(0), Some(sent.saturating_sub(fin)))
+    }
 }

@@ -135,11 +135,7 @@ impl Engine {
         let facts = self.netns.facts(snapshot.socket.netns);
         let Some(closing) = self.table.get_mut(id) else { return };
         let counts = closing.retransmits;
-        let signs = Signs {
-            fin_sent_again: counts.sent(),
-            fin_failed: u32::from(counts.failed),
-            orphan: Some(closing.flags.orphan),
-        };
+        let signs = Signs { sent: counts.sent(), failed: u32::from(counts.failed), orphan: Some(closing.flags.orphan) };
         let diagnosis = diagnose(snapshot, facts, signs);
         let watch = closing.watch.get_or_insert_default();
         watch.alive_ns = snapshot.time_ns;

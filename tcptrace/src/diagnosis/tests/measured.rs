@@ -1,7 +1,13 @@
 //! Looks at sockets as Linux 6.18 showed them, and what became of them.
 
-use super::*;
-use crate::model::{Endpoint, Holders, Identity, LeakCause, SocketKey, StuckCause, TcpDetail};
+use crate::{
+    diagnosis::{Signs, age_lower_bound_ns, diagnose},
+    model::{
+        Endpoint, GivesUp, Identity, NetnsFacts, NeverWhy, Snapshot, SocketKey, State, StuckCause, TcpDetail, Timer,
+    },
+};
+
+const MS_NS: u64 = 1_000_000;
 
 fn look(state: State, timer: Timer, expires_ms: u32, inode: u32, info: TcpDetail) -> Snapshot {
     let end = |port| Endpoint::from_bytes([127; 16], false, port);
@@ -92,16 +98,6 @@ fn lost_fins_end_as_measured() {
     }
 }
 
-/// The famous figure: 8 retries at 200 ms are a modelled 102.2 s, and the orphan died after 107.5 s.
-#[test]
-fn zero_retries_act_as_eight() {
-    let told = orphan_fate(Timer::Retransmit, 200, in_flight(0, 204, 0), &facts(0, 15, 120_000));
-    assert!(near(told, 107_500), "{told:?}");
-    assert_eq!(told, orphan_fate(Timer::Retransmit, 200, in_flight(0, 204, 0), &facts(8, 15, 120_000)));
-    let settings = Settings::of(&facts(0, 15, 120_000));
-    assert_eq!((settings.model_timeout_ms(8), settings.model_timeout_ms(15)), (102_200, 924_600));
-}
-
 /// A socket that is only shut down lives on to `tcp_retries2`.
 #[test]
 fn held_sockets_have_their_own_limit() {
@@ -149,46 +145,6 @@ fn what_never_leaves_the_host() {
     }
 }
 
-/// The peer takes one segment or none: on both sides of what makes a segment worth sending.
-#[test]
-fn a_window_is_closed_below_a_segment() {
-    for (window, cause) in
-        [(0, StuckCause::ZeroWindow), (32_740, StuckCause::ZeroWindow), (32_741, StuckCause::LocalDrop)]
-    {
-        let look = look(State::FinWait1, Timer::Probe, 188, 0, waiting(1, 0, 1, window));
-        assert_eq!(diagnose(&look, None, Signs::default()).cause, cause, "{window}");
-    }
-}
-
-#[test]
-fn unsent_data_before_the_fin() {
-    let mut info = in_flight(0, 204, 0);
-    info.notsent_bytes = 5_001;
-    let mut look = look(State::FinWait1, Timer::Retransmit, 188, 0, info);
-    look.send_queue_bytes = 7_001;
-    let told = diagnose(&look, None, Signs::default());
-    assert_eq!((told.cause, told.gives_up), (StuckCause::UnsentData, GivesUp::Unknown));
-    assert_eq!((told.unsent_bytes, told.unacked_bytes), (Some(5_000), Some(2_000)));
-    assert_eq!(told.next_attempt_in_ns, Some(188 * MS_NS));
-    info.notsent_bytes = 0;
-    look.info = Some(info);
-    let told = diagnose(&look, None, Signs::default());
-    assert_eq!((told.cause, told.unsent_bytes, told.unacked_bytes), (StuckCause::FinUnacked, Some(0), Some(7_000)));
-}
-
-#[test]
-fn waits_without_an_end() {
-    let facts = facts(0, 15, 120_000);
-    for (state, inode, why) in [
-        (State::CloseWait, 77, NeverWhy::WaitsForProgram),
-        (State::CloseWait, 0, NeverWhy::WaitsForProgram),
-        (State::FinWait2, 77, NeverWhy::HeldInFinWait2),
-    ] {
-        let look = look(state, Timer::None, 0, inode, TcpDetail::default());
-        assert_eq!(diagnose(&look, Some(&facts), Signs::default()).gives_up, GivesUp::Never(why));
-    }
-}
-
 /// `tcp_fin_timeout` 62: two seconds as a full socket, two more as a timewait socket.
 #[test]
 fn orphans_in_fin_wait2() {
@@ -198,24 +154,6 @@ fn orphans_in_fin_wait2() {
     let handed_over = Snapshot { timewait: true, timer: Timer::TimeWait, info: None, ..full };
     let told = diagnose(&handed_over, None, Signs::default());
     assert_eq!((told.cause, told.gives_up), (StuckCause::PeerOpen, GivesUp::In(1_992 * MS_NS)));
-}
-
-#[test]
-fn leaks() {
-    let holders = |in_epoll| Some(Holders { in_epoll, total: 1, ..Holders::default() });
-    for (inode, unread, in_epoll, cause) in [
-        (0, 1, None, LeakCause::NeverAccepted),
-        (7, 0, Some(true), LeakCause::EofSeenNotClosed),
-        (7, 0, None, LeakCause::EofSeenNotClosed),
-        (7, 1, Some(true), LeakCause::NeverReadEof),
-        (7, 1, Some(false), LeakCause::NotPolled),
-        (7, 1, None, LeakCause::Unknown),
-    ] {
-        let mut look = look(State::CloseWait, Timer::None, 0, inode, TcpDetail::default());
-        look.recv_queue_bytes = unread;
-        assert_eq!(leak_cause(&look, holders(in_epoll).as_ref()), cause);
-        assert!(!advice(cause).is_empty());
-    }
 }
 
 /// Never more than the true age: 0.444 s, 0.867 s and 1.69 s after `close()`.
@@ -228,14 +166,8 @@ fn ages_are_lower_bounds() {
         let age_ms = age_lower_bound_ns(&look) / MS_NS;
         assert!(age_ms <= true_ms && (retransmits < 2 || age_ms * 3 >= true_ms), "{age_ms} of {true_ms}");
     }
-    let mut info = TcpDetail { last_ack_recv_ms: 9_000, ..TcpDetail::default() };
-    for (state, age_ms) in
-        [(State::CloseWait, 9_000), (State::FinWait2, 9_000), (State::Closing, 9_000), (State::LastAck, 0)]
-    {
-        assert_eq!(age_lower_bound_ns(&look(state, Timer::None, 0, 7, info)), age_ms * MS_NS);
-    }
     // Data is in flight beside the FIN: its timer says nothing of the FIN.
-    info = in_flight(3, 1_632, 4);
+    let mut info = in_flight(3, 1_632, 4);
     info.unacked_segments = 2;
     assert_eq!(age_lower_bound_ns(&look(State::FinWait1, Timer::Retransmit, 0, 0, info)), 0);
 }
