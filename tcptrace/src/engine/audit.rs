@@ -143,7 +143,7 @@ impl Engine {
         let audit = &self.audit;
         let losses = self.losses;
         let unseen = |id: SlotId, closing: &Closing| {
-            let idle = closing.asked.is_none() && !closing.handed_over && phase_of(closing.state).is_some();
+            let idle = closing.rare.asked().is_none() && !closing.handed_over && phase_of(closing.state).is_some();
             let missing = match audit.namespaces.get(&closing.socket.netns) {
                 Some((began_ns, true)) => closing.since_ns < *began_ns,
                 Some((_, false)) => false,
