@@ -143,7 +143,7 @@ impl Engine {
         let audit = &self.audit;
         let losses = self.losses;
         let unseen = |id: SlotId, closing: &Closing| {
-            let idle = matches!(closing.asked, None | Some(Asked::Recheck));
+            let idle = matches!(closing.rare.asked(), None | Some(Asked::Recheck));
             let idle = idle && !closing.handed_over && phase_of(closing.state).is_some();
             let missing = match audit.namespaces.get(&closing.socket.netns) {
                 Some((began_ns, true)) => closing.since_ns < *began_ns,
@@ -155,9 +155,9 @@ impl Engine {
         let suspects: Vec<SlotId> =
             self.table.iter().filter(|(id, closing)| unseen(*id, closing)).map(|(id, _)| id).collect();
         for id in suspects {
-            match self.table.get_mut(id).and_then(|closing| closing.asked.as_mut()) {
+            match self.table.get_mut(id).filter(|closing| closing.rare.asked().is_some()) {
                 // The answer that is on its way will do.
-                Some(asked) => *asked = Asked::Audit,
+                Some(closing) => closing.rare.ask(Asked::Audit),
                 None => self.ask(id, Asked::Audit),
             }
         }
