@@ -31,6 +31,28 @@ pub fn leak_cause(_snapshot: &Snapshot, _holders: Option<&Holders>) -> LeakCause
     LeakCause::Unknown
 }
 
+/// What to look for in a program that leaks for this cause: one line.
+#[must_use]
+pub const fn advice(cause: LeakCause) -> &'static str {
+    match cause {
+        LeakCause::NeverAccepted => {
+            "the connections wait in the listener's queue: look for an accept() loop that is blocked, too slow, or gone"
+        }
+        LeakCause::NotPolled => {
+            "no epoll set has the sockets: look for connections that were taken out of the event loop, or parked in a \
+             pool, without close()"
+        }
+        LeakCause::NeverReadEof => {
+            "the end of the stream is unread: look for a reader that stopped before read() returned 0, or a handler \
+             that is blocked"
+        }
+        LeakCause::EofSeenNotClosed => {
+            "the end of the stream was read: look for a path where read() returns 0 and nobody calls close()"
+        }
+        LeakCause::Unknown => "the cause is not known: see whether the program reads these sockets, and polls them",
+    }
+}
+
 /// For how long a socket has been in its state at least, nanoseconds.
 #[must_use]
 pub fn age_lower_bound_ns(_snapshot: &Snapshot) -> u64 {

@@ -15,6 +15,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
+pub(super) use places::Places;
+
 use super::error::SourceError;
 use crate::{
     decode::Frame,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    model::{AbsentWhy, NetnsFacts},
+    model::{AbsentWhy, NetnsFacts, Snapshot, StateSet},
     source::{
         diag::DiagSocket,
         proc::{EnterError, Namespaces, has_tcp, read_facts},
@@ -20,7 +20,7 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// Sockets kept open at a time.
 const OPEN_MAX: usize = 64;
 
-pub(super) struct Places {
+pub(in crate::source) struct Places {
     namespaces: Namespaces,
     open: HashMap<u32, DiagSocket>,
     facts: HashMap<u32, Instant>,
@@ -28,19 +28,19 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new() -> Self {
+    pub(in crate::source) fn new() -> Self {
         Self { namespaces: Namespaces::new(), open: HashMap::new(), facts: HashMap::new(), scanned: None }
     }
 
     /// Every namespace with TCP sockets.
-    pub(super) fn all(&mut self) -> Vec<u32> {
+    pub(in crate::source) fn all(&mut self) -> Vec<u32> {
         self.scan();
         let all: Vec<u32> = self.namespaces.inodes().collect();
         all.into_iter().filter(|netns| self.enter(*netns, has_tcp).unwrap_or(true)).collect()
     }
 
     /// A socket in a namespace.
-    pub(super) fn socket(&mut self, netns: u32) -> Result<&mut DiagSocket, AbsentWhy> {
+    pub(in crate::source) fn socket(&mut self, netns: u32) -> Result<&mut DiagSocket, AbsentWhy> {
         if !self.open.contains_key(&netns) {
             if self.open.len() >= OPEN_MAX {
                 self.let_go();
@@ -51,8 +51,29 @@ impl Places {
         self.open.get_mut(&netns).ok_or(AbsentWhy::NotAsked)
     }
 
+    /// Tells every socket of a namespace in these states; whether it came to its end.
+    pub(in crate::source) fn dump(
+        &mut self,
+        netns: u32,
+        states: StateSet,
+        detail: bool,
+        sink: &mut dyn FnMut(Snapshot),
+    ) -> Result<bool, AbsentWhy> {
+        let dumped = self.socket(netns)?.dump(states, detail, netns, sink);
+        let whole = dumped.is_ok_and(|dumped| dumped.refused == 0);
+        if !whole {
+            self.forget(netns);
+        }
+        Ok(whole)
+    }
+
+    /// Whether there are processes whose namespaces cannot be seen.
+    pub(in crate::source) fn hidden(&self) -> bool {
+        self.namespaces.hidden()
+    }
+
     /// Settings and counters as they are now; none of a namespace that cannot be entered.
-    pub(super) fn facts(&mut self, netns: u32) -> Option<NetnsFacts> {
+    pub(in crate::source) fn facts(&mut self, netns: u32) -> Option<NetnsFacts> {
         let facts = self.enter(netns, || read_facts(netns)).ok()?;
         if self.facts.len() >= crate::source::proc::NAMESPACES_MAX {
             self.facts.clear();
@@ -62,18 +83,18 @@ impl Places {
     }
 
     /// Settings and counters, unless they were told a moment ago.
-    pub(super) fn facts_if_old(&mut self, netns: u32) -> Option<NetnsFacts> {
+    pub(in crate::source) fn facts_if_old(&mut self, netns: u32) -> Option<NetnsFacts> {
         let young = self.facts.get(&netns).is_some_and(|at| at.elapsed() < FACTS_AGE);
         if young { None } else { self.facts(netns) }
     }
 
     /// A socket that failed is of no more use.
-    pub(super) fn forget(&mut self, netns: u32) {
+    fn forget(&mut self, netns: u32) {
         self.open.remove(&netns);
     }
 
     /// Closes all sockets: each keeps its namespace in being.
-    pub(super) fn let_go(&mut self) {
+    pub(in crate::source) fn let_go(&mut self) {
         self.open.clear();
     }
 

@@ -39,6 +39,8 @@ pub enum EnterError {
 pub struct Namespaces {
     own: u32,
     paths: BTreeMap<u32, PathBuf>,
+    /// Some processes did not let their namespace be seen.
+    hidden: bool,
 }
 
 impl Default for Namespaces {
@@ -52,7 +54,7 @@ impl Namespaces {
     #[must_use]
     pub fn new() -> Self {
         let own = inode(Path::new(OWN)).unwrap_or(0);
-        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]) }
+        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]), hidden: false }
     }
 
     /// Looks for namespaces: those of all processes, and those that are mounted somewhere (`ip netns`, containers).
@@ -64,9 +66,16 @@ impl Namespaces {
         for (inode, path) in mounts.lines().filter_map(mounted) {
             self.learn(inode, path);
         }
+        self.hidden = false;
         for process in numbered(Path::new("/proc")) {
             self.learn_link(process.join("ns/net"));
         }
+    }
+
+    /// Whether the last search met processes that it could not look at (CAP_SYS_PTRACE): their namespaces are unknown.
+    #[must_use]
+    pub fn hidden(&self) -> bool {
+        self.hidden
     }
 
     /// Looks for one namespace where few are: that of a single thread, or one that only an open file keeps.
@@ -85,7 +94,9 @@ impl Namespaces {
     }
 
     fn learn_link(&mut self, path: PathBuf) {
-        let link = fs::read_link(&path).ok();
+        let link = fs::read_link(&path);
+        self.hidden |= matches!(&link, Err(error) if error.kind() == io::ErrorKind::PermissionDenied);
+        let link = link.ok();
         if let Some(inode) = link.and_then(|link| parse_link(&link.to_string_lossy())) {
             self.learn(inode, path);
         }

@@ -1,0 +1,3 @@
+//! Literal histories.
+
+use super::*;
