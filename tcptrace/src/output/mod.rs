@@ -9,7 +9,7 @@ mod table;
 mod time;
 mod units;
 
-use crate::model::Output;
+use crate::model::{LeaksReport, Output, StuckReport};
 use crate::report::{Context, Summary};
 
 /// `--output`.
@@ -69,6 +69,29 @@ impl Renderer {
             (Kind::Json(json), Output::Close(close)) => json.close(out, close, context),
             (Kind::Json(json), Output::Finding(finding)) => json.finding(out, finding, context),
             (Kind::Json(json), Output::Event(event)) => json.event(out, event, context),
+        }
+    }
+
+    /// Appends the stuck sockets of a round. `own_netns` is the namespace that goes without saying.
+    pub fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32, context: &Context) {
+        match &mut self.0 {
+            Kind::Table(table) => table.stuck(out, report, own_netns),
+            Kind::Json(json) => json.stuck(out, report, context),
+        }
+    }
+
+    /// Appends the leaks of a round, and with `sockets` each of them.
+    pub fn leaks(
+        &mut self,
+        out: &mut Vec<u8>,
+        report: &LeaksReport,
+        sockets: bool,
+        own_netns: u32,
+        context: &Context,
+    ) {
+        match &mut self.0 {
+            Kind::Table(table) => table.leaks(out, report, sockets, own_netns),
+            Kind::Json(json) => json.leaks(out, report, sockets, context),
         }
     }
 
