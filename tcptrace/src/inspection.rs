@@ -90,7 +90,8 @@ impl Inspection {
         for netns in places {
             let (census, filter) = (&mut self.census, &self.filter);
             // What a listener is to the filter is decided by the sockets in its queue.
-            let wanted = |snapshot: &Snapshot| snapshot.state == State::Listen || filter.admits_socket(&snapshot.socket);
+            let wanted =
+                |snapshot: &Snapshot| snapshot.state == State::Listen || filter.admits_socket(&snapshot.socket);
             let place = self.survey.dump(netns, detailed, others, &mut |snapshot| {
                 if wanted(&snapshot) {
                     census.see(&snapshot);

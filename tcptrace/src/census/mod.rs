@@ -26,8 +26,8 @@ pub use trends::GROUPS_MAX;
 use crate::{
     diagnosis::{Signs, diagnose, leak_cause},
     model::{
-        Comm, Finding, FindingKind, FindingReason, FindingStatus, Holders, Identity, Look, NetnsFacts, Owner, OwnerSource,
-        Phase, Retransmits, Round, Snapshot, State, StateSet,
+        Comm, Finding, FindingKind, FindingReason, FindingStatus, Holders, Identity, Look, NetnsFacts, Owner,
+        OwnerSource, Phase, Retransmits, Round, Snapshot, State, StateSet,
     },
 };
 use follow::Followed;

@@ -81,14 +81,7 @@ impl Renderer {
     }
 
     /// Appends the leaks of a round, and with `sockets` each of them.
-    pub fn leaks(
-        &mut self,
-        out: &mut Vec<u8>,
-        report: &LeaksReport,
-        sockets: bool,
-        own_netns: u32,
-        context: &Context,
-    ) {
+    pub fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32, context: &Context) {
         match &mut self.0 {
             Kind::Table(table) => table.leaks(out, report, sockets, own_netns),
             Kind::Json(json) => json.leaks(out, report, sockets, context),
@@ -102,4 +95,12 @@ impl Renderer {
             Kind::Json(_) => json::summary(out, summary),
         }
     }
+}
+
+/// Appends a line that says when what follows was so.
+pub fn clock_line(out: &mut Vec<u8>, real_ns: u64) {
+    let mut calendar = time::Calendar::default();
+    let (date, rest) = calendar.stamp(real_ns).split_once('T').unwrap_or_default();
+    let time = rest.get(..8).unwrap_or_default();
+    out.extend_from_slice(format!("--- {date} {time} UTC\n").as_bytes());
 }

@@ -70,13 +70,7 @@ impl Survey {
     }
 
     /// Tells the sockets of a namespace: those in `detailed` states with [`Snapshot::info`], those in `others` without.
-    pub fn dump(
-        &mut self,
-        netns: u32,
-        detailed: StateSet,
-        others: StateSet,
-        sink: &mut dyn FnMut(Snapshot),
-    ) -> Place {
+    pub fn dump(&mut self, netns: u32, detailed: StateSet, others: StateSet, sink: &mut dyn FnMut(Snapshot)) -> Place {
         let began_ns = clock::monotonic_ns();
         for (states, detail) in [(detailed, true), (others, false)] {
             if states == StateSet(0) {

@@ -40,7 +40,8 @@ pub(super) fn blocks(
         }
         page.out.push(b'\n');
     }
-    let what = format!("{} in {}", Count(report.sockets(), "leaked socket"), Count(report.groups.len() as u64, "group"));
+    let what =
+        format!("{} in {}", Count(report.sockets(), "leaked socket"), Count(report.groups.len() as u64, "group"));
     let what: &dyn Display = if report.groups.is_empty() { &"0 leaked sockets" } else { &what };
     total(page.line, page.out, style, what, &report.round);
 }
