@@ -43,8 +43,8 @@ pub struct Inspected {
     pub not_permitted: u64,
     /// Namespaces whose dump broke off.
     pub broke_off: u64,
-    /// There are processes whose namespaces cannot be seen.
-    pub hidden: bool,
+    /// Processes whose namespaces cannot be seen.
+    pub hidden: u64,
     /// There are sockets whose holders cannot be seen, or not all of them.
     pub holders_hidden: bool,
 }

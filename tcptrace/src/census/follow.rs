@@ -141,10 +141,11 @@ impl Followed {
         self.sockets.iter().filter(|(_, known)| known.seen)
     }
 
-    pub(super) fn mark_listed(&mut self, keys: &[Key]) {
+    /// Who is in the report of this round; those of the round before no longer count.
+    pub(super) fn mark_listed<'a>(&mut self, sockets: impl Iterator<Item = &'a Identity>) {
         self.sockets.values_mut().for_each(|known| known.listed = false);
-        for key in keys {
-            if let Some(known) = self.sockets.get_mut(key) {
+        for socket in sockets {
+            if let Some(known) = self.sockets.get_mut(&key(socket)) {
                 known.listed = true;
             }
         }

@@ -49,6 +49,8 @@ impl Census {
             }
             report.groups.push(group);
         }
+        let listed = report.groups.iter().flat_map(|group| &group.sockets);
+        self.followed.mark_listed(listed.map(|listed| &listed.finding.socket));
         self.trends.end(time_ns, &present);
         report.groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.of.cmp(&b.of)));
         report

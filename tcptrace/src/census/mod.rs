@@ -192,16 +192,13 @@ impl Census {
     fn close_round(&mut self, time_ns: u64) -> (Vec<follow::Known>, Round) {
         let mut listed = Vec::new();
         let mut young = 0;
-        let mut keys = Vec::new();
-        for (key, known) in self.followed.seen() {
+        for (_, known) in self.followed.seen() {
             if self.is_listed(known) {
                 listed.push(*known);
-                keys.push(*key);
             } else {
                 young += 1;
             }
         }
-        self.followed.mark_listed(&keys);
         listed.sort_by_key(|known| (std::cmp::Reverse(known.age_ns()), known.snapshot.socket.key));
         (listed, Round { time_ns, young, ..self.round })
     }

@@ -28,6 +28,7 @@ impl Census {
             }
             report.sockets.push(Listed { finding, fin_rto: fin_rto(&known.snapshot) });
         }
+        self.followed.mark_listed(report.sockets.iter().map(|listed| &listed.finding.socket));
         report
     }
 }

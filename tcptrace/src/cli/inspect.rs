@@ -104,32 +104,57 @@ async fn end_of(end: Option<Instant>) {
 #[derive(Default)]
 struct Said {
     namespaces: bool,
+    processes: bool,
     broke_off: bool,
     holders: bool,
 }
 
 impl Said {
     fn of(&mut self, inspected: &Inspected) {
-        let once = |said: &mut bool, now: bool| now && !std::mem::replace(said, *said || now);
-        let unseen = inspected.not_permitted;
-        if once(&mut self.namespaces, unseen > 0 || inspected.hidden) {
-            let count =
-                if unseen > 0 { format!("{unseen} network namespaces") } else { "other processes' ones".into() };
-            talk::note(&format_args!(
-                "of network namespaces, {count} cannot be looked into: run as root, or with CAP_SYS_ADMIN and \
-                 CAP_SYS_PTRACE"
-            ));
-        }
-        if once(&mut self.broke_off, inspected.broke_off > 0) {
-            let count = inspected.broke_off;
-            talk::note(&format_args!(
-                "the kernel did not tell all sockets of {count} network namespaces: look again, or with --netns"
-            ));
-        }
-        if once(&mut self.holders, inspected.holders_hidden) {
-            talk::note(
-                &"not every process could be looked at, so holders may be missing: run as root, or with CAP_SYS_PTRACE",
-            );
-        }
+        let Inspected { not_permitted, hidden, broke_off, holders_hidden, .. } = inspected;
+        let say = |said: &mut bool, is_so: bool, what: String| {
+            if is_so && !std::mem::replace(said, true) {
+                talk::note(&what);
+            }
+        };
+        say(
+            &mut self.namespaces,
+            *not_permitted > 0,
+            format!(
+                "sockets in {} are not looked at, which takes CAP_SYS_ADMIN: run as root",
+                count(*not_permitted, "other network namespace")
+            ),
+        );
+        say(
+            &mut self.processes,
+            *hidden > 0,
+            format!(
+                "the network namespaces of {} cannot be seen, which takes CAP_SYS_PTRACE: run as root, or name them with \
+                 --netns",
+                count(*hidden, "process")
+            ),
+        );
+        say(
+            &mut self.broke_off,
+            *broke_off > 0,
+            format!("the kernel did not tell all sockets of {}: look again", count(*broke_off, "network namespace")),
+        );
+        say(
+            &mut self.holders,
+            *holders_hidden,
+            "the files of some processes cannot be seen, so holders may be missing, which takes CAP_SYS_PTRACE: run as \
+             root"
+            .to_owned(),
+        );
     }
+}
+
+/// A number of things.
+fn count(number: u64, what: &str) -> String {
+    let plural = match what.ends_with('s') {
+        _ if number == 1 => "",
+        true => "es",
+        false => "s",
+    };
+    format!("{number} {what}{plural}")
 }

@@ -63,9 +63,9 @@ impl Survey {
         self.places.all()
     }
 
-    /// Whether there are processes whose namespaces cannot be seen.
+    /// Processes whose namespaces cannot be seen.
     #[must_use]
-    pub fn hidden(&self) -> bool {
+    pub fn hidden(&self) -> u64 {
         self.places.hidden()
     }
 

@@ -128,3 +128,75 @@ fn causes(counts: [u64; LeakCause::ALL.len()]) -> impl Serialize {
     }
     Causes(named(LeakCause::ALL, FindingReason::Leak, counts))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::output::{Format, Renderer, Style, fixtures};
+
+    fn json(render: impl Fn(&mut Renderer, &mut Vec<u8>)) -> Vec<String> {
+        let mut out = Vec::new();
+        render(&mut Renderer::new(Format::Json, Style::default()), &mut out);
+        String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    const ROUND: &str = r#""namespaces":2,"unreachable_namespaces":1,"younger":4,"gone":3,"not_followed":0}"#;
+
+    #[test]
+    fn stuck_sockets_are_findings() {
+        let lines = json(|json, out| json.stuck(out, &fixtures::stuck_report(), 4_026_531_840, &fixtures::context()));
+        let [shut, lost, summary] = lines.as_slice() else { panic!("{lines:?}") };
+        for words in [
+            r#""status":"raised","outcome":null,"reason":"zero_window","age_ns":12300000000,"age_is_lower_bound":true"#,
+            r#""fin_retransmits":{"tlp":null,"rto":0,"fast":null,"failed":null},"gives_up_in_ns":41000000000"#,
+            r#""next_attempt_in_ns":3200000000,"unsent_bytes":2626560,"unacked_bytes":0,"orphan":true,"holders":null}"#,
+        ] {
+            assert!(shut.contains(words), "{shut}");
+        }
+        assert!(lost.contains(r#""gives_up_in_ns":null,"never_gives_up":"probes_answered""#), "{lost}");
+        assert!(lost.contains(r#""fin_retransmits":{"tlp":null,"rto":5,"#), "{lost}");
+        let expected = concat!(
+            r#"{"type":"stuck_summary","schema":1,"time":"2026-01-02T03:04:05.678901234Z","sockets":2,"#,
+            r#""by_reason":{"fin_unacked":1,"unsent_data":0,"zero_window":1,"local_drop":0,"peer_open":0,"unknown":0},"#,
+        );
+        assert_eq!(*summary, format!("{expected}{ROUND}"));
+    }
+
+    #[test]
+    fn groups_and_their_sockets() {
+        let report = fixtures::leaks_report();
+        let lines = json(|json, out| json.leaks(out, &report, true, 4_026_531_840, &fixtures::context()));
+        let [process, queue, held, waiting, summary] = lines.as_slice() else { panic!("{lines:?}") };
+        let holder =
+            |pid, comm| format!(r#"{{"pid":{pid},"comm":"{comm}","fd":7,"cgroup":"/system.slice/api.service"}}"#);
+        let by_cause = |never, polled, seen| {
+            format!(
+                r#""by_cause":{{"never_accepted":{never},"not_polled":{polled},"never_read_eof":0,"eof_seen_not_closed":{seen},"unknown":0}}"#
+            )
+        };
+        let head = r#""schema":1,"time":"2026-01-02T03:04:05.678901234Z""#;
+        let (worker, slow) = (holder(7435, "worker"), holder(99, "slow"));
+        let expected = [
+            format!(r#"{{"type":"leak_group",{head},"pid":7434,"comm":"python3","listener":null,"#),
+            format!(r#""shared_with":[{worker}],"cgroup":"/system.slice/api.service","sockets":37,"#),
+            r#""oldest_ns":725000000000,"oldest_is_lower_bound":false,"growth_per_minute":6,"#.to_owned(),
+            r#""ages":{"lt_1m":2,"lt_10m":30,"lt_1h":5,"lt_1d":0,"ge_1d":0},"#.to_owned(),
+            r#""remotes":[{"addr":"10.0.0.7","sockets":20},{"addr":"10.0.0.8","sockets":10},"#.to_owned(),
+            r#"{"addr":"2001:db8::9","sockets":5}],"remotes_total":4,"#.to_owned(),
+            format!(r#"{},"cause":"eof_seen_not_closed","advice":"{}"}}"#, by_cause(0, 7, 30), report.groups[0].advice),
+        ];
+        assert_eq!(*process, expected.concat());
+        let listener = format!(
+            r#""pid":null,"comm":null,"listener":{{"netns":4026532177,"port":8080,"holders":[{slow}]}},"shared_with":[],"cgroup":null,"#
+        );
+        assert!(queue.contains(&listener), "{queue}");
+        assert!(queue.contains(r#""growth_per_minute":null"#), "{queue}");
+        assert!(held.contains(r#""kind":"leak_close_wait","status":"raised""#), "{held}");
+        assert!(held.contains(&worker), "{held}");
+        assert!(waiting.contains(r#""reason":"never_accepted""#), "{waiting}");
+        let expected =
+            format!(r#"{{"type":"leaks_summary",{head},"groups":2,"sockets":38,{},{ROUND}"#, by_cause(1, 7, 30));
+        assert_eq!(*summary, expected);
+        let lines = json(|json, out| json.leaks(out, &report, false, 4_026_531_840, &fixtures::context()));
+        assert_eq!(lines.len(), 3);
+    }
+}

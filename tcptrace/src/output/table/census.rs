@@ -65,20 +65,21 @@ impl Display for Held<'_> {
 
 /// The last line of a round.
 pub(super) fn total(line: &mut Line, out: &mut Vec<u8>, style: Style, what: &dyn Display, round: &Round) {
+    let Round { namespaces, unreachable, young, gone, not_followed, .. } = *round;
     line.word(Paint::Strong, format_args!("{what};"));
-    line.word(Paint::Plain, format_args!("{} looked at", Count(round.namespaces, "network namespace")));
-    if round.unreachable > 0 {
-        line.word(Paint::Warning, format_args!("({} could not be)", round.unreachable));
-    }
-    if round.young > 0 {
-        line.word(Paint::Plain, format_args!("{} younger", round.young));
-    }
-    if let Some(gone) = round.gone.filter(|gone| *gone > 0) {
-        line.word(Paint::Good, format_args!("{gone} gone since the last look"));
-    }
-    if round.not_followed > 0 {
-        let beyond = format_args!("{} beyond what is followed at a time", round.not_followed);
-        line.word(Paint::Bad, beyond);
+    let sum = |count: u64, paint, words: &str| (count > 0).then(|| (paint, format!("{count} {words}")));
+    let places = format!("{} looked at", Count(namespaces, "network namespace"));
+    let parts = [
+        Some((Paint::Plain, places)),
+        sum(unreachable, Paint::Warning, "could not be"),
+        sum(young, Paint::Plain, "younger"),
+        sum(gone.unwrap_or(0), Paint::Good, "gone since the last look"),
+        sum(not_followed, Paint::Bad, "beyond what is followed at a time"),
+    ];
+    let mut parts = parts.iter().flatten().peekable();
+    while let Some((paint, words)) = parts.next() {
+        let comma = if parts.peek().is_some() { "," } else { "" };
+        line.word(*paint, format_args!("{words}{comma}"));
     }
     line.flush(out, style);
 }

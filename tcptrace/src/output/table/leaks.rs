@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! python3/7434  37 leaked, oldest 12.0m, +6 a minute  /system.slice/api.service
-//!   cause    eof_seen_not_closed 30, not_polled 7
-//!   age      <1m 2, <10m 30, <1h 5
-//!   remote   10.0.0.7 20, 10.0.0.8 10, 10.0.0.9 5, and 2 others
-//!   look for ...
+//!   cause     eof_seen_not_closed 30, not_polled 7
+//!   age       <1m 2, <10m 30, <1h 5
+//!   remote    10.0.0.7 (20), 10.0.0.8 (10), 10.0.0.9 (5), and 2 others
+//!   advice    ...
 //! ```
 
 use std::fmt::Display;
@@ -74,7 +74,8 @@ impl Page<'_> {
         }
         let oldest = Age { ns: group.oldest_ns, is_lower_bound: group.oldest_is_lower_bound };
         self.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
-        self.line.word(Paint::Plain, format_args!("oldest {oldest}"));
+        let comma = if group.growth_per_minute.is_some() { "," } else { "" };
+        self.line.word(Paint::Plain, format_args!("oldest {oldest}{comma}"));
         if let Some(growth) = group.growth_per_minute {
             let paint = if growth > 0 { Paint::Bad } else { Paint::Plain };
             self.line.word(paint, format_args!("{growth:+} a minute"));
@@ -93,7 +94,7 @@ impl Page<'_> {
         self.name("remote");
         for (place, (addr, count)) in group.remotes.iter().enumerate() {
             let comma = if place + 1 < group.remotes.len() || others > 0 { "," } else { "" };
-            self.line.word(Paint::Plain, format_args!("{addr} {count}{comma}"));
+            self.line.word(Paint::Plain, format_args!("{addr} ({count}){comma}"));
         }
         if others > 0 {
             self.line.word(Paint::Plain, format_args!("and {}", Count(others, "other")));

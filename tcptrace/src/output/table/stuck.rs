@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!      AGE STATE     LOCAL          REMOTE           HELD BY REASON, WHAT WAITS, WHAT COMES
-//!  >=12.3s fin_wait1 10.0.0.1:443   10.9.9.9:51234   orphan  zero_window unsent 2.50MB next 3.20s gives up in 41.0s
+//!  >=12.3s fin_wait1 10.0.0.1:443   10.9.9.9:51234   orphan  zero_window unsent 2.50MB, next in 3.20s
 //! ```
 
 use super::census::{AGE, Age, Count, Held, ends, total};
@@ -68,17 +68,17 @@ fn why(line: &mut Line, listed: &Listed) {
     let Some(Diagnosis { gives_up, next_attempt_in_ns, unsent_bytes, unacked_bytes, .. }) = finding.diagnosis else {
         return;
     };
-    for (word, bytes) in [("unsent", unsent_bytes), ("unacked", unacked_bytes)] {
-        if let Some(bytes) = bytes.filter(|bytes| *bytes > 0) {
-            line.word(Paint::Plain, format_args!("{word} {}", Bytes(bytes)));
-        }
-    }
-    if let Some(ns) = next_attempt_in_ns {
-        line.word(Paint::Plain, format_args!("next in {}", DurationNs(ns)));
-    }
-    match gives_up {
-        GivesUp::In(ns) => line.word(Paint::Plain, format_args!("gives up in {}", DurationNs(ns))),
-        GivesUp::Never(why) => line.word(Paint::Bad, format_args!("never gives up: {}", why.as_str())),
-        GivesUp::Unknown => {}
+    let bytes = |word, bytes: Option<u32>| bytes.filter(|bytes| *bytes > 0).map(|n| format!("{word} {}", Bytes(n)));
+    let end = match gives_up {
+        GivesUp::In(ns) => Some(format!("gives up in {}", DurationNs(ns))),
+        GivesUp::Never(why) => Some(format!("never gives up: {}", why.as_str())),
+        GivesUp::Unknown => None,
+    };
+    let next = next_attempt_in_ns.map(|ns| format!("next in {}", DurationNs(ns)));
+    let words = [bytes("unsent", unsent_bytes), bytes("unacked", unacked_bytes), next, end];
+    let mut words = words.iter().flatten().peekable();
+    while let Some(word) = words.next() {
+        let comma = if words.peek().is_some() { "," } else { "" };
+        line.word(Paint::Plain, format_args!("{word}{comma}"));
     }
 }

@@ -67,8 +67,8 @@ impl Places {
         Ok(whole)
     }
 
-    /// Whether there are processes whose namespaces cannot be seen.
-    pub(in crate::source) fn hidden(&self) -> bool {
+    /// Processes whose namespaces cannot be seen.
+    pub(in crate::source) fn hidden(&self) -> u64 {
         self.namespaces.hidden()
     }
 
