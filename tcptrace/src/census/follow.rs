@@ -122,8 +122,8 @@ impl Followed {
         self.sockets.remove(&key(socket));
     }
 
-    /// Forgets what the dumps of these namespaces did not tell; says how many of the listed are gone or moved on, except
-    /// in the first round.
+    /// Forgets what the dumps of these namespaces did not tell; says how many of the listed are gone or moved on,
+    /// except in the first round.
     pub(super) fn drop_unseen(&mut self, whole: HashMap<u32, u64>) -> Option<u64> {
         let mut gone = self.moved;
         self.sockets.retain(|(netns, _), known| {

@@ -22,8 +22,8 @@ impl Listeners {
         }
     }
 
-    /// The one whose queue a socket is in, most likely: bound to its address rather than to any, and of several of these
-    /// (SO_REUSEPORT) the one with the longest queue.
+    /// The one whose queue a socket is in, most likely: bound to its address rather than to any, and of several of
+    /// these (SO_REUSEPORT) the one with the longest queue.
     pub(super) fn of(&self, socket: &Identity) -> Option<&Snapshot> {
         let place = (socket.netns, socket.local.port);
         let rank = |listener: &&Snapshot| (listener.socket.local.ip() == socket.local.ip(), listener.recv_queue_bytes);

@@ -129,8 +129,8 @@ impl Said {
             &mut self.processes,
             *hidden > 0,
             format!(
-                "the network namespaces of {} cannot be seen, which takes CAP_SYS_PTRACE: run as root, or name them with \
-                 --netns",
+                "the network namespaces of {} cannot be seen, which takes CAP_SYS_PTRACE: run as root, or name \
+                 them with --netns",
                 count(*hidden, "process")
             ),
         );

@@ -1,6 +1,8 @@
 //! One JSON object a line, as docs/json.md promises: fields are added, never changed. No I/O.
 
 mod census;
+#[cfg(test)]
+mod census_tests;
 mod close;
 mod event;
 mod finding;

@@ -21,8 +21,7 @@ fn leaks(style: Style, sockets: bool) -> String {
 
 #[test]
 fn stuck_sockets_below_each_other() {
-    let wide = "\
-     AGE STATE     LOCAL           REMOTE          HELD BY              REASON, WHAT WAITS, WHAT COMES
+    let wide = "     AGE STATE     LOCAL           REMOTE          HELD BY              REASON, WHAT WAITS, WHAT COMES
  >=12.3s fin_wait1 127.0.0.1:45555 127.0.0.1:49530 orphan               zero_window unsent 2.63MB, next in 3.20s, \
 gives up in 41.0s
    6.00s last_ack  10.1.2.3:443    10.9.8.7:51234  python3/7434 fd 7 +1 fin_unacked fin_rtx 5 unacked 10B, \
