@@ -55,6 +55,8 @@ pub struct Inspection {
     census: Census,
     survey: Survey,
     filter: Filter,
+    /// Of the round before: a search of all processes may be due less often than a round.
+    holders: HashMap<u32, Holders>,
 }
 
 impl Inspection {
@@ -63,7 +65,13 @@ impl Inspection {
     /// # Errors
     /// When sock_diag cannot be asked.
     pub fn new(kind: Kind, threshold_ns: u64, filter: Filter) -> Result<Self, SourceError> {
-        Ok(Self { kind, census: Census::new(kind, threshold_ns), survey: Survey::new()?, filter })
+        Ok(Self {
+            kind,
+            census: Census::new(kind, threshold_ns),
+            survey: Survey::new()?,
+            filter,
+            holders: HashMap::new(),
+        })
     }
 
     /// One round: a dump of every namespace, a second look at what that leaves in doubt, and a search for holders.
@@ -71,11 +79,11 @@ impl Inspection {
     pub fn round(&mut self) -> Inspected {
         let (not_permitted, broke_off) = self.dump();
         self.look_again();
-        let holders = self.survey.holders(&self.census.inodes());
+        self.find_holders();
         self.survey.let_go();
         let tick = self.survey.now();
-        let holders_hidden = holders.values().any(|holders| holders.partial);
-        let report = self.report(tick.mono_ns, &holders);
+        let holders_hidden = self.holders.values().any(|holders| holders.partial);
+        let report = self.report(tick.mono_ns);
         Inspected { report, tick, not_permitted, broke_off, hidden: self.survey.hidden(), holders_hidden }
     }
 
@@ -125,8 +133,20 @@ impl Inspection {
         });
     }
 
-    fn report(&mut self, time_ns: u64, holders: &HashMap<u32, Holders>) -> Report {
-        let filter = &self.filter;
+    /// Who could not be searched for in time is held by whom it was.
+    fn find_holders(&mut self) {
+        let inodes = self.census.inodes();
+        let mut found = self.survey.holders(&inodes);
+        for inode in inodes {
+            if let Some(holders) = self.holders.remove(&inode) {
+                found.entry(inode).or_insert(holders);
+            }
+        }
+        self.holders = found;
+    }
+
+    fn report(&mut self, time_ns: u64) -> Report {
+        let (filter, holders) = (&self.filter, &self.holders);
         let admits = |holders: &Holders| filter.admits_holders(&holders.list);
         match self.kind {
             Kind::Stuck => Report::Stuck(self.census.stuck(time_ns, holders, admits)),

@@ -74,6 +74,7 @@ async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: &
             }
         }
     }
+    page.end()?;
     Ok(found)
 }
 

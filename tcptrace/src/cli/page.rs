@@ -66,6 +66,14 @@ impl Page {
         }
         out.flush()
     }
+
+    /// What comes after the last round, a shell's prompt, begins a line.
+    pub(super) fn end(&self) -> std::io::Result<()> {
+        match self.rounds {
+            Some(Rounds::Redrawn) => self.out.lock().write_all(b"\n"),
+            Some(Rounds::Appended) | None => Ok(()),
+        }
+    }
 }
 
 fn rows(out: &Stdout) -> usize {

@@ -255,8 +255,8 @@ mod tests {
     /// Of this process, one thread alone is somewhere else; root can go there.
     #[test]
     fn a_threads_own_namespace_is_found() {
-        let (there, is_there) = std::sync::mpsc::channel();
-        let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+        let (there, is_there) = std::sync::mpsc::sync_channel(1);
+        let (leave, may_leave) = std::sync::mpsc::sync_channel::<()>(1);
         let thread = std::thread::spawn(move || {
             // SAFETY: CLONE_NEWNET shares nothing of memory or file descriptors.
             let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) };
