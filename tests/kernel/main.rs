@@ -20,6 +20,8 @@ mod failures;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod listings;
+#[cfg(test)]
 mod resets;
 #[cfg(test)]
 mod runs;

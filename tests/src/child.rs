@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -12,6 +13,10 @@ use anyhow::{Context, Result, ensure};
 
 /// What the helper says once it is connected.
 pub const CONNECTED: &str = "connected";
+/// Leave the socket alone.
+pub const HOLD: &str = "hold";
+/// Wait for it in an epoll set, and do not read.
+pub const POLL: &str = "poll";
 
 /// A running helper; killed when dropped.
 #[derive(Debug)]
@@ -27,8 +32,23 @@ impl Actor {
     pub fn connect(path: &Path, to: SocketAddr) -> Result<Self> {
         let mut command = Command::new(path);
         // It ends by itself when this process does, because its standard input ends then.
-        command.arg(to.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("cannot start {}", path.display()))?;
+        command.arg(to.to_string()).stdin(Stdio::piped());
+        Self::start(command)
+    }
+
+    /// Starts the program at `path` and gives it a socket, as its standard input. `how` is what it does with that:
+    /// [`HOLD`] or [`POLL`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn given(path: &Path, how: &str, socket: impl Into<OwnedFd>) -> Result<Self> {
+        let mut command = Command::new(path);
+        command.arg(how).stdin(Stdio::from(socket.into()));
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Result<Self> {
+        let child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
         let mut actor = Self { child };
         let stdout = actor.child.stdout.take().context("the helper has no output")?;
         let mut line = String::new();

@@ -26,16 +26,17 @@ const ROOMS: &[Room] = &[
         why: "bytes become facts in one place, live and replayed alike",
     },
     Room {
-        name: "diagnosis",
-        may_use: &["model"],
-        pure: true,
-        why: "what it says of a look must be the same when a capture is replayed",
-    },
-    Room {
         name: "engine",
         may_use: &["model", "diagnosis"],
         pure: true,
         why: "it is a function of its inputs, so that replay equals live",
+    },
+    Room { name: "diagnosis", may_use: &["model"], pure: true, why: "every command judges a look in the same way" },
+    Room {
+        name: "census",
+        may_use: &["model", "diagnosis"],
+        pure: true,
+        why: "what whole dumps mean is tested with literal histories",
     },
     Room { name: "report", may_use: &["model"], pure: true, why: "the same facts give the same report" },
     Room { name: "output", may_use: &["model", "report"], pure: false, why: "it only shows what was already decided" },

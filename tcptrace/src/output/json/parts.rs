@@ -109,10 +109,17 @@ struct OwnerObject<'a> {
 
 #[derive(serde::Serialize)]
 pub(super) struct RetransmitsObject {
-    tlp: u64,
-    rto: u64,
-    fast: u64,
-    failed: u64,
+    tlp: Option<u64>,
+    rto: Option<u64>,
+    fast: Option<u64>,
+    failed: Option<u64>,
+}
+
+impl RetransmitsObject {
+    /// What a look can tell: of the timer's at most.
+    pub(super) fn looked_at(rto: Option<u32>) -> Self {
+        Self { tlp: None, rto: rto.map(u64::from), fast: None, failed: None }
+    }
 }
 
 impl From<Retransmits> for RetransmitsObject {
@@ -123,7 +130,8 @@ impl From<Retransmits> for RetransmitsObject {
 }
 
 impl From<[u64; 4]> for RetransmitsObject {
-    fn from([tlp, rto, fast, failed]: [u64; 4]) -> Self {
+    fn from(counts: [u64; 4]) -> Self {
+        let [tlp, rto, fast, failed] = counts.map(Some);
         Self { tlp, rto, fast, failed }
     }
 }

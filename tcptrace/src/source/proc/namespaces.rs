@@ -39,6 +39,8 @@ pub enum EnterError {
 pub struct Namespaces {
     own: u32,
     paths: BTreeMap<u32, PathBuf>,
+    /// Processes that did not let their namespace be seen.
+    hidden: u64,
 }
 
 impl Default for Namespaces {
@@ -52,7 +54,7 @@ impl Namespaces {
     #[must_use]
     pub fn new() -> Self {
         let own = inode(Path::new(OWN)).unwrap_or(0);
-        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]) }
+        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]), hidden: 0 }
     }
 
     /// Looks for namespaces: those of all processes, and those that are mounted somewhere (`ip netns`, containers).
@@ -64,19 +66,27 @@ impl Namespaces {
         for (inode, path) in mounts.lines().filter_map(mounted) {
             self.learn(inode, path);
         }
+        self.hidden = 0;
         for process in numbered(Path::new("/proc")) {
-            self.learn_link(process.join("ns/net"));
+            let seen = self.learn_link(process.join("ns/net"));
+            self.hidden += u64::from(seen.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied));
         }
+    }
+
+    /// Processes that the last search could not look at (CAP_SYS_PTRACE): their namespaces are unknown.
+    #[must_use]
+    pub fn hidden(&self) -> u64 {
+        self.hidden
     }
 
     /// Looks for one namespace where few are: that of a single thread, or one that only an open file keeps.
     pub fn scan_for(&mut self, wanted: u32) {
         for process in numbered(Path::new("/proc")) {
             for thread in numbered(&process.join("task")) {
-                self.learn_link(thread.join("ns/net"));
+                let _ = self.learn_link(thread.join("ns/net"));
             }
             for file in numbered(&process.join("fd")) {
-                self.learn_link(file);
+                let _ = self.learn_link(file);
             }
             if self.paths.contains_key(&wanted) {
                 return;
@@ -84,11 +94,12 @@ impl Namespaces {
         }
     }
 
-    fn learn_link(&mut self, path: PathBuf) {
-        let link = fs::read_link(&path).ok();
-        if let Some(inode) = link.and_then(|link| parse_link(&link.to_string_lossy())) {
+    fn learn_link(&mut self, path: PathBuf) -> io::Result<()> {
+        let link = fs::read_link(&path)?;
+        if let Some(inode) = parse_link(&link.to_string_lossy()) {
             self.learn(inode, path);
         }
+        Ok(())
     }
 
     fn learn(&mut self, inode: u32, path: PathBuf) {
