@@ -6,6 +6,8 @@
 mod harness;
 #[cfg(test)]
 mod judge;
+#[cfg(test)]
+mod look;
 
 #[cfg(test)]
 mod books;
@@ -17,6 +19,8 @@ mod closes;
 mod failures;
 #[cfg(test)]
 mod findings;
+#[cfg(test)]
+mod predictions;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]
