@@ -41,19 +41,21 @@ const fn case(name: &'static str, make: fn(&NetNs) -> Result<Stuck>, cause: Stuc
     Case { name, sysctls: &[], make, cause, never: None }
 }
 
+/// Where the modelled timeout lies so close to an expiry that the timer wheel's rounding decides, nobody could predict
+/// it: none of these is such a case with HZ 250 or 1000.
 fn cases() -> Vec<Case> {
     use StuckCause::{FinUnacked, LocalDrop, PeerOpen, Unknown, ZeroWindow};
     let lost_fin = |_: &NetNs| stuck::lost_fin(By::Close);
     vec![
         Case { sysctls: &[("tcp_orphan_retries", "1")], ..case("lost FIN, 1 retry", lost_fin, FinUnacked) },
         Case { sysctls: &[("tcp_orphan_retries", "2")], ..case("lost FIN, 2 retries", lost_fin, FinUnacked) },
-        Case { sysctls: &[("tcp_orphan_retries", "4")], ..case("lost FIN, 4 retries", lost_fin, FinUnacked) },
+        Case { sysctls: &[("tcp_orphan_retries", "3")], ..case("lost FIN, 3 retries", lost_fin, FinUnacked) },
         Case {
             sysctls: &[("tcp_orphan_retries", "1"), ("tcp_rto_min_us", "20000")],
             ..case("lost FIN, quick timeouts", lost_fin, FinUnacked)
         },
         Case {
-            sysctls: &[("tcp_orphan_retries", "5"), ("tcp_rto_max_ms", "1000")],
+            sysctls: &[("tcp_orphan_retries", "3"), ("tcp_rto_max_ms", "1000")],
             ..case("lost FIN, short timeouts", lost_fin, FinUnacked)
         },
         Case {
@@ -81,6 +83,11 @@ fn cases() -> Vec<Case> {
             never: Some(NeverWhy::ProbesAnswered),
             ..case("window 0, held", |_| stuck::zero_window(By::Shutdown), ZeroWindow)
         },
+        Case {
+            sysctls: &[("tcp_orphan_retries", "2"), ("tcp_rto_max_ms", "1000"), ("tcp_retries2", "2")],
+            never: Some(NeverWhy::ProbesAnswered),
+            ..case("window 0, no more doubling", |_| stuck::zero_window(By::Close), ZeroWindow)
+        },
         Case { sysctls: &[("tcp_orphan_retries", "3")], ..case("no route", stuck::no_route, LocalDrop) },
         Case {
             sysctls: &[("tcp_orphan_retries", "3")],
@@ -95,6 +102,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how near the predictions were is what one runs it by hand for")]
 fn predictions_come_true() -> Result<()> {
     bounded(|| {
         thread::scope(|scope| {
@@ -162,6 +170,14 @@ fn watch(case: &Case, stuck: &Stuck) -> Result<(Vec<Said>, Option<Instant>)> {
         let age = Duration::from_nanos(diagnosis::age_lower_bound_ns(&snapshot));
         ensure!(age <= at - stuck.since, "{age:?} old after {:?}: {snapshot:?}", at - stuck.since);
         let told = diagnosis::diagnose(&snapshot, Some(&facts), Signs::default());
+        // A peer that has stopped to answer shows as soon as it has not answered.
+        let settled = case.name != "window 0, unanswered" || snapshot.info.is_some_and(|info| info.probes > 0);
+        // Until the first attempt without a route nothing tells it from any other loss.
+        let early = case.name == "no route any more" && snapshot.info.is_some_and(|info| info.retransmits == 0);
+        if settled && !early {
+            ensure!(told.cause == case.cause, "{:?} because of {snapshot:?}", told.cause);
+            said.push(Said { at, gives_up: told.gives_up, seen: format!("{snapshot:?}") });
+        }
         thread::sleep(PAUSE);
     }
     Ok((said, None))

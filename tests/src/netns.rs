@@ -87,8 +87,8 @@ impl NetNs {
         self.inode
     }
 
-    /// Takes the local routes from the calling thread's namespace: what is sent from now on fails in its own stack, as it
-    /// would at a firewall.
+    /// Takes the local routes from the calling thread's namespace: what is sent from now on fails in its own stack, as
+    /// it would at a firewall.
     ///
     /// # Errors
     /// When the kernel refuses.
