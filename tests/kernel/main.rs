@@ -6,6 +6,8 @@
 mod harness;
 #[cfg(test)]
 mod judge;
+#[cfg(test)]
+mod look;
 
 #[cfg(test)]
 mod books;
@@ -21,6 +23,8 @@ mod failures;
 mod findings;
 #[cfg(test)]
 mod listings;
+#[cfg(test)]
+mod predictions;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

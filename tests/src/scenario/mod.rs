@@ -11,4 +11,5 @@ pub mod orderly;
 pub mod orphan;
 pub mod quiet;
 pub mod reset;
+pub mod stuck;
 pub mod zero_window;
