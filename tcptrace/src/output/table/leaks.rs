@@ -144,7 +144,7 @@ impl Page<'_> {
             if group.netns().is_none() && finding.socket.netns != self.own_netns {
                 self.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
             }
-            self.flush();
+            self.line.flush_aligned(self.out, self.style);
         }
     }
 }
