@@ -146,9 +146,12 @@ mod tests {
     fn columns_stay_where_that_is_wanted() {
         let mut line = Line::default();
         let mut out = Vec::new();
-        three(&mut line);
-        line.flush_aligned(&mut out, Style { colour: false, width: 17, terminal: true });
-        assert_eq!(String::from_utf8(out).unwrap(), "ab       cd é\n             end\n");
+        line.left(5, Paint::Plain, "ab");
+        line.right(5, Paint::Plain, "cd");
+        line.left(6, Paint::Plain, "efghij");
+        line.word(Paint::Plain, "end");
+        line.flush_aligned(&mut out, Style { colour: false, width: 20, terminal: true });
+        assert_eq!(String::from_utf8(out).unwrap(), "ab       cd efghij\n             end\n");
     }
 
     #[test]
