@@ -12,6 +12,9 @@ use anyhow::{Context, Result};
 
 use crate::pair::Ends;
 
+/// How exactly a timer of the kernel tells when it was set.
+const BY_TIMER: Duration = Duration::from_millis(20);
+
 /// Something that happened between two looks at the clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -56,6 +59,15 @@ impl Moment {
 }
 
 impl Span {
+    /// The same, known only by the timer of a timewait socket.
+    ///
+    /// `tcp_timewait_state_process()` sets it anew when the peer's FIN comes. It counts in the kernel's ticks, of
+    /// up to 10 ms, and is rounded when it is set and when it is read.
+    #[must_use]
+    pub fn by_timer(self) -> Self {
+        Self { at_least: self.at_least.saturating_sub(BY_TIMER), at_most: self.at_most + BY_TIMER }
+    }
+
     /// The same without its lower bound.
     #[must_use]
     pub fn or_less(self) -> Self {

@@ -215,7 +215,7 @@ impl Census {
         let (reason, diagnosis) = match kind {
             FindingKind::LeakCloseWait => (FindingReason::Leak(leak_cause(&snapshot, holders.as_deref())), None),
             _ => {
-                let signs = Signs { fin_sent_again: stuck::fin_rto(&snapshot).unwrap_or(0), fin_failed: 0, orphan };
+                let signs = Signs { orphan, ..Signs::default() };
                 let diagnosis = diagnose(&snapshot, facts, signs);
                 (FindingReason::Stuck(diagnosis.cause), Some(diagnosis))
             }

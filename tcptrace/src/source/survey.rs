@@ -8,7 +8,7 @@ use super::{
     clock,
     diag::{DiagSocket, LookAnswer},
     error::SourceError,
-    looker::Places,
+    looker::{NoWay, Places},
     proc::HolderIndex,
 };
 use crate::model::{AbsentWhy, Holders, Identity, Look, NetnsFacts, Snapshot, StateSet, Tick};
@@ -79,7 +79,7 @@ impl Survey {
             match self.places.dump(netns, states, detail, sink) {
                 Ok(true) => {}
                 Ok(false) => return Place::BrokeOff,
-                Err(AbsentWhy::NotAsked) => return Place::NotPermitted,
+                Err(NoWay::Absent(AbsentWhy::NotAsked)) => return Place::NotPermitted,
                 Err(_) => return Place::Gone,
             }
         }

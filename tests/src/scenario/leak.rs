@@ -22,7 +22,7 @@ pub fn close_wait(netns: &NetNs, first: First, hold: Duration) -> Result<Truth> 
     truth.findings.push(Finding {
         ends: passive.ends,
         kind: "leak_close_wait",
-        reason: "unknown",
+        reason: "eof_seen_not_closed",
         owner: match first {
             // Its connect() was seen.
             First::Server => Owner::connecter()?,

@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use anyhow::Result;
 
+use super::orphan;
 use crate::{
     filter,
     netns::NetNs,
@@ -75,13 +76,9 @@ pub fn self_transition(netns: &NetNs, hold: Duration) -> Result<Truth> {
     })?;
     let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
     let active = Close {
-        reason: Some("orphan_fin_wait2"),
-        owner: Owner::closer()?,
         fin_wait1: Phase::Within(shut.until(restored)),
-        complete: false,
-        orphan: Some(true),
         fin_resent: Some(sniffer.fins_resent(ends)?),
-        ..Close::new(ends, "active", "unknown")
+        ..orphan::handed_over(ends, [restored, closed], Owner::closer()?)
     };
     let closes = vec![active, passive(ends, restored, closed)?];
     Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })

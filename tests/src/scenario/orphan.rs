@@ -20,12 +20,20 @@ use crate::{
 const ONE_RETRY_AT_LEAST: Duration = Duration::from_millis(400);
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The client calls `close()`; the server holds. What the kernel shows of the client ends at once.
+/// The client calls `close()`; the server holds. What events show of the client ends at once.
 ///
 /// # Errors
 /// When the sockets do not do as they should.
 pub fn peer_holds(netns: &NetNs, hold: Duration) -> Result<Truth> {
-    let Pair { client, server, ends } = Pair::connect()?;
+    pair_whose_peer_holds(netns, Pair::connect()?, hold)
+}
+
+/// As above, with sockets of any kind.
+///
+/// # Errors
+/// When the sockets do not do as they should.
+pub fn pair_whose_peer_holds(netns: &NetNs, pair: Pair, hold: Duration) -> Result<Truth> {
+    let Pair { client, server, ends } = pair;
     let (left, ()) = Moment::of(|| {
         drop(client);
         pair::read_eof(&server)?;
@@ -34,7 +42,7 @@ pub fn peer_holds(netns: &NetNs, hold: Duration) -> Result<Truth> {
     thread::sleep(hold);
     let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
     let closes = vec![
-        handed_over(ends, left, Owner::closer()?),
+        handed_over(ends, [left, closed], Owner::closer()?),
         Close {
             owner: Owner::closer()?,
             close_wait: Phase::Within(left.until(closed)),
@@ -65,7 +73,14 @@ pub fn data_after_close(netns: &NetNs, hold: Duration) -> Result<Truth> {
     })?;
     drop(server);
     let closes = vec![
-        handed_over(ends, left, Owner::closer()?),
+        Close {
+            outcome: "reset_sent",
+            reason: Some("data_after_close"),
+            // An event tells when.
+            fin_wait2: Phase::Within(left.until(reset)),
+            three_way: None,
+            ..handed_over(ends, [left, reset], Owner::closer()?)
+        },
         Close {
             owner: Owner::Null,
             close_wait: Phase::Within(left.until(reset)),
@@ -136,7 +151,7 @@ pub fn killed_closer(netns: &NetNs, actor: &Path, hold: Duration) -> Result<Trut
     thread::sleep(hold);
     let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
     let closes = vec![
-        handed_over(ends, killed, owner),
+        handed_over(ends, [killed, closed], owner),
         Close {
             owner: Owner::closer()?,
             close_wait: Phase::Within(killed.until(closed)),
@@ -148,14 +163,14 @@ pub fn killed_closer(netns: &NetNs, actor: &Path, hold: Duration) -> Result<Trut
     Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
 }
 
-/// An orphan that became a timewait socket in FIN_WAIT2: from then on it is out of sight.
-fn handed_over(ends: Ends, left: Moment, owner: Owner) -> Close {
+/// An orphan that became a timewait socket in FIN_WAIT2 at the first moment, and passed on to TIME_WAIT at the other.
+pub(super) fn handed_over(ends: Ends, [left, closed]: [Moment; 2], owner: Owner) -> Close {
     Close {
-        reason: Some("orphan_fin_wait2"),
         owner,
         fin_wait1: Phase::Within(left.within()),
-        complete: false,
+        fin_wait2: Phase::Within(left.until(closed).by_timer()),
         orphan: Some(true),
-        ..Close::new(ends, "active", "unknown")
+        three_way: Some(false),
+        ..Close::new(ends, "active", "fin")
     }
 }

@@ -4,6 +4,7 @@ use std::{io::ErrorKind, io::Write, thread, time::Duration};
 
 use anyhow::Result;
 
+use super::orphan;
 use crate::{
     netns::NetNs,
     pair::{self, Pair},
@@ -31,15 +32,11 @@ pub fn zero_window(netns: &NetNs, hold: Duration) -> Result<Truth> {
     })?;
     let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
     let active = Close {
-        reason: Some("orphan_fin_wait2"),
-        owner: Owner::closer()?,
         fin_wait1: Phase::Within(left.until(opened)),
-        complete: false,
-        orphan: Some(true),
         bytes_sent: Some(queued),
         // None while the window is shut, as the finding's reason shows; afterwards a slow reader may provoke one.
         fin_resent: None,
-        ..Close::new(ends, "active", "unknown")
+        ..orphan::handed_over(ends, [opened, closed], Owner::closer()?)
     };
     let passive = Close {
         owner: Owner::closer()?,
@@ -52,8 +49,7 @@ pub fn zero_window(netns: &NetNs, hold: Duration) -> Result<Truth> {
     let stuck = Finding {
         ends,
         kind: "stuck_fin_wait1",
-        // Zero windows are sock_diag's to tell; no event does.
-        reason: "unknown",
+        reason: "zero_window",
         owner: active.owner.clone(),
         age: left.until(opened),
         outcome: None,

@@ -166,6 +166,8 @@ mod tests {
         for (room, target, allowed) in [
             ("engine", "decode", false),
             ("engine", "model", true),
+            ("engine", "diagnosis", true),
+            ("diagnosis", "engine", false),
             ("model", "engine", false),
             ("decode", "model", true),
             ("report", "engine", false),

@@ -77,12 +77,17 @@ impl Head<'_> {
         owner: Option<&Owner>,
         context: &Context,
     ) -> Result<(), S::Error> {
-        let cgroup = |owner: &Owner| context.cgroup_path(owner.cgroup_id);
-        let owner = owner.map(|owner| OwnerObject {
-            pid: owner.pid,
-            comm: &self.strings.comm,
-            cgroup: cgroup(owner),
-            source: owner.source.as_str(),
+        let owner = owner.map(|owner| {
+            let cgroup = context.cgroup_of(owner.cgroup_id);
+            OwnerObject {
+                pid: owner.pid,
+                comm: &self.strings.comm,
+                cgroup: cgroup.map(|cgroup| cgroup.path.as_str()),
+                unit: cgroup.and_then(|cgroup| cgroup.unit.as_deref()),
+                container: cgroup.and_then(|cgroup| cgroup.container.as_deref()),
+                pod: cgroup.and_then(|cgroup| cgroup.pod.as_deref()),
+                source: owner.source.as_str(),
+            }
         });
         object.serialize_field("owner", &owner)
     }
@@ -93,6 +98,12 @@ struct OwnerObject<'a> {
     pid: u32,
     comm: &'a str,
     cgroup: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
     source: &'static str,
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-pub(super) use places::Places;
+pub(super) use places::{NoWay, Places};
 
 use super::error::SourceError;
 use crate::{

@@ -15,21 +15,41 @@ use crate::{
 
 /// Settings and counters are read again after this time.
 const FACTS_AGE: Duration = Duration::from_secs(1);
-/// Namespaces are searched for at most this often.
-const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// Namespaces are searched for at most this often, in at most this share of the time, but at least so often: those who
+/// wait for it have a limit to their patience.
+const SCAN_INTERVAL: Duration = Duration::from_millis(100);
+const SCAN_SHARE: u32 = 50;
+const SCAN_INTERVAL_MAX: Duration = Duration::from_secs(2);
 /// Sockets kept open at a time.
 const OPEN_MAX: usize = 64;
+
+/// Why there is no way into a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::source) enum NoWay {
+    /// No known way leads there, and the last search for others was a moment ago.
+    NotSearched,
+    /// There is none.
+    Absent(AbsentWhy),
+}
 
 pub(in crate::source) struct Places {
     namespaces: Namespaces,
     open: HashMap<u32, DiagSocket>,
     facts: HashMap<u32, Instant>,
     scanned: Option<Instant>,
+    /// Of the last search.
+    cost: Duration,
 }
 
 impl Places {
     pub(in crate::source) fn new() -> Self {
-        Self { namespaces: Namespaces::new(), open: HashMap::new(), facts: HashMap::new(), scanned: None }
+        Self {
+            namespaces: Namespaces::new(),
+            open: HashMap::new(),
+            facts: HashMap::new(),
+            scanned: None,
+            cost: Duration::ZERO,
+        }
     }
 
     /// Every namespace with TCP sockets.
@@ -39,16 +59,22 @@ impl Places {
         all.into_iter().filter(|netns| self.enter(*netns, has_tcp).unwrap_or(true)).collect()
     }
 
+    /// Until namespaces may be searched for again.
+    pub(super) fn next_search(&self) -> Duration {
+        let interval = self.cost.saturating_mul(SCAN_SHARE).clamp(SCAN_INTERVAL, SCAN_INTERVAL_MAX);
+        self.scanned.map_or(Duration::ZERO, |at| interval.saturating_sub(at.elapsed()))
+    }
+
     /// A socket in a namespace.
-    pub(in crate::source) fn socket(&mut self, netns: u32) -> Result<&mut DiagSocket, AbsentWhy> {
+    pub(in crate::source) fn socket(&mut self, netns: u32) -> Result<&mut DiagSocket, NoWay> {
         if !self.open.contains_key(&netns) {
             if self.open.len() >= OPEN_MAX {
                 self.let_go();
             }
             let opened = self.enter(netns, DiagSocket::open)?;
-            self.open.insert(netns, opened.map_err(|_| AbsentWhy::NotAsked)?);
+            self.open.insert(netns, opened.map_err(|_| NoWay::Absent(AbsentWhy::NotAsked))?);
         }
-        self.open.get_mut(&netns).ok_or(AbsentWhy::NotAsked)
+        self.open.get_mut(&netns).ok_or(NoWay::Absent(AbsentWhy::NotAsked))
     }
 
     /// Tells every socket of a namespace in these states; whether it came to its end.
@@ -58,7 +84,7 @@ impl Places {
         states: StateSet,
         detail: bool,
         sink: &mut dyn FnMut(Snapshot),
-    ) -> Result<bool, AbsentWhy> {
+    ) -> Result<bool, NoWay> {
         let dumped = self.socket(netns)?.dump(states, detail, netns, sink);
         let whole = dumped.is_ok_and(|dumped| dumped.refused == 0);
         if !whole {
@@ -99,30 +125,41 @@ impl Places {
     }
 
     /// Does something within a namespace.
-    fn enter<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, AbsentWhy> {
-        match self.namespaces.enter(netns, &body) {
-            Err(EnterError::Gone) if self.scan() => match self.namespaces.enter(netns, &body) {
-                Err(EnterError::Gone) => {
-                    self.namespaces.scan_for(netns);
-                    self.namespaces.enter(netns, &body)
-                }
-                other => other,
-            },
-            other => other,
+    fn enter<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, NoWay> {
+        let mut entered = self.namespaces.enter(netns, &body);
+        if matches!(entered, Err(EnterError::Gone)) {
+            // The process that led there may be gone, and not the namespace.
+            if !self.scan() {
+                return Err(NoWay::NotSearched);
+            }
+            entered = self.namespaces.enter(netns, &body);
         }
-        .map_err(|error| match error {
-            EnterError::Gone => AbsentWhy::NoNamespace,
-            _ => AbsentWhy::NotAsked,
+        if matches!(entered, Err(EnterError::Gone)) {
+            let began = Instant::now();
+            self.namespaces.scan_for(netns);
+            self.searched(began, self.cost);
+            entered = self.namespaces.enter(netns, &body);
+        }
+        entered.map_err(|error| match error {
+            EnterError::Gone => NoWay::Absent(AbsentWhy::NoNamespace),
+            _ => NoWay::Absent(AbsentWhy::NotAsked),
         })
     }
 
     /// Whether namespaces were searched for now, and not a moment ago.
     fn scan(&mut self) -> bool {
-        if self.scanned.is_some_and(|at| at.elapsed() < SCAN_INTERVAL) {
+        if !self.next_search().is_zero() {
             return false;
         }
+        let began = Instant::now();
         self.namespaces.scan();
-        self.scanned = Some(Instant::now());
+        self.searched(began, Duration::ZERO);
         true
+    }
+
+    fn searched(&mut self, began: Instant, before: Duration) {
+        let now = Instant::now();
+        self.scanned = Some(now);
+        self.cost = now.saturating_duration_since(began) + before;
     }
 }

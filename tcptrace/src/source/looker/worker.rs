@@ -9,7 +9,10 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::Sender;
 
-use super::{Answers, Question, places::Places};
+use super::{
+    Answers, Question,
+    places::{NoWay, Places},
+};
 use crate::{
     decode::Frame,
     model::{Absent, AbsentWhy, DumpAt, DumpMark, Look, Sighting, Snapshot, State, StateSet},
@@ -23,9 +26,15 @@ const QUESTIONS: usize = 1024;
 /// Without questions for so long, namespaces are let go of: an open socket would keep a dead container's.
 const IDLE: Duration = Duration::from_millis(500);
 
+/// So many searches for its namespace a question waits for: another one's may have come first.
+const SEARCHES: u8 = 3;
+/// Questions that wait for a search.
+const WAITING_MAX: usize = 1 << 16;
+
 /// Answers until nobody asks, or nobody listens.
 pub(super) fn run(questions: &Receiver<Question>, answers: &Sender<Answers>) {
-    let mut worker = Worker { places: Places::new(), holders: HolderIndex::new(), answers, batch: Vec::new() };
+    let (places, holders) = (Places::new(), HolderIndex::new());
+    let mut worker = Worker { places, holders, answers, batch: Vec::new(), waiting: Vec::new() };
     while worker.turn(questions).is_ok() {}
 }
 
@@ -37,29 +46,38 @@ struct Worker<'a> {
     holders: HolderIndex,
     answers: &'a Sender<Answers>,
     batch: Answers,
+    /// Namespaces that no known way leads to, the looks there, and the searches that they may still wait for.
+    waiting: Vec<(u32, Vec<Look>, u8)>,
 }
 
 impl Worker<'_> {
     fn turn(&mut self, questions: &Receiver<Question>) -> Result<(), Over> {
-        let first = match questions.recv_timeout(IDLE) {
-            Ok(question) => question,
-            Err(RecvTimeoutError::Timeout) => {
+        let until = if self.waiting.is_empty() { IDLE } else { self.places.next_search().min(IDLE) };
+        let first = match questions.recv_timeout(until) {
+            Ok(question) => Some(question),
+            Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => {
                 self.places.let_go();
                 return Ok(());
             }
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Err(Over),
         };
+        if self.places.next_search().is_zero() {
+            for (netns, looks, searches) in std::mem::take(&mut self.waiting) {
+                self.look(netns, looks, searches)?;
+            }
+        }
         let mut looks: BTreeMap<u32, Vec<Look>> = BTreeMap::new();
         let rest = std::iter::from_fn(|| questions.try_recv().ok()).take(QUESTIONS);
         let mut dumps = Vec::new();
-        for question in std::iter::once(first).chain(rest) {
+        for question in first.into_iter().chain(rest) {
             match question {
                 Question::Look(look) => looks.entry(look.socket.netns).or_default().push(look),
                 Question::Dump(states) => dumps.push(states),
             }
         }
         for (netns, looks) in looks {
-            self.look(netns, &looks)?;
+            self.look(netns, looks, SEARCHES)?;
         }
         for states in dumps {
             self.dump(states)?;
@@ -67,8 +85,18 @@ impl Worker<'_> {
         self.flush()
     }
 
-    /// One namespace's sockets.
-    fn look(&mut self, netns: u32, looks: &[Look]) -> Result<(), Over> {
+    /// One namespace's sockets; they wait for a search where no known way leads there.
+    fn look(&mut self, netns: u32, looks: Vec<Look>, searches: u8) -> Result<(), Over> {
+        let way = self.places.socket(netns).map(|_| ());
+        let waiting: usize = self.waiting.iter().map(|(_, looks, _)| looks.len()).sum();
+        if way == Err(NoWay::NotSearched) && searches > 0 && waiting < WAITING_MAX {
+            self.waiting.push((netns, looks, searches - 1));
+            return Ok(());
+        }
+        self.look_now(netns, &looks)
+    }
+
+    fn look_now(&mut self, netns: u32, looks: &[Look]) -> Result<(), Over> {
         let mut found = Vec::new();
         let mut absent = Vec::new();
         self.batch.extend(self.places.facts_if_old(netns).map(Frame::Netns));
@@ -80,7 +108,8 @@ impl Worker<'_> {
                 });
                 None
             }
-            Err(why) => Some(why),
+            Err(NoWay::NotSearched) => Some(AbsentWhy::NoNamespace),
+            Err(NoWay::Absent(why)) => Some(why),
         };
         if let Some(why) = why {
             let time_ns = clock::monotonic_ns();

@@ -14,8 +14,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Namespaces known at a time.
 pub const NAMESPACES_MAX: usize = 4096;
-/// `PROC_DYNAMIC_FIRST`: inodes of namespaces begin here, and process ids end far below.
-const FIRST_INODE: u32 = 0xF000_0000;
+/// `PID_MAX_LIMIT`: process ids are smaller, inodes of namespaces larger (`PROC_DYNAMIC_FIRST` and about).
+const PIDS: u32 = 1 << 22;
 /// Where `ip netns` keeps names (ip-netns(8)).
 const NAMED: &str = "/run/netns";
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -134,14 +134,15 @@ impl Namespaces {
         let network = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(there.as_fd(), network).map_err(|error| sort(error.into()))?;
         drop(there);
-        let result = body();
+        // Also after a panic: who catches it goes on in the right place.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
         if let Err(error) = move_into_link_name_space(here.as_fd(), network) {
             #[expect(clippy::panic, reason = "there is no way to go on")]
             {
                 panic!("cannot return to the own network namespace: {error}");
             }
         }
-        Ok(result)
+        result.map_err(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -162,19 +163,33 @@ fn sort(error: io::Error) -> EnterError {
 pub fn resolve(text: &str) -> Result<u32, String> {
     let number: Option<u32> = text.parse().ok();
     let path = match number {
-        Some(inode) if inode >= FIRST_INODE => return Ok(inode),
+        Some(inode) if inode > PIDS => return Ok(inode),
         Some(pid) => PathBuf::from(format!("/proc/{pid}/ns/net")),
         None if text == "self" => PathBuf::from(OWN),
         None if text.contains('/') => PathBuf::from(text),
         None => Path::new(NAMED).join(text),
     };
-    inode(&path).map_err(|error| {
+    // The link's text says what it is; a mount is known by its file system.
+    let found = match fs::read_link(&path) {
+        Ok(link) => parse_link(&link.to_string_lossy()).ok_or_else(|| io::Error::other("it is no network namespace")),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => mounted_at(&path),
+        Err(error) => Err(error),
+    };
+    found.map_err(|error| {
         let what = if number.is_some() { "process" } else { "network namespace" };
         if error.kind() == io::ErrorKind::PermissionDenied {
             return format!("cannot look at {what} `{text}`: {}: {error}; run as root", path.display());
         }
         format!("there is no {what} `{text}`: {}: {error}", path.display())
     })
+}
+
+/// The namespace that is mounted on a file.
+fn mounted_at(path: &Path) -> io::Result<u32> {
+    let path = fs::canonicalize(path)?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let found = mounts.lines().filter_map(mounted).find(|(_, point)| *point == path);
+    found.map(|(inode, _)| inode).ok_or_else(|| io::Error::other("it is no network namespace"))
 }
 
 fn inode(path: &Path) -> io::Result<u32> {
@@ -190,12 +205,14 @@ fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// `net:[4026531840]`.
-pub(crate) fn parse_link(link: &str) -> Option<u32> {
+#[must_use]
+pub fn parse_link(link: &str) -> Option<u32> {
     link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// A line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) that mounts a network namespace: its root names it.
-pub(crate) fn mounted(line: &str) -> Option<(u32, PathBuf)> {
+#[must_use]
+pub fn mounted(line: &str) -> Option<(u32, PathBuf)> {
     let mut fields = line.split(' ').skip(3);
     let (root, point) = (fields.next()?, fields.next()?);
     Some((parse_link(root)?, PathBuf::from(unescape(point))))
@@ -223,6 +240,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn octal(digits: &[u8]) -> Option<u8> {
+    let digits = Some(digits).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
     u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok()
 }
 
@@ -250,6 +268,9 @@ mod tests {
         assert_eq!(resolve(&std::process::id().to_string()), Ok(own));
         assert_eq!(resolve("/proc/self/ns/net"), Ok(own));
         assert_eq!(resolve("4026531999"), Ok(4_026_531_999));
+        assert_eq!(resolve("4026531833"), Ok(4_026_531_833));
+        assert!(resolve("/etc/hostname").is_err());
+        assert!(resolve("/proc/self/ns/mnt").is_err());
         assert!(resolve("no-such-name").is_err());
         assert!(resolve("/no/such/path").is_err());
         assert!(resolve("").is_err());
