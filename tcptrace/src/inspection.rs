@@ -6,7 +6,7 @@ use crate::{
     census::{Census, Kind, STAYS_NS},
     filter::Filter,
     model::{Holders, LeaksReport, Snapshot, State, StuckReport, Tick},
-    source::{Place, SourceError, Survey},
+    source::{Place, SourceError, Survey, proc::resolve},
 };
 
 /// To the second look, from the end of the first.
@@ -74,6 +74,15 @@ impl Inspection {
         })
     }
 
+    /// The namespace that a user has in mind: the only one asked for, or else the own one.
+    #[must_use]
+    pub fn home(&self) -> u32 {
+        match self.filter.netns() {
+            [one] => *one,
+            _ => resolve("self").unwrap_or(0),
+        }
+    }
+
     /// One round: a dump of every namespace, a second look at what that leaves in doubt, and a search for holders.
     /// Blocks, for about a third of a second where there is doubt.
     pub fn round(&mut self) -> Inspected {
@@ -84,7 +93,9 @@ impl Inspection {
         let tick = self.survey.now();
         let holders_hidden = self.holders.values().any(|holders| holders.partial);
         let report = self.report(tick.mono_ns);
-        Inspected { report, tick, not_permitted, broke_off, hidden: self.survey.hidden(), holders_hidden }
+        // Whoever names namespaces misses no other.
+        let hidden = if self.filter.netns().is_empty() { self.survey.hidden() } else { 0 };
+        Inspected { report, tick, not_permitted, broke_off, hidden, holders_hidden }
     }
 
     fn dump(&mut self) -> (u64, u64) {

@@ -18,7 +18,6 @@ use super::{
 use crate::{
     census::Kind,
     inspection::{Inspected, Inspection},
-    source::proc::resolve,
 };
 
 /// Looks for stuck sockets.
@@ -36,7 +35,7 @@ pub(super) fn leaks(args: &LeaksArgs) -> Result<ExitCode, CliError> {
 fn run(inspection: Inspection, look: &LookArgs, sockets: bool, none: &str) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|source| CliError::System { what: "start the runtime", source })?;
-    let page = Page::new(look.output, look.watch.is_some(), sockets, resolve("self").unwrap_or(0));
+    let page = Page::new(look.output, look.watch.is_some(), sockets, inspection.home());
     let found = runtime.block_on(rounds(inspection, look, page, none));
     // A look that is under way is nobody's any more.
     runtime.shutdown_background();

@@ -231,3 +231,25 @@ fn cgroups_are_learnt_by_path() {
         assert!(filter.admits(&Output::Close(close())), "{wanted}");
     }
 }
+
+#[test]
+fn holders_are_whom_the_user_asked_for() {
+    let holder = |pid, comm: &str, cgroup: &str| Holder { pid, comm: comm.into(), fd: 3, cgroup: cgroup.into() };
+    let both = [holder(7, "api", "/a.slice/b"), holder(8, "worker", "/")];
+    let admits = |spec: FilterSpec, holders: &[Holder]| Filter::new(spec).unwrap().admits_holders(holders);
+    assert!(admits(FilterSpec::default(), &[]), "nobody was asked for");
+    for (spec, wanted) in [
+        (with!(pids: vec![8]), true),
+        (with!(pids: vec![9]), false),
+        (with!(comms: vec!["api".into()]), true),
+        (with!(comms: vec!["ap".into()]), false),
+        (with!(cgroup_paths: vec!["a.slice/b/".into()], cgroup_ids: vec![42]), true),
+        (with!(cgroup_paths: vec!["/sys/fs/cgroup/a.slice/b".into()]), true),
+        (with!(cgroup_paths: vec!["/a.slice".into()]), false),
+        // One of them has to be all of it.
+        (with!(pids: vec![8], comms: vec!["api".into()]), false),
+    ] {
+        assert_eq!(admits(spec.clone(), &both), wanted, "{spec:?}");
+        assert!(!admits(spec, &[]), "nobody holds it");
+    }
+}

@@ -90,6 +90,16 @@ pub const AGE_BUCKETS: [(&str, u64); 5] = [
 /// Remote addresses that a group names.
 pub const REMOTES_MAX: usize = 3;
 
+impl LeakGroup {
+    /// The network namespace that all of the sockets are in; `None` where they are in several.
+    #[must_use]
+    pub fn netns(&self) -> Option<u32> {
+        let mut all = self.sockets.iter().map(|listed| listed.finding.socket.netns);
+        let first = all.next()?;
+        all.all(|netns| netns == first).then_some(first)
+    }
+}
+
 /// Leaks that have one fault in common, most likely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeakGroup {

@@ -55,19 +55,18 @@ impl Serialize for Group<'_> {
         let group = self.group;
         let (process, listener) = match &group.of {
             GroupOf::Process { pid, comm } => (Some((*pid, comm.as_str())), None),
-            GroupOf::Listener { netns, port } => {
-                (None, Some(Listener { netns: *netns, port: *port, holders: &group.listener }))
-            }
+            GroupOf::Listener { port, .. } => (None, Some(Listener { port: *port, holders: &group.listener })),
             GroupOf::Unknown => (None, None),
         };
         let remotes: Vec<Remote> =
             group.remotes.iter().map(|(addr, sockets)| Remote { addr: *addr, sockets: *sockets }).collect();
         let ages: Vec<(&'static str, u64)> = AGE_BUCKETS.iter().map(|(name, _)| *name).zip(group.ages).collect();
-        let mut object = serializer.serialize_struct("LeakGroup", 19)?;
+        let mut object = serializer.serialize_struct("LeakGroup", 20)?;
         head(&mut object, "leak_group", self.time)?;
         object.serialize_field("pid", &process.map(|(pid, _)| pid))?;
         object.serialize_field("comm", &process.map(|(_, comm)| comm))?;
         object.serialize_field("listener", &listener)?;
+        object.serialize_field("netns", &group.netns())?;
         object.serialize_field("shared_with", &group.shared_with)?;
         object.serialize_field("cgroup", &Some(&group.cgroup).filter(|path| !path.is_empty()))?;
         object.serialize_field("sockets", &group.count)?;
@@ -86,7 +85,6 @@ impl Serialize for Group<'_> {
 
 #[derive(serde::Serialize)]
 struct Listener<'a> {
-    netns: u32,
     port: u16,
     holders: &'a [Holder],
 }

@@ -49,7 +49,7 @@ fn groups_and_their_sockets() {
     let (worker, slow) = (holder(7435, "worker"), holder(99, "slow"));
     let advice = report.groups[0].advice;
     let expected = [
-        format!(r#"{{"type":"leak_group",{HEAD},"pid":7434,"comm":"python3","listener":null,"#),
+        format!(r#"{{"type":"leak_group",{HEAD},"pid":7434,"comm":"python3","listener":null,"netns":4026531840,"#),
         format!(r#""shared_with":[{worker}],"cgroup":"/system.slice/api.service","sockets":37,"#),
         r#""oldest_ns":725000000000,"oldest_is_lower_bound":false,"growth_per_minute":6,"#.to_owned(),
         r#""ages":{"lt_1m":2,"lt_10m":30,"lt_1h":5,"lt_1d":0,"ge_1d":0},"#.to_owned(),
@@ -58,7 +58,7 @@ fn groups_and_their_sockets() {
         format!(r#"{},"cause":"eof_seen_not_closed","advice":"{advice}"}}"#, by_cause(0, 7, 30)),
     ];
     assert_eq!(*process, expected.concat());
-    let listener = format!(r#""listener":{{"netns":4026532177,"port":8080,"holders":[{slow}]}},"shared_with":[]"#);
+    let listener = format!(r#""listener":{{"port":8080,"holders":[{slow}]}},"netns":4026532177,"shared_with":[]"#);
     for words in [listener.as_str(), r#""pid":null,"comm":null"#, r#""cgroup":null"#, r#""growth_per_minute":null"#] {
         assert!(queue.contains(words), "{queue}");
     }

@@ -61,16 +61,16 @@ impl Page<'_> {
     fn title(&mut self, group: &LeakGroup) {
         match &group.of {
             GroupOf::Process { pid, comm } => self.line.word(Paint::Strong, format_args!("{comm}/{pid}")),
-            GroupOf::Listener { netns, port } => {
+            GroupOf::Listener { port, .. } => {
                 self.line.word(Paint::Strong, format_args!("listener on port {port}"));
                 if let Some(Holder { comm, pid, .. }) = group.listener.first() {
                     self.line.word(Paint::Strong, format_args!("of {comm}/{pid}"));
                 }
-                if *netns != self.own_netns {
-                    self.line.word(Paint::Faint, format_args!("in netns {netns}"));
-                }
             }
             GroupOf::Unknown => self.line.word(Paint::Strong, "holder unknown"),
+        }
+        if let Some(netns) = group.netns().filter(|netns| *netns != self.own_netns) {
+            self.line.word(Paint::Faint, format_args!("in netns {netns}"));
         }
         let oldest = Age { ns: group.oldest_ns, is_lower_bound: group.oldest_is_lower_bound };
         self.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
@@ -140,10 +140,11 @@ impl Page<'_> {
             if let Some(holders) = finding.holders.as_deref() {
                 self.line.word(Paint::Plain, Held(holders));
             }
-            if finding.socket.netns != self.own_netns {
+            // Otherwise it is said above.
+            if group.netns().is_none() && finding.socket.netns != self.own_netns {
                 self.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
             }
-            self.flush();
+            self.line.flush_aligned(self.out, self.style);
         }
     }
 }

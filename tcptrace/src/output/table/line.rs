@@ -64,6 +64,15 @@ impl Line {
     pub(super) fn flush(&mut self, out: &mut Vec<u8>, style: Style) {
         let excess = self.end.saturating_sub(style.width);
         let is_broken = !self.close_up(excess) && style.terminal;
+        self.write(out, style, is_broken);
+    }
+
+    /// As [`Line::flush`], of a line among others that are there at once: its columns stay where they are.
+    pub(super) fn flush_aligned(&mut self, out: &mut Vec<u8>, style: Style) {
+        self.write(out, style, style.terminal && self.end > style.width);
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>, style: Style, is_broken: bool) {
         let mut column = 0;
         let mut text_start = 0;
         for cell in &self.cells {
@@ -131,6 +140,18 @@ mod tests {
         assert_eq!(show(17, three), "ab       cd é end\n");
         assert_eq!(show(16, three), "ab      cd é end\n");
         assert_eq!(show(11, three), "ab cd é end\n");
+    }
+
+    #[test]
+    fn columns_stay_where_that_is_wanted() {
+        let mut line = Line::default();
+        let mut out = Vec::new();
+        line.left(5, Paint::Plain, "ab");
+        line.right(5, Paint::Plain, "cd");
+        line.left(6, Paint::Plain, "efghij");
+        line.word(Paint::Plain, "end");
+        line.flush_aligned(&mut out, Style { colour: false, width: 20, terminal: true });
+        assert_eq!(String::from_utf8(out).unwrap(), "ab       cd efghij\n             end\n");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &St
             line.left(width, Paint::Strong, title);
         }
         line.word(Paint::Strong, "REASON, WHAT WAITS, WHAT COMES");
-        line.flush(out, style);
+        line.flush_aligned(out, style);
         for listed in &report.sockets {
             let finding = &listed.finding;
             line.right(AGE, Paint::Bad, Age::of(finding));
@@ -39,7 +39,7 @@ pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &St
             if finding.socket.netns != own_netns {
                 line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
             }
-            line.flush(out, style);
+            line.flush_aligned(out, style);
         }
         out.push(b'\n');
     }

@@ -177,6 +177,9 @@ pub fn resolve(text: &str) -> Result<u32, String> {
     };
     found.map_err(|error| {
         let what = if number.is_some() { "process" } else { "network namespace" };
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            return format!("cannot look at {what} `{text}`: {}: {error}; run as root", path.display());
+        }
         format!("there is no {what} `{text}`: {}: {error}", path.display())
     })
 }
