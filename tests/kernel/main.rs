@@ -12,6 +12,8 @@ mod books;
 #[cfg(test)]
 mod captures;
 #[cfg(test)]
+mod causes;
+#[cfg(test)]
 mod closes;
 #[cfg(test)]
 mod diag;
@@ -19,6 +21,14 @@ mod diag;
 mod failures;
 #[cfg(test)]
 mod findings;
+#[cfg(test)]
+mod healing;
+#[cfg(test)]
+mod namespaces;
+#[cfg(test)]
+mod orphans;
+#[cfg(test)]
+mod past;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

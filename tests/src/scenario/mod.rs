@@ -11,4 +11,6 @@ pub mod orderly;
 pub mod orphan;
 pub mod quiet;
 pub mod reset;
+pub mod timewait;
+pub mod unsent;
 pub mod zero_window;
