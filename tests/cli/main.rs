@@ -8,6 +8,8 @@ mod bad;
 mod check;
 #[cfg(test)]
 mod colour;
+#[cfg(test)]
+mod listings;
 #[cfg(all(test, feature = "kernel"))]
 mod nobody;
 #[cfg(test)]

@@ -62,6 +62,25 @@ fn trace_and_record_say_it_in_a_sentence() -> Result<()> {
     Ok(())
 }
 
+/// What the own namespace has is everybody's to see; the rest is missing, and that is said once.
+#[test]
+fn stuck_and_leaks_see_what_they_may() -> Result<()> {
+    let folder = Folder::new()?;
+    for command in ["stuck", "leaks"] {
+        let once = as_nobody(&folder, &[command, "--output", "json"])?;
+        let twice = as_nobody(&folder, &[command, "--output", "json", "--watch", "100ms", "--duration", "450ms"])?;
+        for finished in [once, twice] {
+            finished.expect_code(0)?;
+            let said = finished.stderr.matches("CAP_SYS_PTRACE: run as root").count();
+            ensure!((1..=2).contains(&said), "said {said} times: {}", finished.stderr);
+            let lines = json(&finished.stdout)?;
+            let summary = lines.last().filter(|line| line["type"] == format!("{command}_summary"));
+            ensure!(summary.is_some_and(|line| line["namespaces"] == 1), "{}", finished.stdout);
+        }
+    }
+    Ok(())
+}
+
 /// Replaying is for everybody.
 #[test]
 fn replay_needs_no_privilege() -> Result<()> {

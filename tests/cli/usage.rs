@@ -7,18 +7,10 @@ use crate::support::{Folder, run};
 const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--exit-code"];
 const THRESHOLDS: &[&str] = &["--stuck-after", "--leak-after"];
 const LIVE: &[&str] = &["--duration", "--ring-mib", "--debug-bpf"];
-const FILTERS: &[&str] = &[
-    "--port",
-    "--local-port",
-    "--remote-port",
-    "--addr",
-    "--pid",
-    "--comm",
-    "--cgroup",
-    "--netns",
-    "--family",
-    "--min-latency",
-];
+const LOOK: &[&str] = &["--watch", "--duration", "--output", "--exit-code"];
+const FILTERS: &[&str] =
+    &["--port", "--local-port", "--remote-port", "--addr", "--pid", "--comm", "--cgroup", "--netns", "--family"];
+const LATENCY: &[&str] = &["--min-latency"];
 
 /// The options at the start of a line of `--help`, without their values.
 fn options(help: &str) -> Vec<&str> {
@@ -33,9 +25,11 @@ fn options(help: &str) -> Vec<&str> {
 #[test]
 fn help_names_every_option_and_no_other() -> Result<()> {
     let all: &[(&str, &[&[&str]])] = &[
-        ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS]),
-        ("record", &[&["--force"], LIVE, THRESHOLDS, SHOW, FILTERS]),
-        ("replay", &[THRESHOLDS, SHOW, FILTERS]),
+        ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
+        ("record", &[&["--force"], LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
+        ("replay", &[THRESHOLDS, SHOW, FILTERS, LATENCY]),
+        ("stuck", &[&["--stuck-after"], LOOK, FILTERS]),
+        ("leaks", &[&["--leak-after", "--sockets"], LOOK, FILTERS]),
         ("check", &[&["--output"]]),
     ];
     for (command, groups) in all {
@@ -56,7 +50,7 @@ fn help_names_every_option_and_no_other() -> Result<()> {
 fn help_names_every_command() -> Result<()> {
     let finished = run(["--help"])?;
     finished.expect_code(0)?;
-    for command in ["trace", "record", "replay", "check"] {
+    for command in ["trace", "record", "replay", "stuck", "leaks", "check"] {
         let told = finished.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
         ensure!(told, "no {command} in:\n{}", finished.stdout);
     }
@@ -65,8 +59,15 @@ fn help_names_every_command() -> Result<()> {
 
 #[test]
 fn help_fits_100_columns() -> Result<()> {
-    for arguments in [&["--help"][..], &["trace", "-h"], &["record", "--help"], &["replay", "--help"], &["check", "-h"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["trace", "-h"],
+        &["record", "--help"],
+        &["replay", "--help"],
+        &["stuck", "-h"],
+        &["leaks", "--help"],
+        &["check", "-h"],
+    ] {
         let finished = run(arguments)?;
         let wide = finished.stdout.lines().find(|line| line.chars().count() > 100);
         ensure!(wide.is_none(), "{arguments:?}: {wide:?}");
@@ -121,12 +122,31 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["trace", "--comm", ""], &["--comm"]),
     (&["trace", "--pid", "0"], &["--pid 0"]),
     (&["trace", "--netns", "0"], &["--netns 0"]),
+    (&["trace", "--netns", "no-such-name"], &["--netns no-such-name", "no network namespace"]),
+    (&["trace", "--netns", "/no/such/path"], &["--netns /no/such/path", "no network namespace"]),
+    (&["trace", "--netns", "4000000000"], &["--netns 4000000000", "no process"]),
     (&["record"], &["FILE"]),
     (&["record", "x.cap", "--ring-mib", "3"], &["--ring-mib"]),
     (&["replay"], &["FILE"]),
     (&["replay", "orderly.cap", "--duration", "3s"], &["--duration"]),
     (&["replay", "orderly.cap", "--transitions", "--summary"], &["--transitions", "--summary"]),
     (&["replay", "orderly.cap", "--port", "0"], &["--port 0"]),
+    (&["replay", "orderly.cap", "--netns", "self"], &["--netns self", "inode"]),
+    (&["replay", "orderly.cap", "--netns", "0"], &["--netns 0"]),
+    (&["stuck", "--stuck-after", "0s"], &["--stuck-after", "more than 0"]),
+    (&["stuck", "--leak-after", "3s"], &["--leak-after"]),
+    (&["stuck", "--sockets"], &["--sockets"]),
+    (&["stuck", "--watch", "0s"], &["--watch", "more than 0"]),
+    (&["stuck", "--watch"], &["--watch"]),
+    (&["stuck", "--duration", "1s"], &["--watch"]),
+    (&["stuck", "--min-latency", "1s"], &["--min-latency"]),
+    (&["stuck", "--netns", "no-such-name"], &["--netns no-such-name", "no network namespace"]),
+    (&["leaks", "--stuck-after", "3s"], &["--stuck-after"]),
+    (&["leaks", "--leak-after", "soon"], &["--leak-after", "soon"]),
+    (&["leaks", "--port", "0"], &["--port 0"]),
+    (&["leaks", "--cgroup", "/nope"], &["/nope", "cgroup"]),
+    (&["leaks", "--addr", "10.0.0/8"], &["--addr 10.0.0/8"]),
+    (&["leaks", "--output", "xml"], &["--output", "table", "json"]),
     (&["check", "--port", "3"], &["--port"]),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
 use tcptrace_tests::{
-    load::{self, Amount},
+    load::{self, Amount, Ending},
     netns::NetNs,
     tool::{Line, Tool},
 };
@@ -21,7 +21,7 @@ fn churn_of_20_000_closes() -> Result<()> {
     bounded(|| {
         let netns = NetNs::new()?;
         let tool = Tool::trace(&[])?;
-        let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS)))?;
+        let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
         ensure!(report.connections == CONNECTIONS, "the load made {report:?}");
         let told = tool.wait_for_closes(netns.inode(), usize::try_from(2 * CONNECTIONS)?, SOON);
         let finished = tool.stop()?;

@@ -10,7 +10,7 @@ use tcptrace::{
     model::{EventKind, Input, State},
 };
 use tcptrace_tests::{
-    load::{self, Amount},
+    load::{self, Amount, Ending},
     netns::{self, NetNs},
     pair::{self, Pair},
     scenario::{orderly, reset},
@@ -40,7 +40,7 @@ fn replays_byte_for_byte(arguments: &'static [&'static str]) -> Result<()> {
         let tool = record(&file, arguments)?;
         netns::run(|netns| orderly::half_close(netns, HOLD))?;
         netns::run(reset::unread_data)?;
-        netns::run(|netns| load::run(netns, Amount::Connections(500)))?;
+        netns::run(|netns| load::run(netns, Amount::Connections(500), Ending::ThreeWay))?;
         let live = tool.stop()?;
         live.expect_code(0)?;
         ensure!(live.stdout.lines().count() > 1000, "more than 1000 closes gave {} lines", live.stdout.lines().count());

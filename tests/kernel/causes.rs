@@ -1,17 +1,17 @@
 //! Why a socket is stuck or leaked, and who holds it.
 
 use std::{
-    fs,
     net::{TcpListener, TcpStream},
     path::Path,
+    process,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use tcptrace_tests::{
-    child::{Actor, POLL, READ, SHARE},
+    child::{Actor, HOLD, POLL},
     netns::NetNs,
-    pair::{self, Ends},
+    pair::{self, Ends, Pair},
     proc_net::{self, State},
     scenario::{orphan, unsent, zero_window},
     tool::{Line, Tool},
@@ -100,21 +100,34 @@ fn a_lost_fin_and_when_the_kernel_gives_up() -> Result<()> {
     })
 }
 
-/// A leak by a process; `seen` gets its finding while it lasts.
-fn leak(words: &'static [&'static str], reason: &'static str, seen: fn(&Actor, &Line) -> Result<()>) -> Result<()> {
+/// What is done with a connection before its peer closes and it is leaked.
+#[derive(Clone, Copy)]
+struct Leak {
+    /// Processes that are given it, and what each does with it.
+    given: &'static [&'static str],
+    read: bool,
+    reason: &'static str,
+}
+
+/// The finding of a leak names the cause and every process that holds it.
+fn prove_leak(leak: Leak) -> Result<()> {
     bounded(move || {
         let netns = NetNs::new()?;
         let tool = Tool::trace(&THRESHOLDS)?;
         netns.run(|netns| {
-            let listener = TcpListener::bind("127.0.0.1:0")?;
-            let actor = Actor::connect_as(Path::new(ACTOR), listener.local_addr()?, words)?;
-            let (server, _) = listener.accept()?;
-            let ends = Ends::of(&server)?.reversed();
-            drop::<TcpStream>(server);
+            let Pair { client, server, ends } = Pair::connect()?;
+            drop(server);
+            proc_net::wait_for(ends, State::CloseWait)?;
+            if leak.read {
+                pair::read_eof(&client)?;
+            }
+            let give = |how: &&str| Actor::given(Path::new(ACTOR), how, client.try_clone()?);
+            let actors: Vec<Actor> = leak.given.iter().map(give).collect::<Result<_>>()?;
+            drop(client);
             let line = leak_of(&tool, netns, ends)?;
-            seen(&actor, &line).with_context(|| line.text.clone())?;
-            ensure!(*line.at("/reason") == reason, "expected {reason}: {}", line.text);
-            ensure!(*line.at("/owner/pid") == actor.pid() && *line.at("/owner/source") == "connect", "{}", line.text);
+            held_by(&line, &actors).with_context(|| line.text.clone())?;
+            ensure!(*line.at("/reason") == leak.reason, "expected {}: {}", leak.reason, line.text);
+            ensure!(*line.at("/owner/pid") == process::id() && *line.at("/owner/source") == "connect", "{}", line.text);
             Ok(())
         })?;
         tool.stop()?.expect_code(0)
@@ -134,43 +147,36 @@ fn leak_of(tool: &Tool, netns: &NetNs, ends: Ends) -> Result<Line> {
     found.into_inner().context("no leak")
 }
 
-/// Each holder, by pid, with its name and a descriptor that is a socket of that process.
-fn held_by(line: &Line, pids: &[u32]) -> Result<()> {
-    ensure!(line.count("/holders/total") == pids.len() as u64, "not {} holders", pids.len());
+/// Each holder, by pid, with its name and its descriptor, which is its standard input.
+fn held_by(line: &Line, actors: &[Actor]) -> Result<()> {
+    ensure!(line.count("/holders/total") == actors.len() as u64, "not {} holders", actors.len());
     let list = line.at("/holders/list").as_array().context("no holders")?;
-    let mut links = Vec::new();
-    for pid in pids {
-        let holder = list.iter().find(|holder| holder["pid"] == *pid).with_context(|| format!("not {pid}"))?;
-        let comm = fs::read_to_string(format!("/proc/{pid}/comm"))?;
-        ensure!(holder["comm"] == comm.trim_end(), "{pid} is {comm}");
-        let link = fs::read_link(format!("/proc/{pid}/fd/{}", holder["fd"]))?.display().to_string();
-        ensure!(link.starts_with("socket:"), "descriptor {} is {link}", holder["fd"]);
-        links.push(link);
+    for actor in actors {
+        let pid = actor.pid();
+        let holder = list.iter().find(|holder| holder["pid"] == pid).with_context(|| format!("not {pid}"))?;
+        ensure!(holder["comm"] == actor.comm()?.as_str() && holder["fd"] == 0, "{pid} is not {holder}");
     }
-    ensure!(links.iter().all(|link| *link == links[0]), "not the same socket: {links:?}");
     Ok(())
 }
 
 #[test]
 fn a_leak_that_nobody_looks_at() -> Result<()> {
-    leak(&[], "not_polled", |actor, line| held_by(line, &[actor.pid()]))
+    prove_leak(Leak { given: &[HOLD], read: false, reason: "not_polled" })
 }
 
 #[test]
 fn a_leak_that_is_polled_and_never_read() -> Result<()> {
-    leak(&[POLL], "never_read_eof", |actor, line| held_by(line, &[actor.pid()]))
+    prove_leak(Leak { given: &[POLL], read: false, reason: "never_read_eof" })
 }
 
 #[test]
 fn a_leak_that_was_read_to_its_end() -> Result<()> {
-    leak(&[READ], "eof_seen_not_closed", |actor, line| held_by(line, &[actor.pid()]))
+    prove_leak(Leak { given: &[HOLD], read: true, reason: "eof_seen_not_closed" })
 }
 
 #[test]
 fn a_leak_that_two_processes_hold() -> Result<()> {
-    leak(&[SHARE], "not_polled", |actor, line| {
-        held_by(line, &[actor.pid(), actor.sharer().context("nobody shares it")?])
-    })
+    prove_leak(Leak { given: &[HOLD, HOLD], read: false, reason: "not_polled" })
 }
 
 #[test]

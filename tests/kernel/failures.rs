@@ -14,7 +14,7 @@ use rustix::{
     thread::UnshareFlags,
 };
 use tcptrace_tests::{
-    load::{self, Amount},
+    load::{self, Amount, Ending},
     netns,
     tool::{self, Tool},
     wait,
@@ -85,7 +85,7 @@ fn a_full_disk_keeps_what_was_known() -> Result<()> {
         });
         let tool = starter.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))?;
         // 40,000 events and more, far more than fits.
-        netns::run(|netns| load::run(netns, Amount::Connections(5000)))?;
+        netns::run(|netns| load::run(netns, Amount::Connections(5000), Ending::ThreeWay))?;
         let finished = tool.finish(LIMIT)?;
         finished.expect_code(5)?;
         let said = finished.stderr.to_lowercase();

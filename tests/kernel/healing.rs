@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use tcptrace_tests::{
-    load::{self, Amount},
+    load::{self, Amount, Ending},
     netns::NetNs,
     tool::{Line, Tool},
 };
@@ -38,7 +38,7 @@ fn no_ghost_is_left_after_a_loss() -> Result<()> {
         let netns = NetNs::new()?;
         let tool = Tool::trace(&["--ring-mib", "1", "--transitions", "--stuck-after", "1s", "--leak-after", "1s"])?;
         tool.signal(Signal::STOP)?;
-        let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS)))?;
+        let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::HandOver))?;
         tool.signal(Signal::CONT)?;
         ensure!(report.connections == CONNECTIONS, "the load made {report:?}");
         // Every socket of the load has ended, so whatever is open is a ghost.

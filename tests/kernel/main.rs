@@ -24,6 +24,8 @@ mod findings;
 #[cfg(test)]
 mod healing;
 #[cfg(test)]
+mod listings;
+#[cfg(test)]
 mod namespaces;
 #[cfg(test)]
 mod orphans;

@@ -7,6 +7,7 @@
 
 mod chaos;
 mod clean;
+mod healing;
 mod life;
 mod lossy;
 mod pen;

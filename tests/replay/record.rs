@@ -21,7 +21,7 @@ use tcptrace::{
     decode::Frame,
 };
 use tcptrace_tests::{
-    load::{self, Amount},
+    load::{self, Amount, Ending},
     netns::NetNs,
     scenario::{
         crossing, family, leak, lost_fin,
@@ -72,7 +72,7 @@ fn main() -> Result<()> {
             orphan::data_after_close(netns, SHORT).map(drop)
         }),
         ("open", open_at_the_end),
-        ("many", |netns, _| load::run(netns, Amount::Connections(70)).map(drop)),
+        ("many", |netns, _| load::run(netns, Amount::Connections(70), Ending::ThreeWay).map(drop)),
     ];
     for (name, scene) in captures {
         capture(name, scene).with_context(|| format!("{name}.cap"))?;

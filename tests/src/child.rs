@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -12,20 +13,15 @@ use anyhow::{Context, Result, ensure};
 
 /// What the helper says once it is connected.
 pub const CONNECTED: &str = "connected";
-/// What the helper is told: put the connection into an epoll set, and never read.
-pub const POLL: &str = "poll";
-/// What the helper is told: read up to end-of-file, and forget to close.
-pub const READ: &str = "read";
-/// What the helper is told: let another process have the connection, too.
-pub const SHARE: &str = "share";
-/// What that other process is told in place of an address.
+/// Leave the socket alone.
 pub const HOLD: &str = "hold";
+/// Wait for it in an epoll set, and do not read.
+pub const POLL: &str = "poll";
 
 /// A running helper; killed when dropped.
 #[derive(Debug)]
 pub struct Actor {
     child: Child,
-    sharer: Option<u32>,
 }
 
 impl Actor {
@@ -34,32 +30,31 @@ impl Actor {
     /// # Errors
     /// When it does not start or connect.
     pub fn connect(path: &Path, to: SocketAddr) -> Result<Self> {
-        Self::connect_as(path, to, &[])
-    }
-
-    /// As above; it does with the connection what the words say.
-    ///
-    /// # Errors
-    /// When it does not start or connect.
-    pub fn connect_as(path: &Path, to: SocketAddr, words: &[&str]) -> Result<Self> {
         let mut command = Command::new(path);
         // It ends by itself when this process does, because its standard input ends then.
-        command.arg(to.to_string()).args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("cannot start {}", path.display()))?;
-        let mut actor = Self { child, sharer: None };
+        command.arg(to.to_string()).stdin(Stdio::piped());
+        Self::start(command)
+    }
+
+    /// Starts the program at `path` and gives it a socket, as its standard input. `how` is what it does with that:
+    /// [`HOLD`] or [`POLL`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn given(path: &Path, how: &str, socket: impl Into<OwnedFd>) -> Result<Self> {
+        let mut command = Command::new(path);
+        command.arg(how).stdin(Stdio::from(socket.into()));
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Result<Self> {
+        let child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let mut actor = Self { child };
         let stdout = actor.child.stdout.take().context("the helper has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        let mut said = line.split_whitespace();
-        ensure!(said.next() == Some(CONNECTED), "the helper said {line:?}");
-        actor.sharer = said.next().map(str::parse).transpose()?;
+        ensure!(line.trim_end() == CONNECTED, "the helper said {line:?}");
         Ok(actor)
-    }
-
-    /// The process that has the connection, too.
-    #[must_use]
-    pub fn sharer(&self) -> Option<u32> {
-        self.sharer
     }
 
     /// Its process id.

@@ -40,6 +40,15 @@ pub enum Amount {
     Time(Duration),
 }
 
+/// How the sides close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The server's FIN acknowledges the client's: three segments.
+    ThreeWay,
+    /// The server acknowledges first, and the kernel hands the client's orphan over to a timewait socket in FIN_WAIT2.
+    HandOver,
+}
+
 /// What was done.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
@@ -77,7 +86,7 @@ const UNKNOWN: u64 = u64::MAX;
 ///
 /// # Errors
 /// When the server cannot work; connections that fail are counted.
-pub fn run(netns: &NetNs, amount: Amount) -> Result<Report> {
+pub fn run(netns: &NetNs, amount: Amount, ending: Ending) -> Result<Report> {
     netns.set_sysctl("net/ipv4/ip_local_port_range", "1024 65535")?;
     netns.set_sysctl("net/ipv4/tcp_tw_reuse", "1")?;
     // Room for a timewait socket on every port: without one, a closed socket answers FINs with resets.
@@ -88,7 +97,7 @@ pub fn run(netns: &NetNs, amount: Amount) -> Result<Report> {
         Progress { closed: AtomicU64::new(0), total: AtomicU64::new(UNKNOWN), server_failed: AtomicBool::new(false) };
     thread::scope(|scope| {
         let server = thread::Builder::new().name("server".to_owned()).spawn_scoped(scope, || {
-            let result = serve(&listener, &progress);
+            let result = serve(&listener, &progress, ending);
             progress.server_failed.store(result.is_err(), Ordering::Release);
             result
         })?;
@@ -140,13 +149,17 @@ fn connect(amount: Amount, progress: &Progress) -> (u64, u64) {
 }
 
 /// Accepts and closes until all are closed; says when the last one was.
-fn serve(listener: &Socket, progress: &Progress) -> Result<Instant> {
+fn serve(listener: &Socket, progress: &Progress, ending: Ending) -> Result<Instant> {
     let mut last = Instant::now();
     let mut closed = 0;
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
                 read_eof(&stream)?;
+                if ending == Ending::HandOver {
+                    // Sends what was put off: the acknowledgement of the FIN.
+                    stream.set_tcp_quickack(true)?;
+                }
                 drop(stream);
                 closed += 1;
                 progress.closed.store(closed, Ordering::Release);

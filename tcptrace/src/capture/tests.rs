@@ -55,6 +55,7 @@ fn snapshot() -> Snapshot {
         notsent_bytes: 6,
         snd_wnd_bytes: Some(7),
         snd_mss_bytes: 8,
+        retrans_out: 14,
         total_retrans: 9,
         last_data_sent_ms: 10,
         last_data_recv_ms: 11,

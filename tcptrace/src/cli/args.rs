@@ -21,6 +21,10 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print what a capture holds, as `trace` would have; needs no privilege
     Replay(ReplayArgs),
+    /// List sockets that are stuck closing, now, and why; also those from before, in every namespace
+    Stuck(StuckArgs),
+    /// List CLOSE_WAIT sockets that programs have forgotten, by process, and why
+    Leaks(LeaksArgs),
     /// Show what tcptrace needs of this host, and what is missing
     Check(CheckArgs),
 }
@@ -60,6 +64,48 @@ pub(super) struct ReplayArgs {
     pub(super) show: ShowArgs,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StuckArgs {
+    /// A socket longer than this in FIN_WAIT1, CLOSING, LAST_ACK or an orphan's FIN_WAIT2 is stuck
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    pub(super) stuck_after: Duration,
+    #[command(flatten)]
+    pub(super) look: LookArgs,
+    #[command(flatten)]
+    pub(super) filter: SocketFilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LeaksArgs {
+    /// A socket longer than this in CLOSE_WAIT is leaked
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub(super) leak_after: Duration,
+    /// Also list each socket
+    #[arg(long)]
+    pub(super) sockets: bool,
+    #[command(flatten)]
+    pub(super) look: LookArgs,
+    #[command(flatten)]
+    pub(super) filter: SocketFilterArgs,
+}
+
+/// How often to look, and what to print.
+#[derive(Debug, Args)]
+pub(super) struct LookArgs {
+    /// Look again at this interval (such as 1s), until Ctrl-C or SIGTERM
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) watch: Option<Duration>,
+    /// Stop watching after this time (such as 10s, 5m)
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "watch")]
+    pub(super) duration: Option<Duration>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(super) output: OutputFormat,
+    /// Exit with 1 if something was found
+    #[arg(long)]
+    pub(super) exit_code: bool,
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +156,17 @@ pub(super) struct ShowArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct FilterArgs {
+    #[command(flatten)]
+    pub(super) socket: SocketFilterArgs,
+    /// Closes that took at least this long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) min_latency: Option<Duration>,
+}
+
+/// What sockets to leave out, and whose.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub(super) struct SocketFilterArgs {
     /// Local or remote port
     #[arg(long, value_name = "PORT")]
     pub(super) port: Vec<u16>,
@@ -131,15 +188,12 @@ pub(super) struct FilterArgs {
     /// cgroup of the owner (v2), such as /system.slice/nginx.service
     #[arg(long, value_name = "PATH")]
     pub(super) cgroup: Vec<String>,
-    /// Inode of the network namespace
-    #[arg(long, value_name = "INODE")]
-    pub(super) netns: Vec<u32>,
+    /// Network namespace: name (`ip netns`), path, process id, inode, or self; of a capture, inode
+    #[arg(long)]
+    pub(super) netns: Vec<String>,
     /// Address family
     #[arg(long, value_enum)]
     pub(super) family: Option<FamilyArg>,
-    /// Closes that took at least this long
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) min_latency: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,8 @@
 mod args;
 mod check;
 mod exit;
+mod inspect;
+mod page;
 mod record;
 mod replay;
 mod session;
@@ -25,6 +27,8 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::run(args),
         Command::Record(args) => record::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Stuck(args) => inspect::stuck(args),
+        Command::Leaks(args) => inspect::leaks(args),
         Command::Check(args) => check::run(args),
     };
     match done {

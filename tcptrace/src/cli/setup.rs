@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    args::{FamilyArg, FilterArgs, OutputFormat, ShowArgs, TraceArgs},
+    args::{FamilyArg, FilterArgs, OutputFormat, ShowArgs, SocketFilterArgs, TraceArgs},
     exit::CliError,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     model::Family,
     output::{Format, Renderer, Style},
     pipeline::{Parts, Pipeline},
-    source::cgroup_id,
+    source::{cgroup_id, proc::resolve},
 };
 
 /// Columns when nothing says how wide the reader is.
@@ -35,13 +35,18 @@ pub(super) fn pipeline(
     leak_after_ns: u64,
 ) -> Result<Pipeline<Stdout>, CliError> {
     let out = std::io::stdout();
-    let style = style(&out);
-    let format = match show.output {
+    let renderer = renderer(show.output, &out);
+    let config = Config { stuck_after_ns, leak_after_ns, echo_events: show.transitions, bounds: Bounds::default() };
+    Ok(Pipeline::new(Parts { config, filter, renderer, out, lines: !show.summary }))
+}
+
+/// As the arguments and the reader want it.
+pub(super) fn renderer(output: OutputFormat, out: &Stdout) -> Renderer {
+    let format = match output {
         OutputFormat::Table => Format::Table,
         OutputFormat::Json => Format::Json,
     };
-    let config = Config { stuck_after_ns, leak_after_ns, echo_events: show.transitions, bounds: Bounds::default() };
-    Ok(Pipeline::new(Parts { config, filter, renderer: Renderer::new(format, style), out, lines: !show.summary }))
+    Renderer::new(format, style(out))
 }
 
 /// Colour for a terminal unless NO_COLOR is set and not empty (no-color.org).
@@ -56,36 +61,53 @@ fn style(out: &Stdout) -> Style {
     }
 }
 
-/// The filter of a live run: cgroups are those of this host.
+/// The filter of a live run: cgroups and namespaces are those of this host.
 fn live_filter(args: &FilterArgs) -> Result<Filter, CliError> {
-    let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
-    filter(args, ids.map_err(CliError::Usage)?)
+    let spec = FilterSpec { min_latency_ns: args.min_latency.map(nanos), ..live_spec(&args.socket)? };
+    Ok(Filter::new(spec)?)
 }
 
-/// The filter of a replay: cgroups are those of the recording host, which the capture names.
+/// As [`live_filter`], of sockets as they are.
+pub(super) fn socket_filter(args: &SocketFilterArgs) -> Result<Filter, CliError> {
+    Ok(Filter::new(live_spec(args)?)?)
+}
+
+/// The filter of a replay: cgroups are those of the recording host, which the capture names. Its namespaces have no
+/// names here.
 pub(super) fn replay_filter(args: &FilterArgs) -> Result<Filter, CliError> {
-    filter(args, Vec::new())
+    let inode = |text: &String| {
+        text.parse::<u32>().map_err(|_| CliError::Usage(format!("--netns {text}: a capture knows namespaces by inode")))
+    };
+    let netns: Result<Vec<u32>, CliError> = args.socket.netns.iter().map(inode).collect();
+    let spec = FilterSpec { netns: netns?, min_latency_ns: args.min_latency.map(nanos), ..spec(&args.socket)? };
+    Ok(Filter::new(spec)?)
 }
 
-fn filter(args: &FilterArgs, cgroup_ids: Vec<u64>) -> Result<Filter, CliError> {
+fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
+    let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
+    let inode = |text: &String| resolve(text).map_err(|error| format!("--netns {text}: {error}"));
+    let netns: Result<Vec<u32>, String> = args.netns.iter().map(inode).collect();
+    let (cgroup_ids, netns) = (ids.map_err(CliError::Usage)?, netns.map_err(CliError::Usage)?);
+    Ok(FilterSpec { cgroup_ids, netns, ..spec(args)? })
+}
+
+/// All that means the same on every host.
+fn spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
     let prefixes: Result<Vec<_>, FilterError> = args.addr.iter().map(|text| parse_prefix(text)).collect();
-    let spec = FilterSpec {
+    Ok(FilterSpec {
         ports: args.port.clone(),
         local_ports: args.local_port.clone(),
         remote_ports: args.remote_port.clone(),
         prefixes: prefixes?,
         pids: args.pid.clone(),
         comms: args.comm.clone(),
-        cgroup_ids,
         cgroup_paths: args.cgroup.clone(),
-        netns: args.netns.clone(),
         family: args.family.map(|family| match family {
             FamilyArg::Ipv4 => Family::Ipv4,
             FamilyArg::Ipv6 => Family::Ipv6,
         }),
-        min_latency_ns: args.min_latency.map(nanos),
-    };
-    Ok(Filter::new(spec)?)
+        ..FilterSpec::default()
+    })
 }
 
 /// Nanoseconds of a duration that the arguments' bounds let through.

@@ -143,7 +143,8 @@ impl Engine {
         let audit = &self.audit;
         let losses = self.losses;
         let unseen = |id: SlotId, closing: &Closing| {
-            let idle = closing.asked.is_none() && !closing.handed_over && phase_of(closing.state).is_some();
+            let idle = matches!(closing.rare.asked(), None | Some(Asked::Recheck));
+            let idle = idle && !closing.handed_over && phase_of(closing.state).is_some();
             let missing = match audit.namespaces.get(&closing.socket.netns) {
                 Some((began_ns, true)) => closing.since_ns < *began_ns,
                 Some((_, false)) => false,
@@ -154,7 +155,11 @@ impl Engine {
         let suspects: Vec<SlotId> =
             self.table.iter().filter(|(id, closing)| unseen(*id, closing)).map(|(id, _)| id).collect();
         for id in suspects {
-            self.ask(id, Asked::Audit);
+            match self.table.get_mut(id).filter(|closing| closing.rare.asked().is_some()) {
+                // The answer that is on its way will do.
+                Some(closing) => closing.rare.ask(Asked::Audit),
+                None => self.ask(id, Asked::Audit),
+            }
         }
         if self.audit.with_births {
             forget_births(&mut self.births, &self.audit);

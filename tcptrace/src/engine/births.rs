@@ -63,10 +63,10 @@ impl EarlyResets {
         self.0.push_back((key, time_ns, reason));
     }
 
-    pub(super) fn take(&mut self, key: SocketKey) -> Option<Box<Fate>> {
+    pub(super) fn take(&mut self, key: SocketKey) -> Option<Fate> {
         let at = self.0.iter().rposition(|(known, ..)| *known == key)?;
         let (_, time_ns, reset_reason) = self.0.remove(at)?;
-        Some(Box::new(Fate { reset_sent_ns: Some(time_ns), reset_reason, ..Fate::default() }))
+        Some(Fate { reset_sent_ns: Some(time_ns), reset_reason, ..Fate::default() })
     }
 }
 

@@ -1,58 +1,48 @@
 //! One close in progress.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use super::{
-    lanes::Link,
+    lanes::LaneKind,
     looks::BOUND_IF_UNKNOWN,
-    watch::{Asked, Watch},
+    packed::{Marks, PhaseTimes},
+    rare::Rarely,
 };
 use crate::{
     diagnosis::age_lower_bound_ns,
     model::{
         Event, Finding, FindingKind, FindingReason, FindingStatus, Flags, Identity, LeakCause, Owner, OwnerSource,
-        Phase, Phases, ResetReason, Retransmits, Role, Snapshot, State, StuckCause, Totals,
+        Phase, ResetReason, Role, Snapshot, State, StuckCause, Totals,
     },
 };
 
-/// What is known of a close so far. Kept small: there may be a million.
+/// What is known of a close so far. Kept small, because there may be a million: what few closes have is in `rare`, and
+/// what is yes or no, in `marks`.
 #[derive(Debug)]
 pub(super) struct Closing {
     pub(super) socket: Identity,
-    pub(super) link: Link,
-    /// State now; CLOSE while it waits for its judgement.
-    pub(super) state: State,
-    /// When `state` began, or was first seen.
+    pub(super) owner: Option<Owner>,
+    /// When `state` began, or was first seen; see `since_known`.
     pub(super) since_ns: u64,
-    /// The beginning of `state` was seen.
-    pub(super) since_known: bool,
     /// When the close began; see `begun_known`.
     pub(super) begun_ns: u64,
-    pub(super) begun_known: bool,
-    pub(super) role: Role,
-    phase_ns: [u64; 5],
-    /// Bit for each phase that was entered, and for each whose whole length was seen.
-    entered: u8,
-    known: u8,
-    pub(super) flags: Flags,
-    pub(super) owner: Option<Owner>,
     pub(super) connect_ns: Option<NonZeroU64>,
-    pub(super) retransmits: Retransmits,
-    pub(super) segs_in_fin_wait2: Option<u32>,
-    pub(super) raised: Option<FindingKind>,
-    /// The last event was the program's own act.
-    pub(super) acted: bool,
+    pub(super) phases: PhaseTimes,
+    pub(super) rare: Rarely,
     /// The engine's count of losses when the close was first seen.
     pub(super) losses: u32,
+    /// Where it waits, and its place there.
+    pub(super) place: u32,
+    pub(super) lane: Option<LaneKind>,
+    /// State now; CLOSE while it waits for its judgement.
+    pub(super) state: State,
+    pub(super) flags: Flags,
+    pub(super) raised: Option<FindingKind>,
     /// Its timewait socket goes on in FIN_WAIT2, without events.
     pub(super) handed_over: bool,
-    /// The look that is under way.
-    pub(super) asked: Option<Asked>,
-    /// Interface that it is bound to, or `BOUND_IF_UNKNOWN`.
-    pub(super) bound_if: u32,
-    pub(super) watch: Option<Box<Watch>>,
-    /// Resets and the end: rare enough, or short enough, to live elsewhere.
-    pub(super) fate: Option<Box<Fate>>,
+    pub(super) marks: Marks,
+    /// One more than the count, so that 0 can stand for none.
+    segs_in_fin_wait2: Option<NonZeroU32>,
 }
 
 /// How it ends, as far as seen.
@@ -86,76 +76,88 @@ pub(super) const fn phase_of(state: State) -> Option<Phase> {
     }
 }
 
-const fn bit(phase: Phase) -> u8 {
-    1 << phase as u8
-}
-
 impl Closing {
     /// A close of which `event` is the first that was seen; `old` is the state that it leaves.
     pub(super) fn new(event: &Event, old: State, losses: u32) -> Self {
-        let begins = matches!(old, State::Established | State::SynRecv);
-        let mut closing = Self {
-            socket: event.socket,
-            link: Link::default(),
-            state: old,
-            since_ns: event.time_ns,
-            since_known: false,
-            begun_ns: event.time_ns,
-            begun_known: begins,
-            role: role_of(old),
-            phase_ns: [0; 5],
-            entered: 0,
-            known: 0,
-            flags: event.flags,
-            owner: None,
-            connect_ns: None,
-            retransmits: Retransmits::default(),
-            segs_in_fin_wait2: None,
-            raised: None,
-            acted: event.owner.is_some(),
-            losses,
-            handed_over: false,
-            asked: None,
-            bound_if: BOUND_IF_UNKNOWN,
-            watch: None,
-            fate: None,
-        };
-        if let Some(phase) = phase_of(old) {
-            closing.entered |= bit(phase);
-        }
+        let mut closing = Self::bare(event.socket, old, event.time_ns, losses);
+        closing.flags = event.flags;
+        closing.marks.set(Marks::BEGUN_KNOWN, matches!(old, State::Established | State::SynRecv));
+        closing.marks.set(Marks::ACTED, event.owner.is_some());
         closing
     }
 
     /// A close that was under way when a look showed it: its age is a lower bound.
     pub(super) fn of_snapshot(snapshot: &Snapshot, losses: u32) -> Self {
         let since_ns = snapshot.time_ns.saturating_sub(age_lower_bound_ns(snapshot));
-        let orphan = snapshot.inode == 0 && snapshot.state != State::CloseWait;
-        Self {
-            socket: snapshot.socket,
-            link: Link::default(),
-            state: snapshot.state,
-            since_ns,
-            since_known: false,
-            begun_ns: since_ns,
-            begun_known: false,
-            role: role_of(snapshot.state),
-            phase_ns: [0; 5],
-            entered: phase_of(snapshot.state).map_or(0, bit),
-            known: 0,
-            flags: Flags { orphan, ..Flags::default() },
-            owner: None,
-            connect_ns: None,
-            retransmits: Retransmits::default(),
-            segs_in_fin_wait2: None,
-            raised: None,
-            acted: false,
-            losses,
-            handed_over: snapshot.timewait,
-            asked: None,
-            bound_if: snapshot.bound_if,
-            watch: None,
-            fate: None,
+        let mut closing = Self::bare(snapshot.socket, snapshot.state, since_ns, losses);
+        closing.flags.orphan = snapshot.inode == 0 && snapshot.state != State::CloseWait;
+        closing.handed_over = snapshot.timewait;
+        closing.set_bound_if(snapshot.bound_if);
+        closing
+    }
+
+    fn bare(socket: Identity, state: State, since_ns: u64, losses: u32) -> Self {
+        let mut phases = PhaseTimes::default();
+        if let Some(phase) = phase_of(state) {
+            phases.enter(phase);
         }
+        Self {
+            socket,
+            owner: None,
+            since_ns,
+            begun_ns: since_ns,
+            connect_ns: None,
+            phases,
+            rare: Rarely::default(),
+            losses,
+            place: 0,
+            lane: None,
+            state,
+            flags: Flags::default(),
+            raised: None,
+            handed_over: false,
+            marks: Marks::of(role_of(state)),
+            segs_in_fin_wait2: None,
+        }
+    }
+
+    /// The beginning of the present state was seen.
+    pub(super) fn since_known(&self) -> bool {
+        self.marks.has(Marks::SINCE_KNOWN)
+    }
+
+    /// The beginning of the close was seen.
+    pub(super) fn begun_known(&self) -> bool {
+        self.marks.has(Marks::BEGUN_KNOWN)
+    }
+
+    /// Who closed first, as far as seen.
+    pub(super) fn role(&self) -> Role {
+        self.marks.role()
+    }
+
+    pub(super) fn segs_in_fin_wait2(&self) -> Option<u32> {
+        self.segs_in_fin_wait2.map(|segs_in| segs_in.get() - 1)
+    }
+
+    /// The largest of counts is taken for none.
+    pub(super) fn set_segs_in_fin_wait2(&mut self, segs_in: Option<u32>) {
+        self.segs_in_fin_wait2 = segs_in.and_then(|segs_in| NonZeroU32::new(segs_in.wrapping_add(1)));
+    }
+
+    /// Interface that it is bound to, or [`BOUND_IF_UNKNOWN`].
+    pub(super) fn bound_if(&self) -> u32 {
+        if self.marks.has(Marks::BOUND_KNOWN) { self.rare.bound_if() } else { BOUND_IF_UNKNOWN }
+    }
+
+    pub(super) fn set_bound_if(&mut self, bound_if: u32) {
+        self.marks.set(Marks::BOUND_KNOWN, bound_if != BOUND_IF_UNKNOWN);
+        self.rare.set_bound_if(bound_if);
+    }
+
+    /// When its present wait began.
+    pub(super) fn waits_from_ns(&self) -> u64 {
+        self.rare.wait_from_ns().unwrap_or(self.since_ns)
     }
 
     /// Time in the state so far; a step back in time counts as none.
@@ -165,13 +167,9 @@ impl Closing {
 
     /// Leaves the present state: its length is known if its beginning was seen.
     pub(super) fn leave(&mut self, now_ns: u64) {
-        let age_ns = self.age_ns(now_ns);
-        let Some(phase) = phase_of(self.state) else { return };
-        if let Some(ns) = self.phase_ns.get_mut(phase as usize) {
-            *ns = ns.saturating_add(age_ns);
-        }
-        if self.since_known {
-            self.known |= bit(phase);
+        let (age_ns, known) = (self.age_ns(now_ns), self.since_known());
+        if let Some(phase) = phase_of(self.state) {
+            self.phases.add(phase, age_ns, known);
         }
     }
 
@@ -179,46 +177,30 @@ impl Closing {
     pub(super) fn enter(&mut self, state: State, now_ns: u64) {
         self.state = state;
         self.since_ns = now_ns;
-        self.since_known = true;
+        self.marks.set(Marks::SINCE_KNOWN, true);
         if let Some(phase) = phase_of(state) {
-            self.entered |= bit(phase);
+            self.phases.enter(phase);
         }
-        if self.role == Role::Abort || state == State::Closing {
-            self.role = role_of(state);
+        if self.role() == Role::Abort || state == State::Closing {
+            self.marks.set_role(role_of(state));
         }
     }
 
     /// The socket is in `state` without having been seen going there: what lies between was lost.
     pub(super) fn jump(&mut self, state: State, now_ns: u64) {
         if let Some(phase) = phase_of(self.state) {
-            self.known &= !bit(phase);
+            self.phases.forget(phase);
         }
         self.enter(state, now_ns);
-        self.since_known = false;
+        self.marks.set(Marks::SINCE_KNOWN, false);
         if matches!(state, State::CloseWait | State::LastAck | State::FinWait1 | State::FinWait2) {
-            self.role = role_of(state);
+            self.marks.set_role(role_of(state));
         }
-    }
-
-    /// A phase's length turned out to be no length of that phase.
-    pub(super) fn forget_phase(&mut self, phase: Phase) {
-        self.known &= !bit(phase);
     }
 
     /// Every phase that was entered was seen from start to end.
     pub(super) fn phases_known(&self) -> bool {
-        self.begun_known && self.entered == self.known
-    }
-
-    /// Phases whose length is known.
-    pub(super) fn phases(&self) -> Phases {
-        let mut phases = Phases::default();
-        for phase in crate::model::PHASES {
-            let known = self.known & bit(phase) != 0;
-            let ns = self.phase_ns.get(phase as usize).copied();
-            phases.set(phase, ns.filter(|_| known));
-        }
-        phases
+        self.begun_known() && self.phases.all_known()
     }
 
     /// The first that acts counts; who closes outranks who connected, and both outrank who merely holds it.
@@ -241,29 +223,29 @@ impl Closing {
 
     fn orphan(&self) -> Option<bool> {
         let Flags { rcv_shutdown, send_shutdown, orphan, .. } = self.flags;
-        let closing_call = self.acted && rcv_shutdown && send_shutdown;
+        let closing_call = self.marks.has(Marks::ACTED) && rcv_shutdown && send_shutdown;
         if closing_call && !orphan { None } else { Some(orphan) }
     }
 
     /// The finding of this socket's phase, as of `time_ns`.
     pub(super) fn finding(&self, kind: FindingKind, status: FindingStatus, time_ns: u64) -> Finding {
-        let watch = self.watch.as_deref();
+        let watch = self.rare.watch();
+        let retransmits = self.rare.retransmits();
         let diagnosis = watch.and_then(|watch| watch.diagnosis);
         let reason = match (kind, diagnosis) {
             (FindingKind::LeakCloseWait, _) => {
                 FindingReason::Leak(watch.and_then(|watch| watch.leak_cause).unwrap_or(LeakCause::Unknown))
             }
             (_, Some(diagnosis)) => FindingReason::Stuck(diagnosis.cause),
-            _ if self.retransmits.sent() > 0 => FindingReason::Stuck(StuckCause::FinUnacked),
+            _ if retransmits.sent() > 0 => FindingReason::Stuck(StuckCause::FinUnacked),
             _ => FindingReason::Stuck(StuckCause::Unknown),
         };
         // At the end, the phase that the finding speaks of is over.
         let phase = kind.phase();
         let (age_ns, since_known) = if phase_of(self.state) == Some(phase) {
-            (self.age_ns(time_ns), self.since_known)
+            (self.age_ns(time_ns), self.since_known())
         } else {
-            let ns = self.phase_ns.get(phase as usize).copied().unwrap_or(0);
-            (ns, self.known & bit(phase) != 0)
+            (self.phases.at_least_ns(phase), self.phases.known_ns(phase).is_some())
         };
         Finding {
             time_ns,
@@ -274,7 +256,7 @@ impl Closing {
             age_ns,
             age_is_lower_bound: !since_known,
             may_be_over: false,
-            retransmits: self.retransmits,
+            retransmits,
             orphan: self.orphan(),
             owner: self.owner,
             diagnosis: diagnosis.filter(|_| status == FindingStatus::Raised),
@@ -299,6 +281,6 @@ mod tests {
 
     #[test]
     fn an_entry_stays_small() {
-        assert!(size_of::<Option<Closing>>() <= 232, "{}", size_of::<Option<Closing>>());
+        assert!(size_of::<Option<Closing>>() <= 160, "{}", size_of::<Option<Closing>>());
     }
 }

@@ -80,10 +80,10 @@ fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
 
 /// The record of a close that ended at `closing.since_ns`; `losses` is the engine's count of them by now.
 pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses: u32) -> Close {
-    let fate = closing.fate.as_deref().copied().unwrap_or_default();
+    let fate = closing.rare.fate().copied().unwrap_or_default();
     let hidden = reason.is_some_and(Reason::hides_fin_wait2);
     if hidden {
-        closing.forget_phase(Phase::FinWait2);
+        closing.phases.forget(Phase::FinWait2);
     }
     // A timewait socket's end is seen by a look.
     let end_seen = fate.end.is_some() || (closing.handed_over && outcome != Outcome::Unknown);
@@ -94,18 +94,18 @@ pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses:
     Close {
         end_ns: closing.since_ns,
         socket: closing.socket,
-        role: if aborted { Role::Abort } else { closing.role },
+        role: if aborted { Role::Abort } else { closing.role() },
         outcome,
         reason,
         owner: closing.owner,
-        phases: closing.phases(),
-        close_ns: (end_known && closing.begun_known).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
+        phases: closing.phases.known(),
+        close_ns: (end_known && closing.begun_known()).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
         // `close()` that resets: SOCK_DEAD is set after `-> CLOSE`.
         orphan: closing.flags.orphan || ((aborted || outcome == Outcome::ResetSent) && by_close(&fate, closing.flags)),
         three_way: three_way(&closing, &fate, outcome),
         // Where events were lost meanwhile, a retransmit may be among them.
         complete: end_seen && closing.phases_known() && closing.losses == losses,
-        retransmits: closing.retransmits,
+        retransmits: closing.rare.retransmits(),
         totals: fate.end.and_then(|end| end.totals),
         lifetime_ns: lifetime_start_ns.map(|at| closing.since_ns.saturating_sub(at.get())),
     }
@@ -120,12 +120,12 @@ fn by_close(fate: &Fate, flags: Flags) -> bool {
 fn three_way(closing: &Closing, fate: &Fate, outcome: Outcome) -> Option<bool> {
     let end = fate.end?;
     let orderly = outcome == Outcome::Fin && phase_of(end.old) == Some(Phase::FinWait2);
-    if !orderly || closing.role != Role::Active {
+    if !orderly || closing.role() != Role::Active {
         return None;
     }
     // With the FIN in the acknowledging segment there is no hand-over (`tcp_rcv_state_process()`, `th->fin`).
     if closing.handed_over {
         return Some(false);
     }
-    Some(closing.segs_in_fin_wait2? == end.segs_in?)
+    Some(closing.segs_in_fin_wait2()? == end.segs_in?)
 }

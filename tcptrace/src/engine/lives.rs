@@ -52,7 +52,9 @@ impl Engine {
         let socket = event.socket;
         let mut closing = Closing::new(event, state, self.losses);
         self.take_birth(&mut closing);
-        closing.fate = self.early_resets.take(socket.key);
+        if let Some(fate) = self.early_resets.take(socket.key) {
+            closing.rare.set_fate(fate);
+        }
         closing
     }
 

@@ -25,8 +25,8 @@ impl Engine {
     /// Asks for a look at a socket.
     pub(super) fn ask(&mut self, id: SlotId, why: Asked) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        closing.asked = Some(why);
-        let bound_if = if closing.bound_if == BOUND_IF_UNKNOWN { 0 } else { closing.bound_if };
+        closing.rare.ask(why);
+        let bound_if = if closing.bound_if() == BOUND_IF_UNKNOWN { 0 } else { closing.bound_if() };
         let holders = why == Asked::Raise && !closing.flags.orphan;
         // Nobody takes them in a replay.
         if self.wants.len() < WANTS_MAX {
@@ -45,7 +45,7 @@ impl Engine {
             (false, Some(_)) => Asked::Recheck,
             (false, None) => Asked::Raise,
         };
-        match closing.asked.take() {
+        match closing.rare.take_asked() {
             None => self.ask(id, purpose),
             Some(why) => {
                 self.looks.unanswered += 1;
@@ -109,7 +109,7 @@ impl Engine {
         if closing.state == State::Close || snapshot.time_ns < closing.since_ns {
             return;
         }
-        closing.bound_if = snapshot.bound_if;
+        closing.set_bound_if(snapshot.bound_if);
         if snapshot.timewait || snapshot.state != closing.state {
             self.moved_unseen(id, snapshot);
             return;
@@ -117,7 +117,7 @@ impl Engine {
         if snapshot.inode == 0 && closing.state != State::CloseWait {
             closing.flags.orphan = true;
         }
-        let asked = closing.asked.take();
+        let asked = closing.rare.take_asked();
         if asked.is_none() {
             return;
         }
@@ -134,21 +134,17 @@ impl Engine {
         let snapshot = &sighting.snapshot;
         let facts = self.netns.facts(snapshot.socket.netns);
         let Some(closing) = self.table.get_mut(id) else { return };
-        let counts = closing.retransmits;
-        let signs = Signs {
-            fin_sent_again: counts.sent(),
-            fin_failed: u32::from(counts.failed),
-            orphan: Some(closing.flags.orphan),
-        };
+        let counts = closing.rare.retransmits();
+        let signs = Signs { sent: counts.sent(), failed: u32::from(counts.failed), orphan: Some(closing.flags.orphan) };
         let diagnosis = diagnose(snapshot, facts, signs);
-        let watch = closing.watch.get_or_insert_default();
+        let watch = closing.rare.some_watch();
         watch.alive_ns = snapshot.time_ns;
         watch.diagnosis = Some(diagnosis);
         if let Some(holders) = &sighting.holders {
             watch.holders = Some(Arc::new(holders.clone()));
             closing.take_owner(sole_holder(holders));
         }
-        let Some(watch) = closing.watch.as_mut() else { return };
+        let Some(watch) = closing.rare.watch_mut() else { return };
         if snapshot.state == State::CloseWait {
             watch.leak_cause = Some(leak_cause(snapshot, watch.holders.as_deref()));
         }
@@ -165,8 +161,9 @@ impl Engine {
         if closing.state == State::Close || absent.time_ns < closing.since_ns {
             return;
         }
-        let Some(why) = closing.asked.take() else { return };
-        let certain = closing.bound_if != BOUND_IF_UNKNOWN;
+        let Some(why) = closing.rare.take_asked() else { return };
+        // A look for a socket that is bound to another interface finds nothing; a dump that did not show it either settles it.
+        let certain = closing.bound_if() != BOUND_IF_UNKNOWN || why == Asked::Audit;
         let after_loss = closing.losses != self.losses;
         self.schedule.clear(&mut self.table, id);
         match absent.why {
@@ -185,19 +182,19 @@ impl Engine {
 
     /// A socket moves on: what was asked about its phase is void, except that a threshold was passed.
     pub(super) fn forget_look(&mut self, id: SlotId) {
-        let Some(closing) = self.table.get_mut(id).filter(|closing| closing.watch.is_some()) else { return };
-        closing.asked = None;
+        let Some(closing) = self.table.get_mut(id).filter(|closing| closing.rare.watch().is_some()) else { return };
+        closing.rare.take_asked();
         self.schedule.clear(&mut self.table, id);
         if let Some(closing) = self.table.get_mut(id) {
-            closing.watch = None;
+            closing.rare.forget_watch();
         }
     }
 }
 
-/// Who holds a socket, where it is one process, for sure.
+/// Who holds a socket, where one process is known to. Whether others could not be seen stands beside it.
 fn sole_holder(holders: &Holders) -> Option<Owner> {
     let [holder] = holders.list.as_slice() else { return None };
-    let sure = holders.total == 1 && !holders.partial;
+    let sure = holders.total == 1;
     let comm = Comm::from_name(&holder.comm);
     sure.then_some(Owner { pid: holder.pid, comm, cgroup_id: 0, source: OwnerSource::Fd })
 }

@@ -7,10 +7,11 @@ use super::{
     lanes::LaneKind,
     run::Engine,
     table::SlotId,
+    watch::Watch,
 };
 use crate::model::{
     Absent, AbsentWhy, Diagnosis, Event, FindingKind, GivesUp, Outcome, Reason, ResetReason, Snapshot, State,
-    StuckCause,
+    StuckCause, TIME_WAIT_NS,
 };
 
 impl Engine {
@@ -21,9 +22,9 @@ impl Engine {
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.handed_over = true;
         closing.flags.orphan = true;
-        closing.asked = None;
+        closing.rare.take_asked();
         let fate = Fate { end: Some(end), closed_ns: event.time_ns, ..Fate::default() };
-        closing.fate = Some(Box::new(fate));
+        closing.rare.set_fate(fate);
         self.looks.orphans += 1;
         self.count_orphan();
         self.lanes.join(&mut self.table, LaneKind::Young, id, event.time_ns);
@@ -38,7 +39,7 @@ impl Engine {
     /// One less, if it is one.
     pub(super) fn orphan_done(&mut self, id: SlotId) {
         let Some(closing) = self.table.get(id).filter(|closing| closing.handed_over) else { return };
-        let unseen = closing.watch.as_deref().is_none_or(|watch| watch.alive_ns == 0);
+        let unseen = closing.rare.watch().is_none_or(|watch| watch.alive_ns == 0);
         self.orphans_waiting = self.orphans_waiting.saturating_sub(1);
         self.orphans_unseen = self.orphans_unseen.saturating_sub(u64::from(unseen));
     }
@@ -46,7 +47,7 @@ impl Engine {
     /// A look shows the timewait socket.
     pub(super) fn orphan_seen(&mut self, id: SlotId, snapshot: &Snapshot) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        closing.asked = None;
+        closing.rare.take_asked();
         self.schedule.clear(&mut self.table, id);
         self.lanes.leave(&mut self.table, id);
         if let Some(began_ns) = snapshot.time_wait_since_ns() {
@@ -55,7 +56,7 @@ impl Engine {
         }
         let Some(closing) = self.table.get_mut(id) else { return };
         let age_ns = closing.age_ns(snapshot.time_ns);
-        let watch = closing.watch.get_or_insert_default();
+        let watch = closing.rare.some_watch();
         self.orphans_unseen = self.orphans_unseen.saturating_sub(u64::from(watch.alive_ns == 0));
         watch.alive_ns = snapshot.time_ns;
         watch.expires_at_ns = snapshot.expires_at_ns();
@@ -90,9 +91,9 @@ impl Engine {
     /// must have been: after the hand-over, and before the look.
     fn orphan_closed(&mut self, id: SlotId, began_ns: u64, seen_ns: u64) {
         let Some(closing) = self.table.get(id) else { return };
-        let closed_ns = closing.fate.as_deref().map_or(0, |fate| fate.closed_ns);
-        let alive_ns = closing.watch.as_deref().map_or(0, |watch| watch.alive_ns);
-        let since_ns = if closing.since_known { closing.since_ns } else { closing.begun_ns };
+        let closed_ns = closing.rare.fate().map_or(0, |fate| fate.closed_ns);
+        let alive_ns = closing.rare.watch().map_or(0, |watch| watch.alive_ns);
+        let since_ns = if closing.since_known() { closing.since_ns } else { closing.begun_ns };
         let floor_ns = since_ns.max(closed_ns).max(alive_ns);
         self.finish_as(id, (Outcome::Fin, None), began_ns.clamp(floor_ns, seen_ns.max(floor_ns)));
     }
@@ -100,9 +101,9 @@ impl Engine {
     /// A look shows no timewait socket.
     pub(super) fn orphan_absent(&mut self, id: SlotId, absent: &Absent) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        closing.asked = None;
-        let closed_ns = closing.fate.as_deref().map_or(0, |fate| fate.closed_ns);
-        let watch = closing.watch.as_deref().cloned().unwrap_or_default();
+        closing.rare.take_asked();
+        let closed_ns = closing.rare.fate().map_or(0, |fate| fate.closed_ns);
+        let watch = closing.rare.watch().cloned().unwrap_or_default();
         let netns = closing.socket.netns;
         match absent.why {
             AbsentWhy::NotAsked | AbsentWhy::NoNamespace => self.orphan_unseen(id, Reason::OrphanFinWait2),
@@ -110,8 +111,7 @@ impl Engine {
                 self.looks.timewait_recycled += 1;
                 self.orphan_unseen(id, Reason::TimewaitRecycled);
             }
-            // The timer ran out while the socket was in FIN_WAIT2: TIME_WAIT would have lasted a minute.
-            AbsentWhy::Gone if watch.alive_ns > 0 && absent.time_ns.saturating_add(TICK_NS) >= watch.expires_at_ns => {
+            AbsentWhy::Gone if timed_out(&watch, absent.time_ns) => {
                 let end_ns = watch.expires_at_ns.max(watch.alive_ns);
                 self.finish_as(id, (Outcome::FinWait2Timeout, None), end_ns);
             }
@@ -129,7 +129,7 @@ impl Engine {
     /// Nothing tells how long the peer took: the record ends where the events do.
     pub(super) fn orphan_unseen(&mut self, id: SlotId, reason: Reason) {
         let Some(closing) = self.table.get(id) else { return };
-        let closed_ns = closing.fate.as_deref().map_or(closing.since_ns, |fate| fate.closed_ns);
+        let closed_ns = closing.rare.fate().map_or(closing.since_ns, |fate| fate.closed_ns);
         self.finish_as(id, (Outcome::Unknown, Some(reason)), closed_ns);
     }
 
@@ -137,7 +137,7 @@ impl Engine {
     /// (TCP_LINGER2 below 0), which then was not handed over at all.
     pub(super) fn orphan_reset(&mut self, id: SlotId, state: State, time_ns: u64, reason: Option<ResetReason>) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        let fate: &mut Fate = closing.fate.get_or_insert_default();
+        let fate: &mut Fate = closing.rare.some_fate();
         let closed_ns = fate.closed_ns;
         fate.reset_sent_ns = Some(time_ns);
         fate.reset_reason = reason;
@@ -154,4 +154,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether the timer ran out in FIN_WAIT2: after a FIN, the socket would have stayed for a minute of TIME_WAIT.
+fn timed_out(watch: &Watch, gone_ns: u64) -> bool {
+    let seen = watch.alive_ns > 0;
+    let overdue = gone_ns.saturating_add(TICK_NS) >= watch.expires_at_ns;
+    seen && overdue && gone_ns < watch.alive_ns.saturating_add(TIME_WAIT_NS)
 }

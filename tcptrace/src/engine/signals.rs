@@ -1,6 +1,6 @@
 //! What an event does that is no transition: a retransmit, a reset sent.
 
-use super::{closing::phase_of, run::Engine, table::SlotId};
+use super::{closing::phase_of, packed::Marks, run::Engine, table::SlotId};
 use crate::model::{Event, ResetReason, RetransmitKind, State};
 
 impl Engine {
@@ -17,8 +17,8 @@ impl Engine {
         }
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.flags = event.flags;
-        closing.acted = false;
-        let counts = &mut closing.retransmits;
+        closing.marks.set(Marks::ACTED, false);
+        let counts = closing.rare.retransmits_mut();
         let count = match kind {
             RetransmitKind::Tlp => &mut counts.tlp,
             RetransmitKind::Rto => &mut counts.rto,
@@ -69,7 +69,7 @@ impl Engine {
             self.anomalies.stray_events += 1;
             return;
         }
-        let fate = closing.fate.get_or_insert_default();
+        let fate = closing.rare.some_fate();
         fate.reset_sent_ns = Some(event.time_ns);
         fate.reset_reason = reason;
         if closing.state == State::Close {

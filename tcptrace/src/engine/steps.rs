@@ -5,6 +5,7 @@ use super::{
     closing::{Closing, End, phase_of},
     judge::{conclude, is_orphan, judge},
     lanes::LaneKind,
+    packed::Marks,
     paths::legal,
     run::Engine,
     table::SlotId,
@@ -64,7 +65,7 @@ impl Engine {
 
     fn first_step(&mut self, event: &Event, old: State, new: State, end: End) {
         let closing = self.begin(event, old);
-        if !closing.begun_known {
+        if !closing.begun_known() {
             self.anomalies.mid_life += 1;
         }
         if self.table.is_full() {
@@ -84,13 +85,15 @@ impl Engine {
     fn end_unfollowed(&mut self, mut closing: Closing, event: &Event, end: End) {
         closing.flags = event.flags;
         closing.take_owner(event.owner);
-        closing.begun_known &= phase_of(end.old).is_none();
+        if phase_of(end.old).is_some() {
+            closing.marks.set(Marks::BEGUN_KNOWN, false);
+        }
         closing.enter(State::Close, event.time_ns);
-        let mut fate = closing.fate.take().unwrap_or_default();
+        let mut fate = closing.rare.fate().copied().unwrap_or_default();
         fate.end = Some(end);
         self.ended.put(closing.socket.key, event.time_ns);
         if let Some(verdict) = judge(&fate, event.flags, event.time_ns, true) {
-            closing.fate = Some(fate);
+            closing.rare.set_fate(fate);
             self.outputs.push_back(Output::Close(conclude(closing, verdict, self.losses)));
         }
     }
@@ -100,9 +103,9 @@ impl Engine {
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.flags = event.flags;
         if let EventKind::Transition { bound_if, .. } = event.kind {
-            closing.bound_if = bound_if;
+            closing.set_bound_if(bound_if);
         }
-        closing.acted = event.owner.is_some();
+        closing.marks.set(Marks::ACTED, event.owner.is_some());
         closing.socket = event.socket;
         closing.take_owner(event.owner);
         if event.time_ns < closing.since_ns {
@@ -110,12 +113,12 @@ impl Engine {
         }
         if !legal(old, new) {
             // Whatever lies between was not seen.
-            closing.begun_known = false;
+            closing.marks.set(Marks::BEGUN_KNOWN, false);
         }
         if old == new && closing.state == new {
             // close() after shutdown(): the phase goes on, without a program. SOCK_DEAD comes a moment later.
             closing.flags.orphan = true;
-            if new == State::FinWait2 && closing.link.lane.is_none() && closing.raised.is_none() {
+            if new == State::FinWait2 && closing.lane.is_none() && closing.raised.is_none() {
                 self.lanes.join(&mut self.table, LaneKind::Stuck, id, event.time_ns);
             }
             return;
@@ -135,7 +138,7 @@ impl Engine {
         if let Some(closing) = self.table.get_mut(id) {
             closing.enter(new, event.time_ns);
             if new == State::FinWait2 {
-                closing.segs_in_fin_wait2 = end.segs_in;
+                closing.set_segs_in_fin_wait2(end.segs_in);
             }
         }
         self.count_open(new, 1);
@@ -192,12 +195,12 @@ impl Engine {
 
     /// A deadline that passed before this event counts, though no tick came in between.
     pub(super) fn raise_if_due(&mut self, id: SlotId, now_ns: u64) {
-        if self.table.get(id).is_some_and(|closing| closing.asked == Some(Asked::Raise)) {
+        if self.table.get(id).is_some_and(|closing| closing.rare.asked() == Some(Asked::Raise)) {
             // It moves on before it could be looked at.
             self.raise(id, now_ns);
             return;
         }
-        let lane = self.table.get(id).and_then(|closing| closing.link.lane);
+        let lane = self.table.get(id).and_then(|closing| closing.lane);
         if let Some(kind) = lane
             && let Some(due_ns) = self.lanes.deadline_ns(&self.table, kind, id)
             && due_ns <= now_ns
@@ -225,7 +228,7 @@ impl Engine {
     /// A threshold was passed, and whatever can be known of it is known.
     pub(super) fn raise(&mut self, id: SlotId, time_ns: u64) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        closing.asked = None;
+        closing.rare.take_asked();
         let Some(phase) = phase_of(closing.state) else { return };
         self.raise_as(id, FindingKind::of(phase), time_ns);
         self.recheck_later(id);
@@ -234,7 +237,7 @@ impl Engine {
     pub(super) fn raise_as(&mut self, id: SlotId, kind: FindingKind, time_ns: u64) {
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.raised = Some(kind);
-        let alive = closing.watch.as_deref().is_some_and(|watch| watch.alive_ns > 0);
+        let alive = closing.rare.watch().is_some_and(|watch| watch.alive_ns > 0);
         let may_be_over = closing.losses != self.losses && !alive;
         let finding = Finding { may_be_over, ..closing.finding(kind, FindingStatus::Raised, time_ns) };
         self.outputs.push_back(Output::Finding(finding));
@@ -243,7 +246,7 @@ impl Engine {
     /// `-> CLOSE`: judged now if nothing can change the verdict, else in a moment.
     fn end(&mut self, id: SlotId, event: &Event, end: End) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        let mut fate = closing.fate.take().unwrap_or_default();
+        let mut fate = closing.rare.fate().copied().unwrap_or_default();
         let open_at_peer = end.old == State::FinWait2 && end.sk_err == 0 && !event.flags.done;
         let reset = fate.reset_sent_ns.is_some();
         if self.looks_on && open_at_peer && !reset && is_orphan(event.flags) && !event.flags.key_is_address {
@@ -252,7 +255,7 @@ impl Engine {
         }
         fate.end = Some(end);
         let verdict = judge(&fate, event.flags, event.time_ns, false);
-        closing.fate = Some(fate);
+        closing.rare.set_fate(fate);
         if let Some(verdict) = verdict {
             self.finish_as(id, verdict, event.time_ns);
             return;
@@ -271,7 +274,7 @@ impl Engine {
     pub(super) fn settle(&mut self, id: SlotId) {
         let Some(closing) = self.table.get(id) else { return };
         let end_ns = closing.since_ns;
-        let fate = closing.fate.as_deref().copied().unwrap_or_default();
+        let fate = closing.rare.fate().copied().unwrap_or_default();
         let unknown = (Outcome::Unknown, None);
         let verdict = judge(&fate, closing.flags, end_ns, true).unwrap_or(unknown);
         self.finish_as(id, verdict, end_ns);
@@ -294,12 +297,12 @@ impl Engine {
         self.forget_look(id);
         let Some(mut closing) = self.table.remove(id) else { return };
         self.audit.ended(closing.socket.key);
-        let end_seen = closing.fate.as_deref().is_some_and(|fate| fate.end.is_some());
+        let end_seen = closing.rare.fate().is_some_and(|fate| fate.end.is_some());
         if end_seen {
             self.ended.put(closing.socket.key, end_ns);
         }
         if !end_seen && let Some(phase) = phase_of(closing.state) {
-            closing.forget_phase(phase);
+            closing.phases.forget(phase);
         }
         if !settling {
             closing.enter(State::Close, end_ns);

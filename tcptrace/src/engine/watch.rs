@@ -41,7 +41,7 @@ impl Schedule {
     /// Looks at an entry at this time and at no other.
     pub(super) fn set(&mut self, table: &mut Table, id: SlotId, due_ns: u64) {
         let Some(closing) = table.get_mut(id) else { return };
-        let watch = closing.watch.get_or_insert_default();
+        let watch = closing.rare.some_watch();
         self.0.remove(&(watch.due_ns, id));
         watch.due_ns = due_ns;
         self.0.insert((due_ns, id));
@@ -49,7 +49,7 @@ impl Schedule {
 
     /// Looks at an entry no more.
     pub(super) fn clear(&mut self, table: &mut Table, id: SlotId) {
-        let Some(watch) = table.get_mut(id).and_then(|closing| closing.watch.as_mut()) else { return };
+        let Some(watch) = table.get_mut(id).and_then(|closing| closing.rare.watch_mut()) else { return };
         self.0.remove(&(watch.due_ns, id));
         watch.due_ns = 0;
     }

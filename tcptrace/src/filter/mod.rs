@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use spec::{FilterError, FilterSpec, parse_prefix};
 
-use crate::model::{CgroupName, Comm, Identity, Output, Owner};
+use crate::model::{CgroupName, Comm, Holder, Identity, Output, Owner};
 
 /// A checked filter.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +64,9 @@ impl Filter {
         self.spec.min_latency_ns.is_none_or(|min| latency_ns.is_some_and(|ns| ns >= min))
     }
 
-    fn admits_socket(&self, socket: &Identity) -> bool {
+    /// Whether a socket may be shown, whoever holds it.
+    #[must_use]
+    pub fn admits_socket(&self, socket: &Identity) -> bool {
         let spec = &self.spec;
         let (local, remote) = (&socket.local, &socket.remote);
         any(&spec.ports, |port| *port == local.port || *port == remote.port)
@@ -73,6 +75,24 @@ impl Filter {
             && any(&spec.netns, |inode| *inode == socket.netns)
             && spec.family.is_none_or(|family| family == socket.family())
             && any(&spec.prefixes, |prefix| prefix.contains(&local.ip()) || prefix.contains(&remote.ip()))
+    }
+
+    /// Whether one of these processes is whom the user asked for.
+    #[must_use]
+    pub fn admits_holders(&self, holders: &[Holder]) -> bool {
+        let spec = &self.spec;
+        let is_wanted = |holder: &Holder| {
+            any(&spec.pids, |pid| *pid == holder.pid)
+                && any(&spec.cgroup_paths, |path| names_cgroup(path, &holder.cgroup))
+                && any(&spec.comms, |name| *name == holder.comm)
+        };
+        !self.wants_owner || holders.iter().any(is_wanted)
+    }
+
+    /// The network namespaces asked for; none where all are.
+    #[must_use]
+    pub fn netns(&self) -> &[u32] {
+        &self.spec.netns
     }
 
     fn admits_owner(&self, owner: Option<&Owner>) -> bool {

@@ -78,6 +78,12 @@ pub enum StuckCause {
     Unknown,
 }
 
+impl StuckCause {
+    /// All causes, in the order of reports.
+    pub const ALL: [Self; 6] =
+        [Self::FinUnacked, Self::UnsentData, Self::ZeroWindow, Self::LocalDrop, Self::PeerOpen, Self::Unknown];
+}
+
 /// Why a CLOSE_WAIT is not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LeakCause {
@@ -91,6 +97,12 @@ pub enum LeakCause {
     EofSeenNotClosed,
     /// Not known.
     Unknown,
+}
+
+impl LeakCause {
+    /// All causes, in the order of reports.
+    pub const ALL: [Self; 5] =
+        [Self::NeverAccepted, Self::NotPolled, Self::NeverReadEof, Self::EofSeenNotClosed, Self::Unknown];
 }
 
 /// Why a finding stands.

@@ -2,6 +2,7 @@
 //!
 //! Plain data and its names. No I/O, no clock, no judgement: those are the other rooms'.
 
+mod census;
 mod close;
 mod diagnosis;
 mod event;
@@ -15,6 +16,7 @@ mod snapshot;
 mod socket;
 mod status;
 
+pub use census::{AGE_BUCKETS, GroupOf, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckReport};
 pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
 pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};

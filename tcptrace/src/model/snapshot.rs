@@ -63,7 +63,9 @@ pub struct TcpDetail {
     pub snd_wnd_bytes: Option<u32>,
     /// Maximum segment size in use, bytes.
     pub snd_mss_bytes: u32,
-    /// Segments ever retransmitted with success.
+    /// `retrans_out`: segments that are in flight for another time.
+    pub retrans_out: u32,
+    /// Segments ever retransmitted.
     pub total_retrans: u32,
     /// Since data was last sent, milliseconds.
     pub last_data_sent_ms: u32,

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::model::{
-    CgroupName, Close, Comm, Endpoint, Event, EventKind, Finding, FindingKind, FindingReason, FindingStatus, Flags,
-    Identity, Outcome, Owner, OwnerSource, Phase, Phases, Retransmits, Role, SocketKey, State, StuckCause, Tick,
+    CgroupName, Close, Comm, Diagnosis, Endpoint, Event, EventKind, Finding, FindingKind, FindingReason, FindingStatus,
+    Flags, GivesUp, GroupOf, Holder, Holders, Identity, LeakCause, LeakGroup, LeaksReport, Listed, NeverWhy, Outcome,
+    Owner, OwnerSource, Phase, Phases, Retransmits, Role, Round, SocketKey, State, StuckCause, StuckReport, Tick,
     Totals,
 };
 use crate::report::Context;
@@ -96,4 +97,100 @@ pub(super) fn event(kind: EventKind) -> Event {
 
 pub(super) fn transition(old: State, new: State) -> EventKind {
     EventKind::Transition { old, new, totals: None, segs_in: None, bound_if: 0 }
+}
+
+fn round() -> Round {
+    Round { time_ns: 5_678_901_234, namespaces: 2, unreachable: 1, young: 4, gone: Some(3), not_followed: 0 }
+}
+
+fn holder(pid: u32, comm: &str) -> Holder {
+    Holder { pid, comm: comm.into(), fd: 7, cgroup: "/system.slice/api.service".into() }
+}
+
+fn holders(list: Vec<Holder>) -> Holders {
+    let total = u32::try_from(list.len()).unwrap();
+    Holders { list, total, in_epoll: Some(true), partial: false }
+}
+
+/// An orphan whose window is shut, and one whose FIN is lost, that a program of another namespace holds.
+pub(super) fn stuck_report() -> StuckReport {
+    let diagnosis = Diagnosis {
+        cause: StuckCause::ZeroWindow,
+        gives_up: GivesUp::In(41_000_000_000),
+        next_attempt_in_ns: Some(3_200_000_000),
+        unsent_bytes: Some(2_626_560),
+        unacked_bytes: Some(0),
+    };
+    let raised = Finding { owner: None, retransmits: Retransmits::default(), ..finding(FindingStatus::Raised) };
+    let shut = Finding {
+        kind: FindingKind::StuckFinWait1,
+        reason: FindingReason::Stuck(StuckCause::ZeroWindow),
+        age_ns: 12_300_000_000,
+        age_is_lower_bound: true,
+        diagnosis: Some(diagnosis),
+        ..raised.clone()
+    };
+    let never = GivesUp::Never(NeverWhy::ProbesAnswered);
+    let lost = Finding {
+        socket: Identity { netns: 4_026_532_177, ..socket("10.1.2.3:443", "10.9.8.7:51234") },
+        kind: FindingKind::StuckLastAck,
+        age_ns: 6_000_000_000,
+        orphan: Some(false),
+        holders: Some(holders(vec![holder(7434, "python3"), holder(7435, "python3")]).into()),
+        diagnosis: Some(Diagnosis { gives_up: never, unsent_bytes: None, unacked_bytes: Some(10), ..diagnosis }),
+        ..raised
+    };
+    let sockets = vec![Listed { finding: shut, fin_rto: Some(0) }, Listed { finding: lost, fin_rto: Some(5) }];
+    StuckReport { round: round(), sockets, by_reason: [1, 0, 1, 0, 0, 0] }
+}
+
+/// A process that shares its sockets with a child, and the queue of a listener.
+pub(super) fn leaks_report() -> LeaksReport {
+    let leak = |cause, age_ns| Finding {
+        kind: FindingKind::LeakCloseWait,
+        reason: FindingReason::Leak(cause),
+        age_ns,
+        owner: None,
+        orphan: Some(false),
+        ..finding(FindingStatus::Raised)
+    };
+    let both = holders(vec![holder(7434, "python3"), holder(7435, "worker")]);
+    let held = Finding { holders: Some(both.into()), ..leak(LeakCause::EofSeenNotClosed, 725_000_000_000) };
+    let first = LeakGroup {
+        of: GroupOf::Process { pid: 7434, comm: "python3".into() },
+        listener: Vec::new(),
+        shared_with: vec![holder(7435, "worker")],
+        cgroup: "/system.slice/api.service".into(),
+        count: 37,
+        oldest_ns: 725_000_000_000,
+        oldest_is_lower_bound: false,
+        growth_per_minute: Some(6),
+        ages: [2, 30, 5, 0, 0],
+        remotes: [("10.0.0.7", 20), ("10.0.0.8", 10), ("2001:db8::9", 5)]
+            .map(|(ip, n)| (ip.parse().unwrap(), n))
+            .into(),
+        remotes_total: 4,
+        by_cause: [0, 7, 0, 30, 0],
+        cause: LeakCause::EofSeenNotClosed,
+        advice: "the end of the stream was read: look for a path where read() returns 0 and nobody calls close()",
+        sockets: vec![Listed { finding: held, fin_rto: None }],
+    };
+    let queue = LeakGroup {
+        of: GroupOf::Listener { netns: 4_026_532_177, port: 8080 },
+        listener: vec![holder(99, "slow")],
+        shared_with: Vec::new(),
+        cgroup: String::new(),
+        count: 1,
+        oldest_ns: 300_000_000,
+        oldest_is_lower_bound: true,
+        growth_per_minute: None,
+        ages: [1, 0, 0, 0, 0],
+        remotes: vec![("10.0.0.7".parse().unwrap(), 1)],
+        remotes_total: 1,
+        by_cause: [1, 0, 0, 0, 0],
+        cause: LeakCause::NeverAccepted,
+        advice: "look for accept()",
+        sockets: vec![Listed { finding: leak(LeakCause::NeverAccepted, 300_000_000), fin_rto: None }],
+    };
+    LeaksReport { round: round(), groups: vec![first, queue], by_cause: [1, 7, 0, 30, 0] }
 }

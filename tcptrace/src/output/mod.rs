@@ -9,7 +9,7 @@ mod table;
 mod time;
 mod units;
 
-use crate::model::Output;
+use crate::model::{LeaksReport, Output, StuckReport};
 use crate::report::{Context, Summary};
 
 /// `--output`.
@@ -72,6 +72,22 @@ impl Renderer {
         }
     }
 
+    /// Appends the stuck sockets of a round. `own_netns` is the namespace that goes without saying.
+    pub fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32, context: &Context) {
+        match &mut self.0 {
+            Kind::Table(table) => table.stuck(out, report, own_netns),
+            Kind::Json(json) => json.stuck(out, report, context),
+        }
+    }
+
+    /// Appends the leaks of a round, and with `sockets` each of them.
+    pub fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32, context: &Context) {
+        match &mut self.0 {
+            Kind::Table(table) => table.leaks(out, report, sockets, own_netns),
+            Kind::Json(json) => json.leaks(out, report, sockets, context),
+        }
+    }
+
     /// Appends the summary of a run.
     pub fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary, context: &Context) {
         match &mut self.0 {
@@ -79,4 +95,12 @@ impl Renderer {
             Kind::Json(_) => json::summary(out, summary),
         }
     }
+}
+
+/// Appends a line that says when what follows was so.
+pub fn clock_line(out: &mut Vec<u8>, real_ns: u64) {
+    let mut calendar = time::Calendar::default();
+    let (date, rest) = calendar.stamp(real_ns).split_once('T').unwrap_or_default();
+    let time = rest.get(..8).unwrap_or_default();
+    out.extend_from_slice(format!("--- {date} {time} UTC\n").as_bytes());
 }

@@ -48,9 +48,48 @@ impl fmt::Display for DurationNs {
     }
 }
 
+/// So many bytes. Prints as `512B`, `2.50MB`: decimal units, at most six columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bytes(pub(super) u32);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = u64::from(self.0);
+        if bytes < 1_000 {
+            return write!(f, "{bytes}B");
+        }
+        for (unit, name) in [(1_000, "kB"), (1_000_000, "MB"), (1_000_000_000, "GB")] {
+            let rounded = |parts: u64| (bytes * parts + unit / 2) / unit;
+            match (rounded(100), rounded(10), rounded(1)) {
+                (n, _, _) if n < 1_000 => return write!(f, "{}.{:02}{name}", n / 100, n % 100),
+                (_, n, _) if n < 1_000 => return write!(f, "{}.{}{name}", n / 10, n % 10),
+                (_, _, n) if n < 1_000 => return write!(f, "{n}{name}"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_in_decimal_units() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1_000, "1.00kB"),
+            (9_996, "10.0kB"),
+            (999_499, "999kB"),
+            (999_500, "1.00MB"),
+            (2_626_560, "2.63MB"),
+            (u32::MAX, "4.29GB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
 
     #[test]
     fn three_digits_and_the_right_unit() {

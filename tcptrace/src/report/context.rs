@@ -1,7 +1,8 @@
 //! What turns numbers of the engine into words for a reader: wall-clock time and names of cgroups.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
+use super::Workload;
 use crate::model::{CgroupName, Tick};
 
 /// Names kept at most; a host with more cgroups shows the rest without a path.
@@ -15,7 +16,30 @@ const CLOCK_JITTER_NS: i128 = 1_000_000;
 pub struct Context {
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, nanoseconds, as of the newest tick.
     real_minus_mono_ns: i128,
-    cgroups: HashMap<u64, String>,
+    cgroups: HashMap<u64, Cgroup>,
+}
+
+/// A cgroup's path, and what it says of what runs there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Path below the mount.
+    pub path: String,
+    /// Unit of systemd.
+    pub unit: Option<String>,
+    /// Id of the container.
+    pub container: Option<String>,
+    /// Uid of the container's pod.
+    pub pod: Option<String>,
+}
+
+impl Cgroup {
+    /// Reads what the path says, once for all lines that name it.
+    #[must_use]
+    pub fn of(path: String) -> Self {
+        let Workload { unit, container, pod_uid, .. } = Workload::of(&path);
+        let (unit, container) = (unit.map(Cow::into_owned), container.map(str::to_owned));
+        Self { unit, container, pod: pod_uid, path }
+    }
 }
 
 impl Context {
@@ -31,7 +55,7 @@ impl Context {
     /// Remembers a cgroup's path.
     pub fn cgroup(&mut self, name: CgroupName) {
         if self.cgroups.len() < CGROUPS_MAX || self.cgroups.contains_key(&name.id) {
-            self.cgroups.insert(name.id, name.path);
+            self.cgroups.insert(name.id, Cgroup::of(name.path));
         }
     }
 
@@ -42,9 +66,9 @@ impl Context {
         u64::try_from(real.max(0)).unwrap_or(u64::MAX)
     }
 
-    /// Path of a cgroup, where it was told.
+    /// A cgroup, where it was told.
     #[must_use]
-    pub fn cgroup_path(&self, id: u64) -> Option<&str> {
-        self.cgroups.get(&id).map(String::as_str)
+    pub fn cgroup_of(&self, id: u64) -> Option<&Cgroup> {
+        self.cgroups.get(&id)
     }
 }

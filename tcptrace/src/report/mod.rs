@@ -4,9 +4,11 @@
 mod context;
 mod latency;
 mod summary;
+mod workload;
 
-pub use context::Context;
+pub use context::{Cgroup, Context};
 pub use summary::{Quantiles, Summary};
+pub use workload::Workload;
 
 use crate::model::{Close, Finding, FindingKind, FindingStatus, Outcome, Output, PHASES, Phase, Role, Status};
 use latency::Latency;

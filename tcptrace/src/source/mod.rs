@@ -12,9 +12,11 @@ mod live;
 mod load;
 mod looker;
 pub mod proc;
+mod survey;
 
 pub use cgroups::id_of as cgroup_id;
 pub use error::SourceError;
 pub use live::{Live, LiveOptions};
 pub use load::Kernel;
 pub use looker::{Answers, Looker};
+pub use survey::{Place, Survey};

@@ -58,7 +58,10 @@ pub fn zero_window(netns: &NetNs, hold: Duration) -> Result<Truth> {
 }
 
 /// Writes until there is no room; says how many bytes there was room for.
-fn fill(mut stream: &std::net::TcpStream) -> Result<u64> {
+///
+/// # Errors
+/// When it cannot be written to.
+pub fn fill(mut stream: &std::net::TcpStream) -> Result<u64> {
     stream.set_nonblocking(true)?;
     let chunk = vec![7; 64 * 1024];
     let mut total = 0;

@@ -17,7 +17,11 @@ pub struct Line {
 }
 
 impl Line {
-    fn parse(text: &str) -> Result<Self> {
+    /// From one line of output.
+    ///
+    /// # Errors
+    /// When it is no JSON object with a `type`.
+    pub fn parse(text: &str) -> Result<Self> {
         let json: Value = serde_json::from_str(text).with_context(|| format!("not JSON: {text}"))?;
         ensure!(json.get("type").is_some_and(Value::is_string), "no type: {text}");
         Ok(Self { text: text.to_owned(), json })
@@ -72,6 +76,14 @@ impl Finished {
     /// When one is no JSON object with a `type`.
     pub fn lines_in(&self, netns: u64) -> Result<Vec<Line>> {
         parse_in(netns, &self.stdout)
+    }
+
+    /// All lines.
+    ///
+    /// # Errors
+    /// When one is no JSON object with a `type`.
+    pub fn lines(&self) -> Result<Vec<Line>> {
+        self.stdout.lines().map(Line::parse).collect()
     }
 
     /// The summary, which must be the last line and the only one of its kind.

@@ -27,9 +27,16 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "engine",
-        may_use: &["model"],
+        may_use: &["model", "diagnosis"],
         pure: true,
         why: "it is a function of its inputs, so that replay equals live",
+    },
+    Room { name: "diagnosis", may_use: &["model"], pure: true, why: "every command judges a look in the same way" },
+    Room {
+        name: "census",
+        may_use: &["model", "diagnosis"],
+        pure: true,
+        why: "what whole dumps mean is tested with literal histories",
     },
     Room { name: "report", may_use: &["model"], pure: true, why: "the same facts give the same report" },
     Room { name: "output", may_use: &["model", "report"], pure: false, why: "it only shows what was already decided" },
@@ -159,6 +166,8 @@ mod tests {
         for (room, target, allowed) in [
             ("engine", "decode", false),
             ("engine", "model", true),
+            ("engine", "diagnosis", true),
+            ("diagnosis", "engine", false),
             ("model", "engine", false),
             ("decode", "model", true),
             ("report", "engine", false),

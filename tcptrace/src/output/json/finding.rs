@@ -10,6 +10,7 @@ pub(super) struct Line<'a> {
     pub(super) head: Head<'a>,
     pub(super) finding: &'a Finding,
     pub(super) context: &'a Context,
+    pub(super) retransmits: RetransmitsObject,
 }
 
 impl Serialize for Line<'_> {
@@ -35,7 +36,7 @@ impl Serialize for Line<'_> {
         object.serialize_field("age_ns", &finding.age_ns)?;
         object.serialize_field("age_is_lower_bound", &finding.age_is_lower_bound)?;
         object.serialize_field("may_be_over", &finding.may_be_over)?;
-        object.serialize_field("fin_retransmits", &RetransmitsObject::from(finding.retransmits))?;
+        object.serialize_field("fin_retransmits", &self.retransmits)?;
         object.serialize_field("gives_up_in_ns", &gives_up_in_ns)?;
         object.serialize_field("never_gives_up", &never)?;
         object.serialize_field("next_attempt_in_ns", &diagnosis.and_then(|diagnosis| diagnosis.next_attempt_in_ns))?;

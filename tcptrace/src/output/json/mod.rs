@@ -1,5 +1,8 @@
 //! One JSON object a line, as docs/json.md promises: fields are added, never changed. No I/O.
 
+mod census;
+#[cfg(test)]
+mod census_tests;
 mod close;
 mod event;
 mod finding;
@@ -11,9 +14,9 @@ mod tests;
 use serde::Serialize;
 
 use super::time::Calendar;
-use crate::model::{Close, Event, Finding};
+use crate::model::{Close, Event, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::{Context, Summary};
-use parts::{Head, Strings};
+use parts::{Head, RetransmitsObject, Strings};
 
 /// Version of the shape of all objects.
 const SCHEMA: u32 = 1;
@@ -38,6 +41,20 @@ impl Json {
     }
 
     pub(super) fn finding(&mut self, out: &mut Vec<u8>, finding: &Finding, context: &Context) {
+        self.finding_with(out, finding, RetransmitsObject::from(finding.retransmits), context);
+    }
+
+    fn listed(&mut self, out: &mut Vec<u8>, listed: &Listed, context: &Context) {
+        self.finding_with(out, &listed.finding, RetransmitsObject::looked_at(listed.fin_rto), context);
+    }
+
+    fn finding_with(
+        &mut self,
+        out: &mut Vec<u8>,
+        finding: &Finding,
+        retransmits: RetransmitsObject,
+        context: &Context,
+    ) {
         self.strings.fill(&finding.socket, finding.owner.as_ref());
         let head = Head {
             kind: "finding",
@@ -45,7 +62,24 @@ impl Json {
             socket: &finding.socket,
             strings: &self.strings,
         };
-        line(out, &finding::Line { head, finding, context });
+        line(out, &finding::Line { head, finding, context, retransmits });
+    }
+
+    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, context: &Context) {
+        report.sockets.iter().for_each(|listed| self.listed(out, listed, context));
+        let time = self.calendar.stamp(context.real_ns(report.round.time_ns));
+        line(out, &census::StuckSummary { time, report });
+    }
+
+    pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, context: &Context) {
+        let time_ns = context.real_ns(report.round.time_ns);
+        for group in &report.groups {
+            line(out, &census::Group { time: self.calendar.stamp(time_ns), group });
+        }
+        for group in report.groups.iter().filter(|_| sockets) {
+            group.sockets.iter().for_each(|listed| self.listed(out, listed, context));
+        }
+        line(out, &census::LeaksSummary { time: self.calendar.stamp(time_ns), report });
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {

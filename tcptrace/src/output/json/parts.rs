@@ -77,12 +77,17 @@ impl Head<'_> {
         owner: Option<&Owner>,
         context: &Context,
     ) -> Result<(), S::Error> {
-        let cgroup = |owner: &Owner| context.cgroup_path(owner.cgroup_id);
-        let owner = owner.map(|owner| OwnerObject {
-            pid: owner.pid,
-            comm: &self.strings.comm,
-            cgroup: cgroup(owner),
-            source: owner.source.as_str(),
+        let owner = owner.map(|owner| {
+            let cgroup = context.cgroup_of(owner.cgroup_id);
+            OwnerObject {
+                pid: owner.pid,
+                comm: &self.strings.comm,
+                cgroup: cgroup.map(|cgroup| cgroup.path.as_str()),
+                unit: cgroup.and_then(|cgroup| cgroup.unit.as_deref()),
+                container: cgroup.and_then(|cgroup| cgroup.container.as_deref()),
+                pod: cgroup.and_then(|cgroup| cgroup.pod.as_deref()),
+                source: owner.source.as_str(),
+            }
         });
         object.serialize_field("owner", &owner)
     }
@@ -93,15 +98,28 @@ struct OwnerObject<'a> {
     pid: u32,
     comm: &'a str,
     cgroup: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
     source: &'static str,
 }
 
 #[derive(serde::Serialize)]
 pub(super) struct RetransmitsObject {
-    tlp: u64,
-    rto: u64,
-    fast: u64,
-    failed: u64,
+    tlp: Option<u64>,
+    rto: Option<u64>,
+    fast: Option<u64>,
+    failed: Option<u64>,
+}
+
+impl RetransmitsObject {
+    /// What a look can tell: of the timer's at most.
+    pub(super) fn looked_at(rto: Option<u32>) -> Self {
+        Self { tlp: None, rto: rto.map(u64::from), fast: None, failed: None }
+    }
 }
 
 impl From<Retransmits> for RetransmitsObject {
@@ -112,7 +130,8 @@ impl From<Retransmits> for RetransmitsObject {
 }
 
 impl From<[u64; 4]> for RetransmitsObject {
-    fn from([tlp, rto, fast, failed]: [u64; 4]) -> Self {
+    fn from(counts: [u64; 4]) -> Self {
+        let [tlp, rto, fast, failed] = counts.map(Some);
         Self { tlp, rto, fast, failed }
     }
 }

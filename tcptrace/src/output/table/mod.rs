@@ -5,17 +5,20 @@
 //! 03:04:05.678 python3/7434  127.0.0.1:45555  127.0.0.1:49530  active   2.00s fin fw1 21.0us fw2 2.00s
 //! ```
 
+mod census;
 mod close;
 mod event;
 mod finding;
+mod leaks;
 mod line;
 mod paint;
+mod stuck;
 mod summary;
 #[cfg(test)]
 mod tests;
 
 use super::{Style, time::Calendar};
-use crate::model::{Close, Event, Finding, Identity, Owner, Phase};
+use crate::model::{Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
 use crate::report::{Context, Summary};
 use line::Line;
 use paint::Paint;
@@ -94,6 +97,14 @@ impl Table {
         }
         let end_ns = context.real_ns(summary.status.last_ns);
         summary::blocks(out, summary, self.calendar.time_of_day(end_ns), self.style);
+    }
+
+    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32) {
+        stuck::rows(out, &mut self.line, self.style, report, own_netns);
+    }
+
+    pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32) {
+        leaks::blocks(out, &mut self.line, self.style, report, sockets, own_netns);
     }
 
     /// The columns that all lines share, below a heading.

@@ -128,6 +128,7 @@ fn detail(value: &[u8]) -> Option<TcpDetail> {
         notsent_bytes: info.notsent_bytes,
         snd_wnd_bytes: (value.len() >= INFO_LEN).then_some(info.snd_wnd),
         snd_mss_bytes: info.snd_mss,
+        retrans_out: info.retrans,
         total_retrans: info.total_retrans,
         last_data_sent_ms: info.last_data_sent,
         last_data_recv_ms: info.last_data_recv,

@@ -87,6 +87,7 @@ const DETAIL: TcpDetail = TcpDetail {
     notsent_bytes: 144,
     snd_wnd_bytes: Some(228),
     snd_mss_bytes: 16,
+    retrans_out: 36,
     total_retrans: 100,
     last_data_sent_ms: 44,
     last_data_recv_ms: 52,

@@ -1,8 +1,8 @@
 //! Answers what the engine wants to know, off the path of events.
 //!
 //! Two threads: one looks at single sockets, which is quick and may be tens of thousands a second; the other one dumps
-//! and searches `/proc` for holders, which may take long. Both enter network namespaces, which only moves the thread that
-//! does it. Their answers are frames, and wait in a bounded queue until the reader takes them.
+//! and searches `/proc` for holders, which may take long. Both enter network namespaces, which only moves the thread
+//! that does it. Their answers are frames, and wait in a bounded queue until the reader takes them.
 
 mod places;
 mod worker;
@@ -14,6 +14,8 @@ use std::{
 };
 
 use tokio::sync::mpsc;
+
+pub(super) use places::{NoWay, Places};
 
 use super::error::SourceError;
 use crate::{

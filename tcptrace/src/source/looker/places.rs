@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    model::{AbsentWhy, NetnsFacts},
+    model::{AbsentWhy, NetnsFacts, Snapshot, StateSet},
     source::{
         diag::DiagSocket,
         proc::{EnterError, Namespaces, has_tcp, read_facts},
@@ -25,14 +25,14 @@ const OPEN_MAX: usize = 64;
 
 /// Why there is no way into a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoWay {
+pub(in crate::source) enum NoWay {
     /// No known way leads there, and the last search for others was a moment ago.
     NotSearched,
     /// There is none.
     Absent(AbsentWhy),
 }
 
-pub(super) struct Places {
+pub(in crate::source) struct Places {
     namespaces: Namespaces,
     open: HashMap<u32, DiagSocket>,
     facts: HashMap<u32, Instant>,
@@ -42,7 +42,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new() -> Self {
+    pub(in crate::source) fn new() -> Self {
         Self {
             namespaces: Namespaces::new(),
             open: HashMap::new(),
@@ -53,7 +53,7 @@ impl Places {
     }
 
     /// Every namespace with TCP sockets.
-    pub(super) fn all(&mut self) -> Vec<u32> {
+    pub(in crate::source) fn all(&mut self) -> Vec<u32> {
         self.scan();
         let all: Vec<u32> = self.namespaces.inodes().collect();
         all.into_iter().filter(|netns| self.enter(*netns, has_tcp).unwrap_or(true)).collect()
@@ -66,7 +66,7 @@ impl Places {
     }
 
     /// A socket in a namespace.
-    pub(super) fn socket(&mut self, netns: u32) -> Result<&mut DiagSocket, NoWay> {
+    pub(in crate::source) fn socket(&mut self, netns: u32) -> Result<&mut DiagSocket, NoWay> {
         if !self.open.contains_key(&netns) {
             if self.open.len() >= OPEN_MAX {
                 self.let_go();
@@ -77,8 +77,29 @@ impl Places {
         self.open.get_mut(&netns).ok_or(NoWay::Absent(AbsentWhy::NotAsked))
     }
 
+    /// Tells every socket of a namespace in these states; whether it came to its end.
+    pub(in crate::source) fn dump(
+        &mut self,
+        netns: u32,
+        states: StateSet,
+        detail: bool,
+        sink: &mut dyn FnMut(Snapshot),
+    ) -> Result<bool, NoWay> {
+        let dumped = self.socket(netns)?.dump(states, detail, netns, sink);
+        let whole = dumped.is_ok_and(|dumped| dumped.refused == 0);
+        if !whole {
+            self.forget(netns);
+        }
+        Ok(whole)
+    }
+
+    /// Processes whose namespaces cannot be seen.
+    pub(in crate::source) fn hidden(&self) -> u64 {
+        self.namespaces.hidden()
+    }
+
     /// Settings and counters as they are now; none of a namespace that cannot be entered.
-    pub(super) fn facts(&mut self, netns: u32) -> Option<NetnsFacts> {
+    pub(in crate::source) fn facts(&mut self, netns: u32) -> Option<NetnsFacts> {
         let facts = self.enter(netns, || read_facts(netns)).ok()?;
         if self.facts.len() >= crate::source::proc::NAMESPACES_MAX {
             self.facts.clear();
@@ -88,18 +109,18 @@ impl Places {
     }
 
     /// Settings and counters, unless they were told a moment ago.
-    pub(super) fn facts_if_old(&mut self, netns: u32) -> Option<NetnsFacts> {
+    pub(in crate::source) fn facts_if_old(&mut self, netns: u32) -> Option<NetnsFacts> {
         let young = self.facts.get(&netns).is_some_and(|at| at.elapsed() < FACTS_AGE);
         if young { None } else { self.facts(netns) }
     }
 
     /// A socket that failed is of no more use.
-    pub(super) fn forget(&mut self, netns: u32) {
+    fn forget(&mut self, netns: u32) {
         self.open.remove(&netns);
     }
 
     /// Closes all sockets: each keeps its namespace in being.
-    pub(super) fn let_go(&mut self) {
+    pub(in crate::source) fn let_go(&mut self) {
         self.open.clear();
     }
 

@@ -171,10 +171,9 @@ impl Worker<'_> {
 
     /// Whether it was told to its end.
     fn dump_states(&mut self, netns: u32, states: StateSet, detail: bool) -> Result<bool, Over> {
-        let Ok(socket) = self.places.socket(netns) else { return Ok(false) };
         let (batch, answers) = (&mut self.batch, self.answers);
         let mut over = false;
-        let dumped = socket.dump(states, detail, netns, &mut |snapshot| {
+        let dumped = self.places.dump(netns, states, detail, &mut |snapshot| {
             if snapshot.state != State::Listen {
                 batch.push(Frame::Sighting(Sighting { snapshot, holders: None, asked: false }));
             }
@@ -182,11 +181,7 @@ impl Worker<'_> {
                 over |= answers.blocking_send(std::mem::take(batch)).is_err();
             }
         });
-        let whole = dumped.is_ok_and(|dumped| dumped.refused == 0);
-        if !whole {
-            self.places.forget(netns);
-        }
-        if over { Err(Over) } else { Ok(whole) }
+        if over { Err(Over) } else { Ok(dumped.unwrap_or(false)) }
     }
 
     fn put(&mut self, frame: Frame<'static>) -> Result<(), Over> {

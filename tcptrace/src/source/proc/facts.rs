@@ -41,7 +41,8 @@ fn read<T: FromStr>(path: &Path) -> Option<T> {
 }
 
 /// A counter of `TcpExt:` in the two-line form of `/proc/net/netstat`: names, then values.
-pub(crate) fn counter(netstat: &str, name: &str) -> Option<u64> {
+#[must_use]
+pub fn counter(netstat: &str, name: &str) -> Option<u64> {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, values) = (lines.next()?, lines.next()?);
     let place = names.split_ascii_whitespace().position(|known| known == name)?;
@@ -49,7 +50,8 @@ pub(crate) fn counter(netstat: &str, name: &str) -> Option<u64> {
 }
 
 /// `TCP: inuse 5 orphan 0 tw 3 ..` and `TCP6: inuse 1`: the numbers in use and in TIME_WAIT are the namespace's own.
-pub(crate) fn uses_tcp(sockstat: &str, sockstat6: &str) -> bool {
+#[must_use]
+pub fn uses_tcp(sockstat: &str, sockstat6: &str) -> bool {
     let count = |text: &str, prefix: &str, name: &str| {
         let mut words = text.lines().find_map(|line| line.strip_prefix(prefix))?.split_ascii_whitespace();
         words.find(|word| *word == name)?;

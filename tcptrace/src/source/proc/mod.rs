@@ -5,6 +5,6 @@ mod holders;
 mod namespaces;
 pub mod text;
 
-pub use facts::{has_tcp, read_facts};
+pub use facts::{counter, has_tcp, read_facts, uses_tcp};
 pub use holders::{HOLDERS_MAX, HolderIndex};
-pub use namespaces::{EnterError, NAMESPACES_MAX, Namespaces, resolve};
+pub use namespaces::{EnterError, NAMESPACES_MAX, Namespaces, mounted, parse_link, resolve};

@@ -14,8 +14,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Namespaces known at a time.
 pub const NAMESPACES_MAX: usize = 4096;
-/// `PROC_DYNAMIC_FIRST`: inodes of namespaces begin here, and process ids end far below.
-const FIRST_INODE: u32 = 0xF000_0000;
+/// `PID_MAX_LIMIT`: process ids are smaller, inodes of namespaces larger (`PROC_DYNAMIC_FIRST` and about).
+const PIDS: u32 = 1 << 22;
 /// Where `ip netns` keeps names (ip-netns(8)).
 const NAMED: &str = "/run/netns";
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -39,6 +39,8 @@ pub enum EnterError {
 pub struct Namespaces {
     own: u32,
     paths: BTreeMap<u32, PathBuf>,
+    /// Processes that did not let their namespace be seen.
+    hidden: u64,
 }
 
 impl Default for Namespaces {
@@ -52,7 +54,7 @@ impl Namespaces {
     #[must_use]
     pub fn new() -> Self {
         let own = inode(Path::new(OWN)).unwrap_or(0);
-        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]) }
+        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]), hidden: 0 }
     }
 
     /// Looks for namespaces: those of all processes, and those that are mounted somewhere (`ip netns`, containers).
@@ -64,19 +66,27 @@ impl Namespaces {
         for (inode, path) in mounts.lines().filter_map(mounted) {
             self.learn(inode, path);
         }
+        self.hidden = 0;
         for process in numbered(Path::new("/proc")) {
-            self.learn_link(process.join("ns/net"));
+            let seen = self.learn_link(process.join("ns/net"));
+            self.hidden += u64::from(seen.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied));
         }
+    }
+
+    /// Processes that the last search could not look at (CAP_SYS_PTRACE): their namespaces are unknown.
+    #[must_use]
+    pub fn hidden(&self) -> u64 {
+        self.hidden
     }
 
     /// Looks for one namespace where few are: that of a single thread, or one that only an open file keeps.
     pub fn scan_for(&mut self, wanted: u32) {
         for process in numbered(Path::new("/proc")) {
             for thread in numbered(&process.join("task")) {
-                self.learn_link(thread.join("ns/net"));
+                let _ = self.learn_link(thread.join("ns/net"));
             }
             for file in numbered(&process.join("fd")) {
-                self.learn_link(file);
+                let _ = self.learn_link(file);
             }
             if self.paths.contains_key(&wanted) {
                 return;
@@ -84,11 +94,12 @@ impl Namespaces {
         }
     }
 
-    fn learn_link(&mut self, path: PathBuf) {
-        let link = fs::read_link(&path).ok();
-        if let Some(inode) = link.and_then(|link| parse_link(&link.to_string_lossy())) {
+    fn learn_link(&mut self, path: PathBuf) -> io::Result<()> {
+        let link = fs::read_link(&path)?;
+        if let Some(inode) = parse_link(&link.to_string_lossy()) {
             self.learn(inode, path);
         }
+        Ok(())
     }
 
     fn learn(&mut self, inode: u32, path: PathBuf) {
@@ -123,14 +134,15 @@ impl Namespaces {
         let network = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(there.as_fd(), network).map_err(|error| sort(error.into()))?;
         drop(there);
-        let result = body();
+        // Also after a panic: who catches it goes on in the right place.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
         if let Err(error) = move_into_link_name_space(here.as_fd(), network) {
             #[expect(clippy::panic, reason = "there is no way to go on")]
             {
                 panic!("cannot return to the own network namespace: {error}");
             }
         }
-        Ok(result)
+        result.map_err(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -151,16 +163,30 @@ fn sort(error: io::Error) -> EnterError {
 pub fn resolve(text: &str) -> Result<u32, String> {
     let number: Option<u32> = text.parse().ok();
     let path = match number {
-        Some(inode) if inode >= FIRST_INODE => return Ok(inode),
+        Some(inode) if inode > PIDS => return Ok(inode),
         Some(pid) => PathBuf::from(format!("/proc/{pid}/ns/net")),
         None if text == "self" => PathBuf::from(OWN),
         None if text.contains('/') => PathBuf::from(text),
         None => Path::new(NAMED).join(text),
     };
-    inode(&path).map_err(|error| {
+    // The link's text says what it is; a mount is known by its file system.
+    let found = match fs::read_link(&path) {
+        Ok(link) => parse_link(&link.to_string_lossy()).ok_or_else(|| io::Error::other("it is no network namespace")),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => mounted_at(&path),
+        Err(error) => Err(error),
+    };
+    found.map_err(|error| {
         let what = if number.is_some() { "process" } else { "network namespace" };
         format!("there is no {what} `{text}`: {}: {error}", path.display())
     })
+}
+
+/// The namespace that is mounted on a file.
+fn mounted_at(path: &Path) -> io::Result<u32> {
+    let path = fs::canonicalize(path)?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let found = mounts.lines().filter_map(mounted).find(|(_, point)| *point == path);
+    found.map(|(inode, _)| inode).ok_or_else(|| io::Error::other("it is no network namespace"))
 }
 
 fn inode(path: &Path) -> io::Result<u32> {
@@ -176,12 +202,14 @@ fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// `net:[4026531840]`.
-pub(crate) fn parse_link(link: &str) -> Option<u32> {
+#[must_use]
+pub fn parse_link(link: &str) -> Option<u32> {
     link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// A line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) that mounts a network namespace: its root names it.
-pub(crate) fn mounted(line: &str) -> Option<(u32, PathBuf)> {
+#[must_use]
+pub fn mounted(line: &str) -> Option<(u32, PathBuf)> {
     let mut fields = line.split(' ').skip(3);
     let (root, point) = (fields.next()?, fields.next()?);
     Some((parse_link(root)?, PathBuf::from(unescape(point))))
@@ -209,6 +237,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn octal(digits: &[u8]) -> Option<u8> {
+    let digits = Some(digits).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
     u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok()
 }
 
@@ -236,6 +265,9 @@ mod tests {
         assert_eq!(resolve(&std::process::id().to_string()), Ok(own));
         assert_eq!(resolve("/proc/self/ns/net"), Ok(own));
         assert_eq!(resolve("4026531999"), Ok(4_026_531_999));
+        assert_eq!(resolve("4026531833"), Ok(4_026_531_833));
+        assert!(resolve("/etc/hostname").is_err());
+        assert!(resolve("/proc/self/ns/mnt").is_err());
         assert!(resolve("no-such-name").is_err());
         assert!(resolve("/no/such/path").is_err());
         assert!(resolve("").is_err());
@@ -244,8 +276,8 @@ mod tests {
     /// Of this process, one thread alone is somewhere else; root can go there.
     #[test]
     fn a_threads_own_namespace_is_found() {
-        let (there, is_there) = std::sync::mpsc::channel();
-        let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+        let (there, is_there) = std::sync::mpsc::sync_channel(1);
+        let (leave, may_leave) = std::sync::mpsc::sync_channel::<()>(1);
         let thread = std::thread::spawn(move || {
             // SAFETY: CLONE_NEWNET shares nothing of memory or file descriptors.
             let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) };

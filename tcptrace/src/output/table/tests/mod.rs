@@ -1,3 +1,4 @@
+mod census;
 mod summary;
 
 use crate::model::{

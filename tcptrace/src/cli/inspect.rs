@@ -1,0 +1,161 @@
+//! `tcptrace stuck` and `tcptrace leaks`: look once, or again and again until told to stop.
+
+use std::{process::ExitCode, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::{JoinError, spawn_blocking},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    args::{LeaksArgs, LookArgs, StuckArgs},
+    exit::{self, CliError},
+    page::Page,
+    setup::{nanos, socket_filter},
+    signals, talk,
+};
+use crate::{
+    census::Kind,
+    inspection::{Inspected, Inspection},
+    source::proc::resolve,
+};
+
+/// Looks for stuck sockets.
+pub(super) fn stuck(args: &StuckArgs) -> Result<ExitCode, CliError> {
+    let inspection = Inspection::new(Kind::Stuck, nanos(args.stuck_after), socket_filter(&args.filter)?)?;
+    run(inspection, &args.look, false, "no socket is stuck")
+}
+
+/// Looks for leaks.
+pub(super) fn leaks(args: &LeaksArgs) -> Result<ExitCode, CliError> {
+    let inspection = Inspection::new(Kind::Leaks, nanos(args.leak_after), socket_filter(&args.filter)?)?;
+    run(inspection, &args.look, args.sockets, "no socket is leaked")
+}
+
+fn run(inspection: Inspection, look: &LookArgs, sockets: bool, none: &str) -> Result<ExitCode, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|source| CliError::System { what: "start the runtime", source })?;
+    let page = Page::new(look.output, look.watch.is_some(), sockets, resolve("self").unwrap_or(0));
+    let found = runtime.block_on(rounds(inspection, look, page, none));
+    // A look that is under way is nobody's any more.
+    runtime.shutdown_background();
+    Ok(if found? && look.exit_code { exit::findings() } else { exit::DONE })
+}
+
+/// Whether anything was found.
+async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: &str) -> Result<bool, CliError> {
+    let system = |what| move |source| CliError::System { what, source };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
+    let mut hangup = signals::hangup().map_err(system("handle SIGHUP"))?;
+    signals::install().map_err(system("handle signals"))?;
+    let end = look.duration.and_then(|time| Instant::now().checked_add(time));
+    let mut said = Said::default();
+    let mut found = false;
+    let mut next = Some((inspection, Instant::now()));
+    while let Some((inspection, due)) = next.take() {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = signals::next(&mut hangup) => break,
+            () = end_of(end) => break,
+            round = round_at(due, inspection) => {
+                let (inspection, inspected) = round.map_err(|error| system("look at sockets")(error.into()))?;
+                said.of(&inspected);
+                let sockets = inspected.report.sockets();
+                found |= sockets > 0;
+                if sockets == 0 && look.watch.is_none() {
+                    talk::note(&none);
+                }
+                page.round(&inspected)?;
+                next = look.watch.map(|interval| (inspection, after(due, interval)));
+            }
+        }
+    }
+    page.end()?;
+    Ok(found)
+}
+
+/// Looks at its time, on a thread of its own, so that signals are heard meanwhile.
+async fn round_at(due: Instant, mut inspection: Inspection) -> Result<(Inspection, Inspected), JoinError> {
+    sleep_until(due).await;
+    spawn_blocking(move || {
+        let inspected = inspection.round();
+        (inspection, inspected)
+    })
+    .await
+}
+
+/// The next round is due an interval after the last one; what a slow one took is not caught up on.
+fn after(due: Instant, interval: Duration) -> Instant {
+    let now = Instant::now();
+    due.checked_add(interval).map_or(now, |next| next.max(now))
+}
+
+async fn end_of(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What could not be seen is said once.
+#[derive(Default)]
+struct Said {
+    namespaces: bool,
+    processes: bool,
+    broke_off: bool,
+    holders: bool,
+}
+
+impl Said {
+    fn of(&mut self, inspected: &Inspected) {
+        let Inspected { not_permitted, hidden, broke_off, holders_hidden, .. } = inspected;
+        let say = |said: &mut bool, is_so: bool, what: String| {
+            if is_so && !std::mem::replace(said, true) {
+                talk::note(&what);
+            }
+        };
+        say(
+            &mut self.namespaces,
+            *not_permitted > 0,
+            format!(
+                "sockets in {} are not looked at, which takes CAP_SYS_ADMIN: run as root",
+                count(*not_permitted, "other network namespace")
+            ),
+        );
+        say(
+            &mut self.processes,
+            *hidden > 0,
+            format!(
+                "the network namespaces of {} cannot be seen, which takes CAP_SYS_PTRACE: run as root, or name \
+                 them with --netns",
+                count(*hidden, "process")
+            ),
+        );
+        say(
+            &mut self.broke_off,
+            *broke_off > 0,
+            format!("the kernel did not tell all sockets of {}: look again", count(*broke_off, "network namespace")),
+        );
+        say(
+            &mut self.holders,
+            *holders_hidden,
+            "the files of some processes cannot be seen, so holders may be missing, which takes CAP_SYS_PTRACE: run as \
+             root"
+            .to_owned(),
+        );
+    }
+}
+
+/// A number of things.
+fn count(number: u64, what: &str) -> String {
+    let plural = match what.ends_with('s') {
+        _ if number == 1 => "",
+        true => "es",
+        false => "s",
+    };
+    format!("{number} {what}{plural}")
+}

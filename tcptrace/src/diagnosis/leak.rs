@@ -1,0 +1,41 @@
+//! Which bug leaves a socket in CLOSE_WAIT.
+
+use crate::model::{Holders, LeakCause, Snapshot};
+
+/// What the receive queue and the holders of a CLOSE_WAIT tell. `tcp_fin()` makes the peer's FIN one more unread byte,
+/// which only reading up to end-of-file takes away (`tcp_recvmsg_locked()`).
+#[must_use]
+pub fn leak_cause(snapshot: &Snapshot, holders: Option<&Holders>) -> LeakCause {
+    if snapshot.inode == 0 {
+        // Its listener's child, which `inet_csk_accept()` has not taken: an orphan cannot be in CLOSE_WAIT.
+        return LeakCause::NeverAccepted;
+    }
+    if snapshot.recv_queue_bytes == 0 {
+        return LeakCause::EofSeenNotClosed;
+    }
+    match holders.and_then(|holders| holders.in_epoll) {
+        Some(false) => LeakCause::NotPolled,
+        Some(true) => LeakCause::NeverReadEof,
+        None => LeakCause::Unknown,
+    }
+}
+
+/// What to look for in the program.
+#[must_use]
+pub const fn advice(cause: LeakCause) -> &'static str {
+    match cause {
+        LeakCause::NeverAccepted => {
+            "the listener's accept loop is stuck or too slow: its backlog holds connections that peers have given up"
+        }
+        LeakCause::NotPolled => {
+            "nothing waits for this socket: look for a connection dropped from the event loop, or left idle in a pool"
+        }
+        LeakCause::NeverReadEof => {
+            "the event loop has it and does not read to end-of-file: look for a missed EPOLLRDHUP or a stopped reader"
+        }
+        LeakCause::EofSeenNotClosed => {
+            "read() returned 0 and close() never came: look at the end-of-file and error paths of its reader"
+        }
+        LeakCause::Unknown => "find the holders by the socket's inode, and where they read from and close it",
+    }
+}

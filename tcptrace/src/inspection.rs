@@ -1,0 +1,156 @@
+//! The one way from dumps to reports: source -> filter -> census, for `stuck` and `leaks`.
+
+use std::{collections::HashMap, thread, time::Duration};
+
+use crate::{
+    census::{Census, Kind, STAYS_NS},
+    filter::Filter,
+    model::{Holders, LeaksReport, Snapshot, State, StuckReport, Tick},
+    source::{Place, SourceError, Survey},
+};
+
+/// To the second look, from the end of the first.
+const SECOND_LOOK: Duration = Duration::from_nanos(STAYS_NS + 50_000_000);
+
+/// What a round of looks came to.
+#[derive(Debug)]
+pub enum Report {
+    /// Of stuck sockets.
+    Stuck(StuckReport),
+    /// Of leaks.
+    Leaks(LeaksReport),
+}
+
+impl Report {
+    /// Sockets found.
+    #[must_use]
+    pub fn sockets(&self) -> u64 {
+        match self {
+            Self::Stuck(report) => report.sockets.len() as u64,
+            Self::Leaks(report) => report.sockets(),
+        }
+    }
+}
+
+/// One round, and what could not be seen in it.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What was found.
+    pub report: Report,
+    /// Both clocks, at its end.
+    pub tick: Tick,
+    /// Namespaces that could not be entered.
+    pub not_permitted: u64,
+    /// Namespaces whose dump broke off.
+    pub broke_off: u64,
+    /// Processes whose namespaces cannot be seen.
+    pub hidden: u64,
+    /// There are sockets whose holders cannot be seen, or not all of them.
+    pub holders_hidden: bool,
+}
+
+/// Looks again and again.
+pub struct Inspection {
+    kind: Kind,
+    census: Census,
+    survey: Survey,
+    filter: Filter,
+    /// Of the round before: a search of all processes may be due less often than a round.
+    holders: HashMap<u32, Holders>,
+}
+
+impl Inspection {
+    /// One that has looked at nothing yet.
+    ///
+    /// # Errors
+    /// When sock_diag cannot be asked.
+    pub fn new(kind: Kind, threshold_ns: u64, filter: Filter) -> Result<Self, SourceError> {
+        Ok(Self {
+            kind,
+            census: Census::new(kind, threshold_ns),
+            survey: Survey::new()?,
+            filter,
+            holders: HashMap::new(),
+        })
+    }
+
+    /// One round: a dump of every namespace, a second look at what that leaves in doubt, and a search for holders.
+    /// Blocks, for about a third of a second where there is doubt.
+    pub fn round(&mut self) -> Inspected {
+        let (not_permitted, broke_off) = self.dump();
+        self.look_again();
+        self.find_holders();
+        self.survey.let_go();
+        let tick = self.survey.now();
+        let holders_hidden = self.holders.values().any(|holders| holders.partial);
+        let report = self.report(tick.mono_ns);
+        Inspected { report, tick, not_permitted, broke_off, hidden: self.survey.hidden(), holders_hidden }
+    }
+
+    fn dump(&mut self) -> (u64, u64) {
+        let (mut not_permitted, mut broke_off) = (0, 0);
+        let (detailed, others) = self.census.states();
+        self.census.begin();
+        let places = match self.filter.netns() {
+            [] => self.survey.places(),
+            wanted => wanted.to_vec(),
+        };
+        for netns in places {
+            let (census, filter) = (&mut self.census, &self.filter);
+            // What a listener is to the filter is decided by the sockets in its queue.
+            let wanted =
+                |snapshot: &Snapshot| snapshot.state == State::Listen || filter.admits_socket(&snapshot.socket);
+            let place = self.survey.dump(netns, detailed, others, &mut |snapshot| {
+                if wanted(&snapshot) {
+                    census.see(&snapshot);
+                }
+            });
+            match place {
+                Place::Told { began_ns, facts } => {
+                    self.census.told(netns, began_ns);
+                    facts.into_iter().for_each(|facts| self.census.learn(facts));
+                }
+                Place::Gone => {}
+                Place::NotPermitted => not_permitted += 1,
+                Place::BrokeOff => broke_off += 1,
+            }
+        }
+        (0..not_permitted + broke_off).for_each(|_| self.census.unreachable());
+        self.census.end_of_dump();
+        (not_permitted, broke_off)
+    }
+
+    fn look_again(&mut self) {
+        let doubtful = self.census.doubtful();
+        if doubtful.is_empty() {
+            return;
+        }
+        thread::sleep(SECOND_LOOK);
+        let census = &mut self.census;
+        self.survey.look(&doubtful, &mut |socket, snapshot| match snapshot {
+            Some(snapshot) => census.see(&snapshot),
+            None => census.unsee(&socket),
+        });
+    }
+
+    /// Who could not be searched for in time is held by whom it was.
+    fn find_holders(&mut self) {
+        let inodes = self.census.inodes();
+        let mut found = self.survey.holders(&inodes);
+        for inode in inodes {
+            if let Some(holders) = self.holders.remove(&inode) {
+                found.entry(inode).or_insert(holders);
+            }
+        }
+        self.holders = found;
+    }
+
+    fn report(&mut self, time_ns: u64) -> Report {
+        let (filter, holders) = (&self.filter, &self.holders);
+        let admits = |holders: &Holders| filter.admits_holders(&holders.list);
+        match self.kind {
+            Kind::Stuck => Report::Stuck(self.census.stuck(time_ns, holders, admits)),
+            Kind::Leaks => Report::Leaks(self.census.leaks(time_ns, holders, admits)),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the tables of `stuck` and `leaks` have in common.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::line::Line;
+use super::paint::Paint;
+use crate::model::{Finding, Holders, Listed, Round};
+use crate::output::{Style, units::DurationNs};
+
+/// `>=` and a duration.
+pub(super) const AGE: usize = 8;
+
+pub(super) struct Age {
+    pub(super) ns: u64,
+    pub(super) is_lower_bound: bool,
+}
+
+impl Age {
+    pub(super) fn of(finding: &Finding) -> Self {
+        Self { ns: finding.age_ns, is_lower_bound: finding.age_is_lower_bound }
+    }
+}
+
+impl Display for Age {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let least = if self.is_lower_bound { ">=" } else { "" };
+        write!(f, "{least}{}", DurationNs(self.ns))
+    }
+}
+
+/// A number of things, as people say it.
+pub(super) struct Count(pub(super) u64, pub(super) &'static str);
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(count, what) = self;
+        let plural = if *count == 1 { "" } else { "s" };
+        write!(f, "{count} {what}{plural}")
+    }
+}
+
+/// Widths of the columns of both ends: what the longest takes, within what a line of IPv4 takes.
+pub(super) fn ends(sockets: &[Listed]) -> (usize, usize) {
+    const WIDTH_MAX: usize = 21;
+    let longest = |end: fn(&Finding) -> String| {
+        let width = |listed: &Listed| end(&listed.finding).chars().count();
+        sockets.iter().map(width).max().unwrap_or(0).clamp("REMOTE".len(), WIDTH_MAX)
+    };
+    (longest(|finding| finding.socket.local.to_string()), longest(|finding| finding.socket.remote.to_string()))
+}
+
+/// `comm/pid fd 7`, and how many more hold it.
+pub(super) struct Held<'a>(pub(super) &'a Holders);
+
+impl Display for Held<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Some(first) = self.0.list.first() else { return f.write_str("?") };
+        write!(f, "{}/{} fd {}", first.comm, first.pid, first.fd)?;
+        match self.0.total {
+            0 | 1 => Ok(()),
+            total => write!(f, " +{}", total - 1),
+        }
+    }
+}
+
+/// The last line of a round.
+pub(super) fn total(line: &mut Line, out: &mut Vec<u8>, style: Style, what: &dyn Display, round: &Round) {
+    let Round { namespaces, unreachable, young, gone, not_followed, .. } = *round;
+    line.word(Paint::Strong, format_args!("{what};"));
+    let sum = |count: u64, paint, words: &str| (count > 0).then(|| (paint, format!("{count} {words}")));
+    let places = format!("{} looked at", Count(namespaces, "network namespace"));
+    let parts = [
+        Some((Paint::Plain, places)),
+        sum(unreachable, Paint::Warning, "could not be"),
+        sum(young, Paint::Plain, "younger"),
+        sum(gone.unwrap_or(0), Paint::Good, "gone since the last look"),
+        sum(not_followed, Paint::Bad, "beyond what is followed at a time"),
+    ];
+    let mut parts = parts.iter().flatten().peekable();
+    while let Some((paint, words)) = parts.next() {
+        let comma = if parts.peek().is_some() { "," } else { "" };
+        line.word(*paint, format_args!("{words}{comma}"));
+    }
+    line.flush(out, style);
+}

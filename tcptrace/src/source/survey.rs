@@ -1,0 +1,117 @@
+//! All TCP sockets in some states of all network namespaces, now: what `stuck` and `leaks` ask.
+//!
+//! Every call blocks, and moves the calling thread in and out of namespaces.
+
+use std::collections::HashMap;
+
+use super::{
+    clock,
+    diag::{DiagSocket, LookAnswer},
+    error::SourceError,
+    looker::{NoWay, Places},
+    proc::HolderIndex,
+};
+use crate::model::{AbsentWhy, Holders, Identity, Look, NetnsFacts, Snapshot, StateSet, Tick};
+
+/// What became of one namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Every socket was told, from this moment on (CLOCK_MONOTONIC nanoseconds).
+    Told {
+        /// When its dump began.
+        began_ns: u64,
+        /// Its settings, where they can be read.
+        facts: Option<NetnsFacts>,
+    },
+    /// It went away: no error.
+    Gone,
+    /// It cannot be entered.
+    NotPermitted,
+    /// The kernel did not tell all of its sockets.
+    BrokeOff,
+}
+
+/// Looks at namespaces, sockets and processes, and remembers the ways to them.
+pub struct Survey {
+    places: Places,
+    holders: HolderIndex,
+}
+
+impl Survey {
+    /// One that has looked at nothing yet.
+    ///
+    /// # Errors
+    /// When the kernel has no sock_diag for TCP, or no socket can be had to ask it.
+    pub fn new() -> Result<Self, SourceError> {
+        match DiagSocket::open() {
+            Ok(_) => Ok(Self { places: Places::new(), holders: HolderIndex::new() }),
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                Err(SourceError::Kernel(error.to_string()))
+            }
+            Err(source) => Err(SourceError::Io { what: "ask sock_diag for sockets", source }),
+        }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        clock::now()
+    }
+
+    /// Every namespace with TCP sockets that a process, a mount or this process's own place leads to.
+    pub fn places(&mut self) -> Vec<u32> {
+        self.places.all()
+    }
+
+    /// Processes whose namespaces cannot be seen.
+    #[must_use]
+    pub fn hidden(&self) -> u64 {
+        self.places.hidden()
+    }
+
+    /// Tells the sockets of a namespace: those in `detailed` states with [`Snapshot::info`], those in `others` without.
+    pub fn dump(&mut self, netns: u32, detailed: StateSet, others: StateSet, sink: &mut dyn FnMut(Snapshot)) -> Place {
+        let began_ns = clock::monotonic_ns();
+        for (states, detail) in [(detailed, true), (others, false)] {
+            if states == StateSet(0) {
+                continue;
+            }
+            match self.places.dump(netns, states, detail, sink) {
+                Ok(true) => {}
+                Ok(false) => return Place::BrokeOff,
+                Err(NoWay::Absent(AbsentWhy::NotAsked)) => return Place::NotPermitted,
+                Err(_) => return Place::Gone,
+            }
+        }
+        Place::Told { began_ns, facts: self.places.facts(netns) }
+    }
+
+    /// Looks at single sockets again: `sink` hears of each, with what it is now, or with nothing where it is gone or
+    /// nobody knows.
+    pub fn look(&mut self, looks: &[Look], sink: &mut dyn FnMut(Identity, Option<Snapshot>)) {
+        let mut by_place: HashMap<u32, Vec<Look>> = HashMap::new();
+        for look in looks {
+            by_place.entry(look.socket.netns).or_default().push(*look);
+        }
+        for (netns, looks) in by_place {
+            let Ok(socket) = self.places.socket(netns) else {
+                looks.iter().for_each(|look| sink(look.socket, None));
+                continue;
+            };
+            socket.look(&looks, &mut |_, answer| match answer {
+                LookAnswer::Found(snapshot) => sink(snapshot.socket, Some(snapshot)),
+                LookAnswer::Absent(absent) => sink(absent.socket, None),
+            });
+        }
+    }
+
+    /// Who holds these sockets; one whose holders could not be searched for in time is left out.
+    pub fn holders(&mut self, inodes: &[u32]) -> HashMap<u32, Holders> {
+        if inodes.is_empty() { HashMap::new() } else { self.holders.find(inodes) }
+    }
+
+    /// Ends a round: an open socket would keep a dead container's namespace in being.
+    pub fn let_go(&mut self) {
+        self.places.let_go();
+    }
+}
