@@ -14,6 +14,8 @@ mod books;
 #[cfg(test)]
 mod captures;
 #[cfg(test)]
+mod causes;
+#[cfg(test)]
 mod closes;
 #[cfg(test)]
 mod diag;
@@ -22,7 +24,15 @@ mod failures;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod healing;
+#[cfg(test)]
 mod listings;
+#[cfg(test)]
+mod namespaces;
+#[cfg(test)]
+mod orphans;
+#[cfg(test)]
+mod past;
 #[cfg(test)]
 mod predictions;
 #[cfg(test)]

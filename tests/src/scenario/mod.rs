@@ -12,4 +12,6 @@ pub mod orphan;
 pub mod quiet;
 pub mod reset;
 pub mod stuck;
+pub mod timewait;
+pub mod unsent;
 pub mod zero_window;
