@@ -6,11 +6,15 @@
 mod harness;
 #[cfg(test)]
 mod judge;
+#[cfg(test)]
+mod look;
 
 #[cfg(test)]
 mod books;
 #[cfg(test)]
 mod captures;
+#[cfg(test)]
+mod causes;
 #[cfg(test)]
 mod closes;
 #[cfg(test)]
@@ -20,7 +24,17 @@ mod failures;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod healing;
+#[cfg(test)]
 mod listings;
+#[cfg(test)]
+mod namespaces;
+#[cfg(test)]
+mod orphans;
+#[cfg(test)]
+mod past;
+#[cfg(test)]
+mod predictions;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

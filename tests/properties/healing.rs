@@ -31,11 +31,11 @@ struct Kernel<'a> {
 
 /// The kernel knows the state; the peer of an orphan closes later.
 fn snapshot(life: &Life, now_ns: u64) -> Option<Snapshot> {
-    let moves = life.events.iter().filter(|event| event.time_ns <= now_ns).filter_map(|event| match event.kind {
+    let mut moves = life.events.iter().filter(|event| event.time_ns <= now_ns).filter_map(|event| match event.kind {
         EventKind::Transition { new, .. } => Some((event.time_ns, new, event.flags.orphan)),
         _ => None,
     });
-    let (since_ns, state, orphan) = moves.last()?;
+    let (since_ns, state, orphan) = moves.next_back()?;
     let full = Snapshot {
         time_ns: now_ns,
         socket: life.socket,

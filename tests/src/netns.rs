@@ -15,7 +15,12 @@ use socket2::{Domain, Socket, Type};
 pub const THREAD_NAME: &str = "scenario";
 
 const AF_NETLINK: i32 = 16;
+const AF_INET: u8 = 2;
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELRULE: u16 = 33;
+const RT_TABLE_LOCAL: u8 = 255;
+const FR_ACT_TO_TBL: u8 = 1;
+const NLMSG_HDRLEN: usize = 16;
 const NLM_F_REQUEST_ACK: u16 = 0x5;
 const NLMSG_ERROR: u16 = 2;
 /// Loopback is the first interface of every namespace.
@@ -82,6 +87,15 @@ impl NetNs {
         self.inode
     }
 
+    /// Takes the local routes from the calling thread's namespace: what is sent from now on fails in its own stack, as
+    /// it would at a firewall.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn lose_routes(&self) -> Result<()> {
+        forget_local_table().context("cannot delete the rule of the local table")
+    }
+
     /// Sets a sysctl such as `net/ipv4/tcp_orphan_retries` for the calling thread's namespace, which is this
     /// one within [`Self::run`].
     ///
@@ -102,18 +116,33 @@ fn on_thread<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 
 /// `ip link set lo up`, without `ip`.
 fn loopback_up() -> Result<()> {
+    // struct ifinfomsg
+    let mut body = vec![0; 4];
+    body.extend(LOOPBACK_INDEX.to_ne_bytes());
+    body.extend(IFF_UP.to_ne_bytes());
+    body.extend(IFF_UP.to_ne_bytes());
+    ask(RTM_NEWLINK, &body)
+}
+
+/// `ip -4 rule delete lookup local`. Loopback itself may stay: once it is down, what is sent to it vanishes unnoticed.
+fn forget_local_table() -> Result<()> {
+    // struct fib_rule_hdr
+    let mut body = vec![AF_INET, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, FR_ACT_TO_TBL];
+    body.extend([0; 4]);
+    ask(RTM_DELRULE, &body)
+}
+
+/// Sends one request to rtnetlink, which must accept it.
+fn ask(kind: u16, body: &[u8]) -> Result<()> {
     let mut socket = Socket::new(Domain::from(AF_NETLINK), Type::RAW, None)?;
-    let mut request = Vec::with_capacity(32);
+    let length = u32::try_from(NLMSG_HDRLEN + body.len())?;
+    let mut request = Vec::with_capacity(NLMSG_HDRLEN + body.len());
     // struct nlmsghdr
-    request.extend(32_u32.to_ne_bytes());
-    request.extend(RTM_NEWLINK.to_ne_bytes());
+    request.extend(length.to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
     request.extend(NLM_F_REQUEST_ACK.to_ne_bytes());
     request.extend([0; 8]);
-    // struct ifinfomsg
-    request.extend([0; 4]);
-    request.extend(LOOPBACK_INDEX.to_ne_bytes());
-    request.extend(IFF_UP.to_ne_bytes());
-    request.extend(IFF_UP.to_ne_bytes());
+    request.extend(body);
     socket.write_all(&request)?;
     let mut answer = [0; 256];
     let length = socket.read(&mut answer)?;

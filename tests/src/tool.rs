@@ -170,6 +170,23 @@ impl Tool {
         })
     }
 
+    /// Waits until what it has told of a namespace is enough.
+    ///
+    /// # Errors
+    /// When it is not within `limit`, with what it told of the namespace, or when a line is no JSON.
+    pub fn wait_for(&self, netns: u64, what: &str, enough: impl Fn(&[Line]) -> bool, limit: Duration) -> Result<()> {
+        let mut used = 0;
+        let mut lines = Vec::new();
+        let waited = wait::until(what, limit, || {
+            let new = self.stdout.from(used);
+            used += new.len();
+            lines.extend(output::parse_in(netns, &new)?);
+            Ok(enough(&lines).then_some(()))
+        });
+        let told = || lines.iter().take(SHOWN_MOST).map(|line| format!("{}\n", line.text)).collect::<String>();
+        waited.with_context(|| format!("tcptrace told:\n{}{}", told(), self.stderr.text()))
+    }
+
     /// Whether it has ended by itself.
     ///
     /// # Errors

@@ -162,7 +162,7 @@ impl Engine {
             return;
         }
         let Some(why) = closing.rare.take_asked() else { return };
-        // A look for a socket that is bound to another interface finds nothing; a dump that did not show it either settles it.
+        // A look for a socket that is bound to another interface finds nothing; a dump without it settles that.
         let certain = closing.bound_if() != BOUND_IF_UNKNOWN || why == Asked::Audit;
         let after_loss = closing.losses != self.losses;
         self.schedule.clear(&mut self.table, id);

@@ -1,4 +1,4 @@
-//! Any text as `/proc` might hold it, and as a cgroup's path: nothing panics, and nothing that a terminal obeys comes out.
+//! Any text as `/proc` might hold it, and as a cgroup's path: nothing panics, nor comes out as a terminal's command.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

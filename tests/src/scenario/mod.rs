@@ -11,4 +11,7 @@ pub mod orderly;
 pub mod orphan;
 pub mod quiet;
 pub mod reset;
+pub mod stuck;
+pub mod timewait;
+pub mod unsent;
 pub mod zero_window;

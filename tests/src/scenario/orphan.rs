@@ -25,32 +25,36 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// # Errors
 /// When the sockets do not do as they should.
 pub fn peer_holds(netns: &NetNs, hold: Duration) -> Result<Truth> {
-    pair_whose_peer_holds(netns, Pair::connect()?, hold)
+    held(netns, vec![Pair::connect()?], hold)
 }
 
-/// As above, with sockets of any kind.
+/// As above, with several pairs at once.
 ///
 /// # Errors
 /// When the sockets do not do as they should.
-pub fn pair_whose_peer_holds(netns: &NetNs, pair: Pair, hold: Duration) -> Result<Truth> {
-    let Pair { client, server, ends } = pair;
-    let (left, ()) = Moment::of(|| {
-        drop(client);
-        pair::read_eof(&server)?;
-        proc_net::wait_for(ends, State::FinWait2)
-    })?;
+pub fn held(netns: &NetNs, pairs: Vec<Pair>, hold: Duration) -> Result<Truth> {
+    let mut open = Vec::new();
+    for Pair { client, server, ends } in pairs {
+        let (left, ()) = Moment::of(|| {
+            drop(client);
+            pair::read_eof(&server)?;
+            proc_net::wait_for(ends, State::FinWait2)
+        })?;
+        open.push((left, server, ends));
+    }
     thread::sleep(hold);
-    let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
-    let closes = vec![
-        handed_over(ends, [left, closed], Owner::closer()?),
-        Close {
+    let mut closes = Vec::new();
+    for (left, server, ends) in open {
+        let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
+        closes.push(handed_over(ends, [left, closed], Owner::closer()?));
+        closes.push(Close {
             owner: Owner::closer()?,
             close_wait: Phase::Within(left.until(closed)),
             last_ack: Phase::Within(closed.within()),
             orphan: Some(true),
             ..Close::new(ends.reversed(), "passive", "fin")
-        },
-    ];
+        });
+    }
     Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
 }
 

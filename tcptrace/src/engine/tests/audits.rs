@@ -1,6 +1,9 @@
 //! Dumps against the table: what was closing before is adopted, what a loss hid is healed.
 
-use super::support::{Rig, absent, answer, at, dumped, look, mark, ms, sock, timewait};
+use super::{
+    sightings::{absent, answer, dumped, look, mark, timewait},
+    support::{Rig, at, ms, sock},
+};
 use crate::model::{
     AbsentWhy, DumpAt, FindingStatus, Input, Outcome, Reason, Snapshot,
     State::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent, TimeWait},

@@ -1,6 +1,9 @@
 //! Orphans in FIN_WAIT2, of whose end only looks at their timewait sockets tell.
 
-use super::support::{Rig, absent, answer, at, ms, rst, sock, timewait};
+use super::{
+    sightings::{absent, answer, timewait},
+    support::{Rig, at, ms, rst, sock},
+};
 use crate::model::{
     AbsentWhy, Close, FindingKind, FindingReason, FindingStatus, GivesUp, Input, NetnsFacts, Outcome, Phase, Reason,
     State::{self, Close as Closed, Established, FinWait1, FinWait2, TimeWait},

@@ -1,6 +1,9 @@
 //! Findings that are explained by a look before they are raised.
 
-use super::support::{Rig, absent, answer, at, look, ms, sock};
+use super::{
+    sightings::{absent, answer, look},
+    support::{Rig, at, ms, sock},
+};
 use crate::model::{
     AbsentWhy, FindingStatus, Holder, Holders, Input, Outcome, Output, OwnerSource, Reason, Sighting,
     State::{CloseWait, Established, FinWait1, FinWait2, LastAck},

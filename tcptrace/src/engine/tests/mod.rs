@@ -13,4 +13,5 @@ mod lost;
 mod orderly;
 mod owners;
 mod reuse;
+mod sightings;
 mod support;

@@ -211,8 +211,8 @@ fn has_ended(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
-/// Whether `/proc` shows every process of the host: this is the first pid namespace (`PROC_PID_INIT_INO`), and process 1
-/// can be seen.
+/// Whether `/proc` shows every process of the host: this is the first pid namespace (`PROC_PID_INIT_INO`), and process
+/// 1 can be seen.
 fn sees_all() -> bool {
     let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     link.as_os_str() == "pid:[4026531836]" && Path::new("/proc/1/fd").exists()

@@ -1,0 +1,117 @@
+//! Orphans in FIN_WAIT2: how long their peers took, which no event tells.
+
+use std::{net::TcpListener, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use tcptrace_tests::{
+    netns::NetNs,
+    pair::{self, Pair},
+    proc_net::{self, State},
+    scenario::{orphan, timewait},
+    tool::Tool,
+    wait,
+};
+
+use crate::{
+    harness::{HOLD, SOON, bounded, observe, prove},
+    judge,
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Every kind of socket that a look-up has to find, each in its own way.
+#[test]
+fn the_peers_delay_is_known_to_a_tick() -> Result<()> {
+    prove(|netns| {
+        let bound = Pair::connect()?;
+        socket2::SockRef::from(&bound.client).bind_device(Some(b"lo")).context("cannot bind to lo")?;
+        let pairs = vec![Pair::connect()?, Pair::connect_v6()?, Pair::connect_v4_mapped()?, bound];
+        orphan::held(netns, pairs, Duration::from_secs(2))
+    })
+}
+
+#[test]
+fn a_peer_that_never_closes() -> Result<()> {
+    const THRESHOLD_MS: u64 = 1000;
+    bounded(|| {
+        let timeout = Duration::from_secs(3);
+        let (truth, finished) = observe(&["--stuck-after", "1s"], |netns| timewait::times_out(netns, timeout))?;
+        let lines = finished.lines_in(truth.netns)?;
+        judge::closes(&truth, &lines).with_context(|| judge::books_in_words(&finished))?;
+        judge::findings(&truth, &lines, THRESHOLD_MS)?;
+        let raised = lines.iter().find(|line| line.is("finding")).context("no finding")?;
+        let end_ns = raised.count("/age_ns") + raised.count("/gives_up_in_ns");
+        ensure!((2_900_000_000..3_100_000_000).contains(&end_ns), "its end is foretold for {end_ns}: {}", raised.text);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_refused_timewait_socket_is_said() -> Result<()> {
+    bounded(|| {
+        let (truth, finished) = observe(&[], |netns| timewait::overflow(netns, HOLD))?;
+        let lines = finished.lines_in(truth.netns)?;
+        judge::closes(&truth, &lines).with_context(|| judge::books_in_words(&finished))?;
+        let summary = finished.summary()?;
+        ensure!(summary.count("/looks/timewait_overflow") >= 1, "not counted: {}", summary.text);
+        Ok(())
+    })
+}
+
+/// The same ends are had by another connection before anybody looks: tcptrace is stopped meanwhile.
+#[test]
+fn a_recycled_timewait_socket_is_said() -> Result<()> {
+    bounded(|| {
+        let netns = NetNs::new()?;
+        let tool = Tool::trace(&[])?;
+        let (first, again) = netns.run(|netns| recycle(netns, &tool))?;
+        let finished = tool.stop()?;
+        finished.expect_code(0)?;
+        let lines = finished.lines_in(netns.inode())?;
+        let told: Vec<_> = lines.iter().filter(|line| line.is("close") && line.has_ends(first)).collect();
+        let [recycled, orderly] = told.as_slice() else { anyhow::bail!("not two lives:\n{}", judge::shown(&lines)) };
+        ensure!(first == again, "another port: {first}, {again}");
+        ensure!(*recycled.at("/outcome") == "unknown", "{}", recycled.text);
+        ensure!(
+            *recycled.at("/complete") == false && recycled.at("/phases_ns/fin_wait2").is_null(),
+            "{}",
+            recycled.text
+        );
+        ensure!(recycled.at("/phases_ns/fin_wait1").is_u64(), "{}", recycled.text);
+        ensure!(*orderly.at("/outcome") == "fin" && *orderly.at("/complete") == true, "{}", orderly.text);
+        let summary = finished.summary()?;
+        ensure!(summary.count("/looks/timewait_recycled") >= 1, "not counted: {}", summary.text);
+        Ok(())
+    })
+}
+
+fn recycle(netns: &NetNs, tool: &Tool) -> Result<(pair::Ends, pair::Ends)> {
+    let listener = TcpListener::bind("127.0.0.1:39999")?;
+    let to = listener.local_addr()?;
+    // One port to have, so that the next connection needs that of the timewait socket.
+    netns.set_sysctl("net/ipv4/ip_local_port_range", "40000 40000")?;
+    netns.set_sysctl("net/ipv4/tcp_tw_reuse", "1")?;
+    // Kernels without it ask for a second, for which the loop below waits.
+    let _ = netns.set_sysctl("net/ipv4/tcp_tw_reuse_delay", "0");
+    let Pair { client, server, ends } = Pair::to(&listener, to)?;
+    tool.signal(Signal::STOP)?;
+    drop(client);
+    pair::read_eof(&server)?;
+    proc_net::wait_for(ends, State::FinWait2)?;
+    pair::close_passive(server)?;
+    proc_net::wait_for(ends, State::TimeWait)?;
+    let again = wait::until("the port to be had again", LIMIT, || Ok(Pair::to(&listener, to).ok()))?;
+    tool.signal(Signal::CONT)?;
+    let recycled = |lines: &[tcptrace_tests::tool::Line]| {
+        lines.iter().any(|line| line.is("close") && *line.at("/reason") == "timewait_recycled")
+    };
+    tool.wait_for(netns.inode(), "a recycled timewait socket", recycled, SOON)?;
+    let ends_again = again.ends;
+    drop(again.client);
+    pair::read_eof(&again.server)?;
+    pair::close_passive(again.server)?;
+    let all = |lines: &[tcptrace_tests::tool::Line]| lines.iter().filter(|line| line.is("close")).count() >= 4;
+    tool.wait_for(netns.inode(), "the other life", all, SOON)?;
+    Ok((ends, ends_again))
+}
