@@ -118,6 +118,7 @@ fn detail(info: &[u8]) -> TcpDetail {
         notsent_bytes: u32_at(info, 144),
         snd_wnd_bytes: (info.len() >= 232).then(|| u32_at(info, 228)),
         snd_mss_bytes: u32_at(info, 16),
+        retrans_out: u32_at(info, 36),
         total_retrans: u32_at(info, 100),
         last_data_sent_ms: u32_at(info, 44),
         last_data_recv_ms: u32_at(info, 52),
