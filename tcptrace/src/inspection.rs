@@ -39,6 +39,8 @@ pub struct Inspected {
     pub report: Report,
     /// Both clocks, at its end.
     pub tick: Tick,
+    /// Namespaces that were asked for and are not there.
+    pub absent: u64,
     /// Namespaces that could not be entered.
     pub not_permitted: u64,
     /// Namespaces whose dump broke off.
@@ -47,6 +49,14 @@ pub struct Inspected {
     pub hidden: u64,
     /// There are sockets whose holders cannot be seen, or not all of them.
     pub holders_hidden: bool,
+}
+
+/// Namespaces whose sockets were not told.
+#[derive(Default)]
+struct Missed {
+    absent: u64,
+    not_permitted: u64,
+    broke_off: u64,
 }
 
 /// Looks again and again.
@@ -86,7 +96,7 @@ impl Inspection {
     /// One round: a dump of every namespace, a second look at what that leaves in doubt, and a search for holders.
     /// Blocks, for about a third of a second where there is doubt.
     pub fn round(&mut self) -> Inspected {
-        let (not_permitted, broke_off) = self.dump();
+        let Missed { absent, not_permitted, broke_off } = self.dump();
         self.look_again();
         self.find_holders();
         self.survey.let_go();
@@ -95,11 +105,12 @@ impl Inspection {
         let report = self.report(tick.mono_ns);
         // Whoever names namespaces misses no other.
         let hidden = if self.filter.netns().is_empty() { self.survey.hidden() } else { 0 };
-        Inspected { report, tick, not_permitted, broke_off, hidden, holders_hidden }
+        Inspected { report, tick, absent, not_permitted, broke_off, hidden, holders_hidden }
     }
 
-    fn dump(&mut self) -> (u64, u64) {
-        let (mut not_permitted, mut broke_off) = (0, 0);
+    fn dump(&mut self) -> Missed {
+        let mut missed = Missed::default();
+        let asked_for = !self.filter.netns().is_empty();
         let (detailed, others) = self.census.states();
         self.census.begin();
         let places = match self.filter.netns() {
@@ -121,14 +132,14 @@ impl Inspection {
                     self.census.told(netns, began_ns);
                     facts.into_iter().for_each(|facts| self.census.learn(facts));
                 }
-                Place::Gone => {}
-                Place::NotPermitted => not_permitted += 1,
-                Place::BrokeOff => broke_off += 1,
+                Place::Gone => missed.absent += u64::from(asked_for),
+                Place::NotPermitted => missed.not_permitted += 1,
+                Place::BrokeOff => missed.broke_off += 1,
             }
         }
-        (0..not_permitted + broke_off).for_each(|_| self.census.unreachable());
+        (0..missed.not_permitted + missed.broke_off).for_each(|_| self.census.unreachable());
         self.census.end_of_dump();
-        (not_permitted, broke_off)
+        missed
     }
 
     fn look_again(&mut self) {

@@ -43,6 +43,17 @@ fn nothing_to_list_is_0_and_said() -> Result<()> {
     Ok(())
 }
 
+/// An inode that leads nowhere is no quiet host.
+#[test]
+fn a_namespace_that_is_not_there_is_said() -> Result<()> {
+    for command in COMMANDS {
+        let finished = run([command, "--netns", "4294967295"])?;
+        finished.expect_code(0)?;
+        ensure!(finished.stderr.contains("nothing leads to 1 network namespace of --netns"), "{}", finished.stderr);
+    }
+    Ok(())
+}
+
 /// In a pipe, each round is below a line with its time; in JSON each line has it.
 #[test]
 fn watching_into_a_pipe() -> Result<()> {

@@ -124,7 +124,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["trace", "--netns", "0"], &["--netns 0"]),
     (&["trace", "--netns", "no-such-name"], &["--netns no-such-name", "no network namespace"]),
     (&["trace", "--netns", "/no/such/path"], &["--netns /no/such/path", "no network namespace"]),
-    (&["trace", "--netns", "4000000000"], &["--netns 4000000000", "no process"]),
+    (&["trace", "--netns", "4194304"], &["--netns 4194304", "no process"]),
     (&["record"], &["FILE"]),
     (&["record", "x.cap", "--ring-mib", "3"], &["--ring-mib"]),
     (&["replay"], &["FILE"]),

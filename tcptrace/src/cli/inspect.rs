@@ -103,6 +103,7 @@ async fn end_of(end: Option<Instant>) {
 /// What could not be seen is said once.
 #[derive(Default)]
 struct Said {
+    absent: bool,
     namespaces: bool,
     processes: bool,
     broke_off: bool,
@@ -111,27 +112,33 @@ struct Said {
 
 impl Said {
     fn of(&mut self, inspected: &Inspected) {
-        let Inspected { not_permitted, hidden, broke_off, holders_hidden, .. } = inspected;
+        let Inspected { absent, not_permitted, hidden, broke_off, holders_hidden, .. } = inspected;
         let say = |said: &mut bool, is_so: bool, what: String| {
             if is_so && !std::mem::replace(said, true) {
                 talk::note(&what);
             }
         };
         say(
+            &mut self.absent,
+            *absent > 0,
+            format!("nothing leads to {} of --netns", count(*absent, "network namespace")),
+        );
+        say(
             &mut self.namespaces,
             *not_permitted > 0,
             format!(
-                "sockets in {} are not looked at, which takes CAP_SYS_ADMIN: run as root",
-                count(*not_permitted, "other network namespace")
+                "sockets in {} are not looked at, which takes CAP_SYS_ADMIN: {}",
+                count(*not_permitted, "other network namespace"),
+                remedy()
             ),
         );
         say(
             &mut self.processes,
             *hidden > 0,
             format!(
-                "the network namespaces of {} cannot be seen, which takes CAP_SYS_PTRACE: run as root, or name \
-                 them with --netns",
-                count(*hidden, "process")
+                "the network namespaces of {} cannot be seen, which takes CAP_SYS_PTRACE: {}",
+                count(*hidden, "process"),
+                remedy()
             ),
         );
         say(
@@ -142,11 +149,17 @@ impl Said {
         say(
             &mut self.holders,
             *holders_hidden,
-            "the files of some processes cannot be seen, so holders may be missing, which takes CAP_SYS_PTRACE: run as \
-             root"
-            .to_owned(),
+            format!(
+                "the files of some processes cannot be seen, so holders may be missing, which takes CAP_SYS_PTRACE: {}",
+                remedy()
+            ),
         );
     }
+}
+
+/// In a container, root lacks some capabilities, and some processes are out of reach.
+fn remedy() -> &'static str {
+    if rustix::process::geteuid().is_root() { "grant it, or run outside of the container" } else { "run as root" }
 }
 
 /// A number of things.
