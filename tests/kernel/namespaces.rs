@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        mpsc::{self, Sender},
+        mpsc::{self, SyncSender},
     },
     thread,
     time::Duration,
@@ -35,14 +35,14 @@ struct Old {
     pid: u32,
     local: String,
     /// What the thread waits for, whose files the process's are.
-    _end: Sender<()>,
+    _end: SyncSender<()>,
 }
 
 impl Old {
     fn new() -> Result<Self> {
         let netns = Arc::new(NetNs::new()?);
-        let (tell, told) = mpsc::channel();
-        let (end, ended) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(1);
+        let (end, ended) = mpsc::sync_channel(1);
         let there = Arc::clone(&netns);
         thread::spawn(move || {
             there.run(move |_| {
