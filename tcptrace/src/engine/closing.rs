@@ -221,7 +221,7 @@ impl Closing {
         }
     }
 
-    fn orphan(&self) -> Option<bool> {
+    pub(super) fn orphan(&self) -> Option<bool> {
         let Flags { rcv_shutdown, send_shutdown, orphan, .. } = self.flags;
         let closing_call = self.marks.has(Marks::ACTED) && rcv_shutdown && send_shutdown;
         if closing_call && !orphan { None } else { Some(orphan) }

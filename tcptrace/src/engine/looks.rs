@@ -27,7 +27,8 @@ impl Engine {
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.rare.ask(why);
         let bound_if = if closing.bound_if() == BOUND_IF_UNKNOWN { 0 } else { closing.bound_if() };
-        let holders = why == Asked::Raise && !closing.flags.orphan;
+        // Whoever called close() holds it no more: no search of all processes, which others would have to wait for.
+        let holders = why == Asked::Raise && closing.orphan() == Some(false);
         // Nobody takes them in a replay.
         if self.wants.len() < WANTS_MAX {
             self.wants.push_back(Want::Look(Look { socket: closing.socket, bound_if, holders }));
