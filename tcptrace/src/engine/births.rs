@@ -39,6 +39,10 @@ impl Births {
         self.map.remove(&key)
     }
 
+    pub(super) fn contains(&self, key: SocketKey) -> bool {
+        self.map.contains_key(&key)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.map.is_empty()
     }

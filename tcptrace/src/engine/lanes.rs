@@ -49,7 +49,9 @@ impl Lane {
         place
     }
 
-    fn clear(&mut self, place: u32) {
+    /// True if it was the first.
+    fn clear(&mut self, place: u32) -> bool {
+        let first = place == self.first;
         if let Some(id) = self.queue.get_mut(place.wrapping_sub(self.first) as usize) {
             *id = NONE;
         }
@@ -58,6 +60,7 @@ impl Lane {
             self.queue.pop_front();
             self.first = self.first.wrapping_add(1);
         }
+        first
     }
 
     fn close_up(&mut self, table: &mut Table) {
@@ -75,15 +78,19 @@ impl Lane {
 
 /// All lanes.
 #[derive(Debug)]
-pub(super) struct Lanes([Lane; 4]);
+pub(super) struct Lanes {
+    lanes: [Lane; 4],
+    /// No deadline comes before; 0 after the first of a lane has changed.
+    quiet_until_ns: u64,
+}
 
 impl Lanes {
     pub(super) fn new(stuck_ns: u64, leak_ns: u64, settle_ns: u64, young_ns: u64) -> Self {
-        Self([stuck_ns, leak_ns, settle_ns, young_ns].map(Lane::new))
+        Self { lanes: [stuck_ns, leak_ns, settle_ns, young_ns].map(Lane::new), quiet_until_ns: 0 }
     }
 
     fn lane(&mut self, kind: LaneKind) -> &mut Lane {
-        let [stuck, leak, settle, young] = &mut self.0;
+        let [stuck, leak, settle, young] = &mut self.lanes;
         match kind {
             LaneKind::Stuck => stuck,
             LaneKind::Leak => leak,
@@ -93,7 +100,7 @@ impl Lanes {
     }
 
     fn ref_lane(&self, kind: LaneKind) -> &Lane {
-        let [stuck, leak, settle, young] = &self.0;
+        let [stuck, leak, settle, young] = &self.lanes;
         match kind {
             LaneKind::Stuck => stuck,
             LaneKind::Leak => leak,
@@ -113,6 +120,9 @@ impl Lanes {
         closing.rare.set_wait_from_ns(late.then_some(from_ns));
         closing.lane = Some(kind);
         let place = self.lane(kind).push(table, id);
+        if self.first(kind) == Some(id) {
+            self.quiet_until_ns = 0;
+        }
         if let Some(closing) = table.get_mut(id) {
             closing.place = place;
         }
@@ -122,8 +132,24 @@ impl Lanes {
     pub(super) fn leave(&mut self, table: &mut Table, id: SlotId) {
         let Some(closing) = table.get_mut(id) else { return };
         if let Some(kind) = closing.lane.take() {
-            self.lane(kind).clear(closing.place);
+            let place = closing.place;
+            let lane = self.lane(kind);
+            if lane.clear(place) {
+                self.quiet_until_ns = 0;
+            }
         }
+    }
+
+    /// No deadline comes before this time.
+    pub(super) fn quiet_until_ns(&self) -> u64 {
+        self.quiet_until_ns
+    }
+
+    /// Looks up when the first deadline of all comes, so that nobody has to look before.
+    pub(super) fn rest(&mut self, table: &Table) {
+        let kinds = [LaneKind::Settle, LaneKind::Young, LaneKind::Stuck, LaneKind::Leak];
+        let firsts = kinds.into_iter().filter_map(|kind| self.deadline_ns(table, kind, self.first(kind)?));
+        self.quiet_until_ns = firsts.min().unwrap_or(u64::MAX);
     }
 
     /// The first entry of a lane, if any.

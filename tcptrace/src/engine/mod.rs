@@ -2,6 +2,7 @@
 //! inputs say. `handle` takes one input, `poll` gives outputs until there are none, and only then the next
 //! input may come. Deadlines are data (`lanes`), so a replay runs exactly as the live run did.
 
+mod ahead;
 mod audit;
 mod births;
 mod closing;

@@ -128,6 +128,23 @@ impl Engine {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
+        if self.now_ns >= self.lanes.quiet_until_ns() || self.finished {
+            if let Some(output) = self.expire_first() {
+                return Some(output);
+            }
+            self.lanes.rest(&self.table);
+        }
+        while let Some(id) = self.schedule.due(self.now_ns) {
+            self.look_due(id);
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+        }
+        None
+    }
+
+    /// What comes of the lanes' deadlines, as far as the first output.
+    fn expire_first(&mut self) -> Option<Output> {
         for kind in [LaneKind::Settle, LaneKind::Young, LaneKind::Stuck, LaneKind::Leak] {
             while let Some(id) = self.lanes.first(kind) {
                 let due_ns = self.lanes.deadline_ns(&self.table, kind, id)?;
@@ -139,12 +156,6 @@ impl Engine {
                 if let Some(output) = self.outputs.pop_front() {
                     return Some(output);
                 }
-            }
-        }
-        while let Some(id) = self.schedule.due(self.now_ns) {
-            self.look_due(id);
-            if let Some(output) = self.outputs.pop_front() {
-                return Some(output);
             }
         }
         None

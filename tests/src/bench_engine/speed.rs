@@ -81,22 +81,32 @@ fn round(load: &mut Load, mut batch: impl FnMut(&[Raw]) -> Duration) -> f64 {
 fn engine_batch(engine: &mut Engine, raws: &[Raw], closes: &mut u64) -> Duration {
     let inputs: Vec<Input> = raws.iter().map(|raw| decode(Frame::Record(raw))).collect();
     let start = CpuTime::now();
-    for input in &inputs {
-        run_input(engine, input, closes);
+    for inputs in inputs.chunks(Engine::AHEAD) {
+        run_inputs(engine, inputs, closes);
     }
     start.elapsed()
 }
 
 fn raw_batch(engine: &mut Engine, raws: &[Raw], closes: &mut u64) -> Duration {
     let start = CpuTime::now();
-    for raw in raws {
-        run_raw(engine, raw, closes);
+    let mut inputs = Vec::with_capacity(Engine::AHEAD);
+    for raws in raws.chunks(Engine::AHEAD) {
+        inputs.clear();
+        inputs.extend(raws.iter().map(|raw| decode(Frame::Record(raw))));
+        run_inputs(engine, &inputs, closes);
     }
     start.elapsed()
 }
 
 fn run_raw(engine: &mut Engine, raw: &Raw, closes: &mut u64) {
     run_input(engine, &decode(Frame::Record(raw)), closes);
+}
+
+fn run_inputs(engine: &mut Engine, inputs: &[Input], closes: &mut u64) {
+    engine.read_ahead(inputs);
+    for input in inputs {
+        run_input(engine, input, closes);
+    }
 }
 
 fn run_input(engine: &mut Engine, input: &Input, closes: &mut u64) {
