@@ -12,7 +12,8 @@ pub(crate) fn at(ends: Ends) -> Result<Option<Snapshot>> {
     let mut socket = DiagSocket::open().context("cannot open sock_diag")?;
     let mut found = None;
     socket.dump(StateSet(u32::MAX), true, 0, &mut |snapshot| {
-        let same = |end: &tcptrace::model::Endpoint, wanted: std::net::SocketAddr| end.to_string() == wanted.to_string();
+        let same =
+            |end: &tcptrace::model::Endpoint, wanted: std::net::SocketAddr| end.to_string() == wanted.to_string();
         if same(&snapshot.socket.local, ends.local) && same(&snapshot.socket.remote, ends.remote) {
             found = Some(snapshot);
         }
