@@ -112,6 +112,14 @@ impl Looks {
     }
 }
 
+impl Looks {
+    /// What looks found, without how many there were.
+    #[must_use]
+    pub fn found(&self) -> Vec<(&'static str, u64)> {
+        self.named().into_iter().filter(|(name, _)| *name != "asked").collect()
+    }
+}
+
 /// State of the engine at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {

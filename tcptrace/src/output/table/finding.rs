@@ -1,8 +1,10 @@
 //! A finding, as it arises and as it clears.
 
+use super::census::Held;
 use super::close::retransmits;
 use super::line::Line;
 use super::paint::Paint;
+use super::stuck::prospects;
 use crate::model::{Finding, FindingKind, FindingStatus};
 use crate::output::units::DurationNs;
 
@@ -20,6 +22,13 @@ pub(super) fn cells(line: &mut Line, finding: &Finding) {
             match finding.reason.as_str() {
                 "unknown" => line.word(Paint::Faint, "cause unknown"),
                 reason => line.word(Paint::Plain, reason),
+            }
+            if let Some(diagnosis) = finding.diagnosis.as_ref().filter(|_| !is_leak) {
+                prospects(line, diagnosis);
+            }
+            // The owner's column has the one who holds it alone.
+            if let Some(holders) = finding.holders.as_deref().filter(|holders| is_leak || holders.total > 1) {
+                line.word(Paint::Plain, format_args!("held by {}", Held(holders)));
             }
             if finding.may_be_over {
                 line.word(Paint::Bad, "(events were lost: may be over)");

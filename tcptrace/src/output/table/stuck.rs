@@ -65,9 +65,14 @@ fn why(line: &mut Line, listed: &Listed) {
     if let Some(count) = listed.fin_rto.filter(|count| *count > 0) {
         line.word(Paint::Warning, format_args!("fin_rtx {count}"));
     }
-    let Some(Diagnosis { gives_up, next_attempt_in_ns, unsent_bytes, unacked_bytes, .. }) = finding.diagnosis else {
-        return;
-    };
+    if let Some(diagnosis) = &finding.diagnosis {
+        prospects(line, diagnosis);
+    }
+}
+
+/// What waits, and what the kernel will do about it.
+pub(super) fn prospects(line: &mut Line, diagnosis: &Diagnosis) {
+    let Diagnosis { gives_up, next_attempt_in_ns, unsent_bytes, unacked_bytes, .. } = *diagnosis;
     let bytes = |word, bytes: Option<u32>| bytes.filter(|bytes| *bytes > 0).map(|n| format!("{word} {}", Bytes(n)));
     let end = match gives_up {
         GivesUp::In(ns) => Some(format!("gives up in {}", DurationNs(ns))),

@@ -37,6 +37,9 @@ pub(super) fn blocks(out: &mut Vec<u8>, summary: &Summary, end_time: &str, style
     let others = [("data_retransmits", status.data_retransmits), ("foreign_resets", status.foreign_resets)];
     page.named("beside closes", &others, Paint::Plain);
     page.books(&status.books);
+    if let Some(looks) = status.looks {
+        page.named("looked up", &looks.found(), Paint::Plain);
+    }
     page.named("anomalies", &status.anomalies.named(), Paint::Warning);
 }
 

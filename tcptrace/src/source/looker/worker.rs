@@ -34,7 +34,7 @@ const WAITING_MAX: usize = 1 << 16;
 /// Answers until nobody asks, or nobody listens.
 pub(super) fn run(questions: &Receiver<Question>, answers: &Sender<Answers>) {
     let (places, holders) = (Places::new(), HolderIndex::new());
-    let mut worker = Worker { places, holders, answers, batch: Vec::new(), waiting: Vec::new() };
+    let mut worker = Worker { places, holders, answers, batch: Vec::new(), waiting: Vec::new(), held: Vec::new() };
     while worker.turn(questions).is_ok() {}
 }
 
@@ -48,6 +48,8 @@ struct Worker<'a> {
     batch: Answers,
     /// Namespaces that no known way leads to, the looks there, and the searches that they may still wait for.
     waiting: Vec<(u32, Vec<Look>, u8)>,
+    /// Sockets that were found, and whose holders are to be told with them.
+    held: Vec<Snapshot>,
 }
 
 impl Worker<'_> {
@@ -82,6 +84,7 @@ impl Worker<'_> {
         for states in dumps {
             self.dump(states)?;
         }
+        self.tell_holders()?;
         self.flush()
     }
 
@@ -119,25 +122,32 @@ impl Worker<'_> {
         if absent.iter().any(|absent| absent.why == AbsentWhy::Gone) {
             self.batch.extend(self.places.facts(netns).map(Frame::Netns));
         }
-        self.explain_holders(looks, &found)?;
+        for (index, snapshot) in found {
+            let asked = looks.get(index).is_some_and(|look| look.holders);
+            if asked && snapshot.inode != 0 {
+                self.held.push(snapshot);
+            } else {
+                self.put(Frame::Sighting(Sighting { snapshot, holders: None, asked: true }))?;
+            }
+        }
         for gone in absent {
             self.put(Frame::Absent(gone))?;
         }
         self.flush()
     }
 
-    /// Sightings, with who holds them where that was asked.
-    fn explain_holders(&mut self, looks: &[Look], found: &[(usize, Snapshot)]) -> Result<(), Over> {
-        let asked = |index: usize| looks.get(index).is_some_and(|look| look.holders);
-        let inodes: Vec<u32> = found
-            .iter()
-            .filter(|(index, snapshot)| asked(*index) && snapshot.inode != 0)
-            .map(|(_, snapshot)| snapshot.inode)
-            .collect();
-        let holders = if inodes.is_empty() { Default::default() } else { self.holders.find(&inodes) };
-        for (_, snapshot) in found {
-            let holders = holders.get(&snapshot.inode).cloned();
-            self.put(Frame::Sighting(Sighting { snapshot: *snapshot, holders, asked: true }))?;
+    /// Sightings with who holds them: one search, which may have to be waited for, for all namespaces.
+    fn tell_holders(&mut self) -> Result<(), Over> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        self.flush()?;
+        let held = std::mem::take(&mut self.held);
+        let inodes: Vec<u32> = held.iter().map(|snapshot| snapshot.inode).collect();
+        let found = self.holders.find(&inodes);
+        for snapshot in held {
+            let holders = found.get(&snapshot.inode).cloned();
+            self.put(Frame::Sighting(Sighting { snapshot, holders, asked: true }))?;
         }
         Ok(())
     }
