@@ -5,7 +5,7 @@ use super::close::retransmits;
 use super::line::Line;
 use super::paint::Paint;
 use super::stuck::prospects;
-use crate::model::{Finding, FindingKind, FindingStatus};
+use crate::model::{Finding, FindingKind, FindingStatus, Holders};
 use crate::output::units::DurationNs;
 
 /// In place of a role and what follows it.
@@ -27,7 +27,8 @@ pub(super) fn cells(line: &mut Line, finding: &Finding) {
                 prospects(line, diagnosis);
             }
             // The owner's column has the one who holds it alone.
-            if let Some(holders) = finding.holders.as_deref().filter(|holders| is_leak || holders.total > 1) {
+            let told = |holders: &&Holders| holders.total > 1 || (is_leak && holders.total > 0);
+            if let Some(holders) = finding.holders.as_deref().filter(told) {
                 line.word(Paint::Plain, format_args!("held by {}", Held(holders)));
             }
             if finding.may_be_over {
