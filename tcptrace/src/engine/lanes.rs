@@ -29,7 +29,7 @@ struct Lane {
     waiting: usize,
 }
 
-/// A queue that is longer than this many times what waits in it is closed up: what that costs was saved by those who left.
+/// A queue longer than this many times what waits in it is closed up; those who left have saved what that costs.
 const SLACK: usize = 3;
 /// Queues this short are left alone.
 const SHORT: usize = 1 << 10;

@@ -41,7 +41,7 @@ impl Marks {
 /// Time in each phase. No life has more than two: FIN_WAIT1 and then FIN_WAIT2 or CLOSING, or CLOSE_WAIT and
 /// LAST_ACK. Of one that seems to have had more, no phase is known. Packed, or 6 bytes in each close would be empty.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(packed(2))]
+#[repr(C, packed(2))]
 pub(super) struct PhaseTimes {
     first_ns: u64,
     second_ns: u64,
