@@ -1,6 +1,9 @@
 //! The one way from frames to text, for live runs and replays alike.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    mem,
+};
 
 use crate::{
     decode::{Frame, decode},
@@ -31,6 +34,8 @@ pub struct Parts<W> {
 /// decode -> engine -> filter -> report -> output.
 pub struct Pipeline<W> {
     engine: Engine,
+    /// Events for which the engine reads ahead; whatever else comes or is asked, they are handled first.
+    ahead: Vec<Input>,
     filter: Filter,
     report: Report,
     context: Context,
@@ -47,6 +52,7 @@ impl<W: Write> Pipeline<W> {
     pub fn new(parts: Parts<W>) -> Self {
         Self {
             engine: Engine::new(parts.config),
+            ahead: Vec::with_capacity(Engine::AHEAD),
             filter: parts.filter,
             report: Report::default(),
             context: Context::default(),
@@ -66,6 +72,11 @@ impl<W: Write> Pipeline<W> {
     pub fn frame(&mut self, frame: Frame<'_>) -> io::Result<()> {
         self.began = true;
         let input = decode(frame);
+        if matches!(input, Input::Event(_)) {
+            self.ahead.push(input);
+            return if self.ahead.len() < Engine::AHEAD { Ok(()) } else { self.catch_up() };
+        }
+        self.catch_up()?;
         match &input {
             Input::Tick(tick) => self.context.tick(*tick),
             Input::Cgroup(name) => {
@@ -83,8 +94,21 @@ impl<W: Write> Pipeline<W> {
     /// # Errors
     /// When the text cannot be written.
     pub fn gap(&mut self) -> io::Result<()> {
+        self.catch_up()?;
         self.engine.handle(&Input::Gap);
         self.poll()
+    }
+
+    /// Handles the events that were held back.
+    fn catch_up(&mut self) -> io::Result<()> {
+        self.engine.read_ahead(&self.ahead);
+        let mut inputs = mem::take(&mut self.ahead);
+        for input in inputs.drain(..) {
+            self.engine.handle(&input);
+            self.poll()?;
+        }
+        self.ahead = inputs;
+        Ok(())
     }
 
     fn poll(&mut self) -> io::Result<()> {
@@ -101,18 +125,23 @@ impl<W: Write> Pipeline<W> {
             if self.lines {
                 self.renderer.render(&mut self.text, &output, &self.context);
                 if self.text.len() >= BUFFER_BYTES {
-                    self.flush()?;
+                    self.write()?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Writes what has gathered.
+    /// Handles every frame to its end, and writes what has gathered.
     ///
     /// # Errors
     /// When the text cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.catch_up()?;
+        self.write()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
         if !self.text.is_empty() {
             self.out.write_all(&self.text)?;
             self.text.clear();
@@ -121,12 +150,12 @@ impl<W: Write> Pipeline<W> {
         Ok(())
     }
 
-    /// The next thing that the engine wants to know, if any; the answer is a frame.
+    /// The next thing that the engine wants to know, if any; the answer is a frame. As of the last flush.
     pub fn poll_want(&mut self) -> Option<Want> {
         self.engine.poll_want()
     }
 
-    /// Orphans that were not looked at yet.
+    /// Orphans that were not looked at yet, as of the last flush.
     #[must_use]
     pub fn orphans_unseen(&self) -> u64 {
         self.engine.orphans_unseen()
@@ -138,7 +167,7 @@ impl<W: Write> Pipeline<W> {
         self.began
     }
 
-    /// Whether every event that the kernel side saw has come through.
+    /// Whether every event that the kernel side saw has come through, as of the last flush.
     #[must_use]
     pub fn balanced(&self) -> bool {
         self.engine.status().books.balanced()
@@ -149,11 +178,12 @@ impl<W: Write> Pipeline<W> {
     /// # Errors
     /// When the text cannot be written.
     pub fn finish(mut self) -> io::Result<(Summary, u64)> {
+        self.catch_up()?;
         self.engine.finish();
         self.poll()?;
         let summary = self.report.summary(self.engine.status());
         self.renderer.summary(&mut self.text, &summary, &self.context);
-        self.flush()?;
+        self.write()?;
         Ok((summary, self.findings))
     }
 }

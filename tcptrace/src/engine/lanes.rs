@@ -29,7 +29,7 @@ struct Lane {
     waiting: usize,
 }
 
-/// A queue that is longer than this many times what waits in it is closed up: those who left saved what that costs.
+/// A queue longer than this many times what waits in it is closed up; those who left have saved what that costs.
 const SLACK: usize = 3;
 /// Queues this short are left alone.
 const SHORT: usize = 1 << 10;
@@ -39,10 +39,11 @@ impl Lane {
         Self { wait_ns, queue: VecDeque::new(), first: 0, waiting: 0 }
     }
 
-    fn push(&mut self, table: &mut Table, id: SlotId) -> u32 {
-        if self.queue.len() >= SHORT.max(self.waiting.saturating_mul(SLACK)) {
-            self.close_up(table);
-        }
+    fn is_long(&self) -> bool {
+        self.queue.len() >= SHORT.max(self.waiting.saturating_mul(SLACK))
+    }
+
+    fn push(&mut self, id: SlotId) -> u32 {
         let place = self.first.wrapping_add(u32::try_from(self.queue.len()).unwrap_or(NONE));
         self.queue.push_back(id);
         self.waiting += 1;
@@ -115,16 +116,17 @@ impl Lanes {
 
     /// Puts an entry that waits nowhere at the end of a lane; its wait began at `from_ns`.
     pub(super) fn join(&mut self, table: &mut Table, kind: LaneKind, id: SlotId, from_ns: u64) {
+        if self.ref_lane(kind).is_long() {
+            self.lane(kind).close_up(table);
+        }
         let Some(closing) = table.get_mut(id) else { return };
         let late = from_ns != closing.since_ns;
         closing.rare.set_wait_from_ns(late.then_some(from_ns));
         closing.lane = Some(kind);
-        let place = self.lane(kind).push(table, id);
-        if self.first(kind) == Some(id) {
+        let lane = self.lane(kind);
+        closing.place = lane.push(id);
+        if lane.waiting == 1 {
             self.quiet_until_ns = 0;
-        }
-        if let Some(closing) = table.get_mut(id) {
-            closing.place = place;
         }
     }
 

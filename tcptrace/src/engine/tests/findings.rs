@@ -193,3 +193,25 @@ fn deadlines_survive_those_who_leave() {
         rig.tick(9_000).findings().iter().map(|finding| (finding.socket.key.0, finding.time_ns)).collect();
     assert_eq!(due, [(1, at(5_010)), (3, at(5_030))]);
 }
+
+/// Those that stay keep their order and their deadlines, however many leave in between and join afterwards.
+#[test]
+fn raised_in_order_among_many_that_leave() {
+    let (stays, many) = (|key: u64| key % 10 == 1, 5_000);
+    let mut rig = Rig::new();
+    for key in 1..=many {
+        rig.events([sock(key).at(key).done().moves(Established, CloseWait)]);
+    }
+    for key in (1..=many).filter(|key| !stays(*key)) {
+        let gone = sock(key).at(many).closed().orphan().done();
+        rig.events([gone.moves(CloseWait, LastAck), gone.moves(LastAck, Close)]);
+    }
+    for key in many + 1..=2 * many {
+        rig.events([sock(key).at(key).done().moves(Established, CloseWait)]);
+    }
+    assert_eq!(rig.closes().len(), 4_500);
+    let found = rig.tick(100_000).findings();
+    let said: Vec<_> = found.iter().map(|finding| (finding.socket.key.0, finding.time_ns)).collect();
+    let stay = (1..=2 * many).filter(|key| *key > many || stays(*key));
+    assert_eq!(said, stay.map(|key| (key, at(key + 60_000))).collect::<Vec<_>>());
+}
