@@ -45,6 +45,9 @@ const VIEWS: &[(&str, &[&str])] = &[
     ("open.jsonl", &["--output", "json"]),
     ("many.summary.txt", &["--summary"]),
     ("many.summary.jsonl", &["--output", "json", "--summary"]),
+    ("looks.txt", &[]),
+    ("looks.jsonl", &["--output", "json"]),
+    ("looks.transitions.txt", &["--transitions"]),
 ];
 
 #[test]

@@ -2,23 +2,26 @@
 //! connection ends meanwhile: it tries again until that was so.
 //!
 //! ```text
-//! cargo build --release
-//! cargo run -p tcptrace-tests --features kernel --example record-golden
+//! cargo build --release --workspace
+//! cargo run -p tcptrace-tests --features kernel --example record-golden    # or some of them, by name
 //! UPDATE_GOLDEN=1 cargo test -p tcptrace-tests --test replay
 //! ```
 //!
 //! A capture names the host that it was recorded on. These are recorded under the host name `demo`, and of the kernel's
-//! release only the version number is kept: [`neutral`] rewrites that one frame and none of the others.
+//! release only the version number is kept: [`neutral`] rewrites that one frame, and leaves out what sock_diag said of
+//! other network namespaces, for it looks at the whole host.
 
+mod looks;
 mod support;
 
-use std::{fs, thread, time::Duration};
+use std::{env, fs, thread, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::UnshareFlags;
 use tcptrace::{
     capture::{Reader, Writer},
     decode::Frame,
+    model::DumpAt,
 };
 use tcptrace_tests::{
     load::{self, Amount, Ending},
@@ -32,6 +35,7 @@ use tcptrace_tests::{
     wait,
 };
 
+use looks::Older;
 use support::{Folder, golden, json, run};
 
 const HOST_NAME: &str = "demo";
@@ -48,10 +52,14 @@ const LONG: Duration = Duration::from_millis(1200);
 const LEAK: Duration = Duration::from_millis(2600);
 const LONG_LEAK: Duration = Duration::from_millis(4500);
 
+/// Made by itself, for it begins before the recording.
+const LOOKS: &str = "looks";
+
 type Scene = fn(&NetNs, &Tool) -> Result<()>;
 
 fn main() -> Result<()> {
-    let captures: [(&str, Scene); 6] = [
+    let wanted: Vec<String> = env::args().skip(1).collect();
+    let captures: [(&str, Scene); 7] = [
         ("closes", closes),
         ("orderly", |netns, _| {
             orderly::orderly(netns)?;
@@ -73,8 +81,10 @@ fn main() -> Result<()> {
         }),
         ("open", open_at_the_end),
         ("many", |netns, _| load::run(netns, Amount::Connections(70), Ending::ThreeWay).map(drop)),
+        (LOOKS, |_, _| Ok(())),
     ];
-    for (name, scene) in captures {
+    for (name, scene) in captures.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
+    {
         capture(name, scene).with_context(|| format!("{name}.cap"))?;
     }
     Ok(())
@@ -112,16 +122,14 @@ fn capture(name: &str, scene: Scene) -> Result<()> {
         let folder = Folder::new()?;
         let file = folder.file("run.cap").display().to_string();
         let netns = NetNs::new()?;
-        let tool = watching(&file)?;
-        netns.run(|netns| scene(netns, &tool))?;
-        let live = if name == "open" { tool.finish(SOON)? } else { tool.stop()? };
+        let live = if name == LOOKS { with_a_past(&netns, &file)? } else { watched(&netns, &file, name, scene)? };
         live.expect_code(0)?;
         ensure!(live.stdout.contains(r#""balanced":true"#), "unbalanced books: {}", live.stdout);
         ensure!(live.stdout.contains(r#""close_wait":1"#) || name != "open", "nothing is open: {}", live.stdout);
         if !is_alone(&live, netns.inode())? {
             continue;
         }
-        let bytes = neutral(&fs::read(&file)?)?;
+        let bytes = neutral(&fs::read(&file)?, netns.inode())?;
         ensure!(bytes.len() < MOST_BYTES, "{} bytes", bytes.len());
         fs::write(golden(&format!("{name}.cap")), bytes)?;
         let again = run(["replay", &format!("{name}.cap"), "--output", "json", "--transitions"])?;
@@ -129,6 +137,23 @@ fn capture(name: &str, scene: Scene) -> Result<()> {
         return Ok(());
     }
     bail!("{TRIES} times other connections ended, too")
+}
+
+fn watched(netns: &NetNs, file: &str, name: &str, scene: Scene) -> Result<Finished> {
+    let tool = watching(file)?;
+    netns.run(|netns| scene(netns, &tool))?;
+    if name == "open" { tool.finish(SOON) } else { tool.stop() }
+}
+
+/// Sockets do not leave the thread that made them, so what is older than the recording is made where it is begun.
+fn with_a_past(netns: &NetNs, file: &str) -> Result<Finished> {
+    netns.run(|netns| {
+        let older = Older::make()?;
+        let tool = watching(file)?;
+        looks::scene(netns, older)?;
+        tool.wait_for_closes(netns.inode(), looks::CLOSES, SOON)?;
+        tool.stop()
+    })
 }
 
 /// Recording, under another host name.
@@ -150,8 +175,20 @@ fn is_alone(live: &Finished, inode: u64) -> Result<bool> {
     Ok(json(&live.stdout)?.iter().all(|line| line.get("netns").is_none_or(|netns| *netns == inode)))
 }
 
-/// The capture with only a version number for the kernel's release.
-fn neutral(bytes: &[u8]) -> Result<Vec<u8>> {
+/// Whether sock_diag said it of another namespace. The end of a dump stands for all of them.
+fn is_foreign(frame: &Frame<'_>, inode: u64) -> bool {
+    let netns = match frame {
+        Frame::Sighting(sighting) => sighting.snapshot.socket.netns,
+        Frame::Absent(absent) => absent.socket.netns,
+        Frame::Dump(mark) if !matches!(mark.at, DumpAt::AllDone { .. }) => mark.netns,
+        Frame::Netns(facts) => facts.netns,
+        _ => return false,
+    };
+    u64::from(netns) != inode
+}
+
+/// The capture with only a version number for the kernel's release, and one namespace.
+fn neutral(bytes: &[u8], inode: u64) -> Result<Vec<u8>> {
     let mut rewritten = Vec::new();
     let mut reader = Reader::new(bytes, "recorded")?;
     let mut writer = Writer::new(&mut rewritten, "rewritten")?;
@@ -172,6 +209,7 @@ fn neutral(bytes: &[u8]) -> Result<Vec<u8>> {
                     writer.flush()?;
                 }
             }
+            frame if is_foreign(&frame, inode) => {}
             frame => writer.write(&frame)?,
         }
     }

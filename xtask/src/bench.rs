@@ -8,6 +8,7 @@ mod cleanup;
 mod kernel;
 mod lines;
 mod load;
+mod orphans;
 mod procfs;
 mod watch;
 
@@ -25,10 +26,10 @@ pub(crate) struct Args {
     /// What to measure; all of it unless named
     #[arg(value_enum)]
     what: Vec<What>,
-    /// churn: pairs of runs, one with and one without tcptrace
+    /// churn, orphans: pairs of runs, one with and one without tcptrace
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pairs: u32,
-    /// kernel, churn: length of a run
+    /// kernel, churn, orphans: length of a run
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Where everything is built already; this command gives it to itself when it goes on as root
@@ -46,10 +47,12 @@ enum What {
     Kernel,
     /// Connections per second with and without tcptrace, its CPU time, and what it missed
     Churn,
+    /// The same with closes that each have to be looked up: what the looks cost, and what they did not tell
+    Orphans,
 }
 
 impl What {
-    const ALL: [Self; 4] = [Self::Engine, Self::Diag, Self::Kernel, Self::Churn];
+    const ALL: [Self; 5] = [Self::Engine, Self::Diag, Self::Kernel, Self::Churn, Self::Orphans];
 
     fn name(self) -> &'static str {
         match self {
@@ -57,6 +60,7 @@ impl What {
             Self::Diag => "diag",
             Self::Kernel => "kernel",
             Self::Churn => "churn",
+            Self::Orphans => "orphans",
         }
     }
 
@@ -69,6 +73,7 @@ impl What {
 struct Bench {
     tcptrace: PathBuf,
     churn: PathBuf,
+    diag: PathBuf,
     /// For files, on the disk that holds the build: what trace writes is to reach one.
     folder: PathBuf,
     pairs: u32,
@@ -116,6 +121,7 @@ fn measure(what: &[What], release: &Path, args: &Args) -> Result<()> {
     let bench = Bench {
         tcptrace: release.join("tcptrace"),
         churn: release.join("churn"),
+        diag: release.join("bench_diag"),
         folder: release.join(format!("bench-{}", std::process::id())),
         pairs: args.pairs,
         seconds: args.seconds,
@@ -123,9 +129,10 @@ fn measure(what: &[What], release: &Path, args: &Args) -> Result<()> {
     for what in what {
         match what {
             What::Engine => {}
-            What::Diag => process::run(&mut Command::new(release.join("bench_diag")))?,
+            What::Diag => process::run(&mut Command::new(&bench.diag))?,
             What::Kernel => kernel::run(&bench)?,
             What::Churn => churn::run(&bench)?,
+            What::Orphans => orphans::run(&bench)?,
         }
     }
     Ok(())
@@ -173,6 +180,6 @@ mod tests {
     fn the_command_to_repeat_names_everything() {
         let args = Args { what: vec![], pairs: 3, seconds: 2, built: None };
         let line = command_line(&What::ALL, &args);
-        assert_eq!(line, "cargo xtask bench engine diag kernel churn --pairs 3 --seconds 2");
+        assert_eq!(line, "cargo xtask bench engine diag kernel churn orphans --pairs 3 --seconds 2");
     }
 }

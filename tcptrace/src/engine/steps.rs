@@ -230,7 +230,10 @@ impl Engine {
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.rare.take_asked();
         let Some(phase) = phase_of(closing.state) else { return };
-        self.raise_as(id, FindingKind::of(phase), time_ns);
+        // A second close() puts what is looked at already into its lane again.
+        if closing.raised.is_none() {
+            self.raise_as(id, FindingKind::of(phase), time_ns);
+        }
         self.recheck_later(id);
     }
 

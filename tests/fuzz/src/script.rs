@@ -4,9 +4,11 @@
 use tcptrace::{
     decode::{Frame, decode},
     engine::{Bounds, Config},
-    model::{HostInfo, Input, KernelCounters, Tick},
+    model::{Endpoint, HostInfo, Identity, Input, KernelCounters, SocketKey, Tick},
 };
 use tcptrace_ebpf::record::{FLAGS_KNOWN, RECORD_LEN};
+
+use crate::looks::World;
 
 /// What is left of the bytes; zeros when nothing is.
 pub struct Script<'a>(&'a [u8]);
@@ -20,13 +22,20 @@ impl<'a> Script<'a> {
         Self(bytes)
     }
 
-    fn take<const N: usize>(&mut self) -> [u8; N] {
+    /// The next bytes.
+    pub fn take<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         let len = self.0.len().min(N);
         let (now, rest) = self.0.split_at(len);
         out[..len].copy_from_slice(now);
         self.0 = rest;
         out
+    }
+
+    /// Whether bytes are left.
+    #[must_use]
+    pub const fn goes_on(&self) -> bool {
+        !self.0.is_empty()
     }
 
     fn byte(&mut self) -> u8 {
@@ -38,20 +47,40 @@ impl<'a> Script<'a> {
         u64::from_le_bytes(self.take())
     }
 
-    /// The configuration: tight bounds and early thresholds find more than generous ones.
-    pub fn config(&mut self) -> Config {
+    /// The configuration, and whether sock_diag answers: tight bounds and early thresholds find more than generous ones.
+    pub fn config(&mut self) -> (Config, bool) {
         let [bounds, stuck, leak] = self.take();
         let max = |bits: u8| if bits == 15 { 1 << 20 } else { usize::from(bits) };
-        Config {
+        let config = Config {
             stuck_after_ns: distance_ns(stuck),
             leak_after_ns: distance_ns(leak),
             echo_events: bounds & 1 == 1 && leak & 1 == 1,
             bounds: Bounds { closes_max: max(bounds & 15), connects_max: max(bounds >> 4) },
-        }
+        };
+        (config, stuck & 1 == 1)
+    }
+
+    /// What stands first: in half of the scripts somebody answers the engine's questions.
+    #[must_use]
+    pub fn host(sock_diag: bool) -> Input {
+        let reasons = ["TCP_ABORT_ON_CLOSE", "TCP_STATE", "TCP_ABORT_ON_DATA", "TCP_KEEPALIVE_TIMEOUT", "?"];
+        let numbered = (0..).zip(reasons.map(str::to_owned)).collect();
+        Input::Host(HostInfo { reset_reasons: numbered, sock_diag, ..HostInfo::default() })
+    }
+
+    /// The socket that [`Self::record`] makes of this byte.
+    pub(crate) fn identity(key: u8) -> Identity {
+        let end = |last: u8, port: u16| {
+            let mut addr = [0; 16];
+            addr[..4].copy_from_slice(&[10, 0, 0, last]);
+            Endpoint::from_bytes(addr, key & 8 != 0, port)
+        };
+        let (local, remote) = (end(1, 45_000 + u16::from(key >> 4)), end(2, 80));
+        Identity { key: SocketKey(u64::from(key & 7)), netns: 1, local, remote }
     }
 
     /// The next input; `now_ns` is the script's clock.
-    pub fn input(&mut self, now_ns: &mut u64) -> Option<Input> {
+    pub fn input(&mut self, world: &World, now_ns: &mut u64) -> Option<Input> {
         if self.0.is_empty() {
             return None;
         }
@@ -74,21 +103,18 @@ impl<'a> Script<'a> {
                 data_retransmits: self.word(),
                 foreign_resets: self.word(),
             }),
-            230..=239 => {
+            230..=233 => {
                 let raw: [u8; RECORD_LEN] = self.take();
                 decode(Frame::Record(&raw))
             }
-            240..=249 => {
+            234..=243 => world.unasked(self, now_ns),
+            244..=251 => {
                 let len = usize::from(self.byte()).min(self.0.len());
                 let (bytes, rest) = self.0.split_at(len);
                 self.0 = rest;
                 decode(Frame::Record(bytes))
             }
-            _ => {
-                let reasons = ["TCP_ABORT_ON_CLOSE", "TCP_STATE", "TCP_ABORT_ON_DATA", "TCP_KEEPALIVE_TIMEOUT", "?"];
-                let numbered = (0..).zip(reasons.map(str::to_owned)).collect();
-                Input::Host(HostInfo { reset_reasons: numbered, ..HostInfo::default() })
-            }
+            op => Self::host(op & 1 == 1),
         })
     }
 
@@ -122,7 +148,7 @@ impl<'a> Script<'a> {
 }
 
 /// From nothing to hours in one byte, dense where the engine decides: microseconds and the thresholds.
-fn distance_ns(step: u8) -> u64 {
+pub(crate) fn distance_ns(step: u8) -> u64 {
     match step {
         0..=99 => u64::from(step) * 1_000,
         100..=199 => u64::from(step - 99) * 10_000_000,

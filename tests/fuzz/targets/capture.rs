@@ -1,4 +1,4 @@
-//! Any bytes as a capture: reading ends, in little memory, and counts what it gave.
+//! Any bytes as a capture: reading ends, in little memory, and counts what it gave; and what is written comes back.
 #![no_main]
 
 use std::io::Cursor;
@@ -10,28 +10,39 @@ use tcptrace::{
     engine::Config,
     model::Input,
 };
-use tcptrace_fuzz::{captures::mend, watch::watch};
+use tcptrace_fuzz::{
+    captures::{frame_of_look, mend, round_trip},
+    play::play,
+    watch::watch,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     read(bytes);
     let mut mended = bytes.to_vec();
     mend(&mut mended);
     read(&mended);
+    let (_, inputs) = play(bytes);
+    round_trip(|put| inputs.iter().filter_map(frame_of_look).for_each(|frame| put(&frame)));
 });
 
 fn read(bytes: &[u8]) {
     let Ok(mut reader) = Reader::new(Cursor::new(bytes), "fuzz") else { return };
     assert!(matches!(reader.ending(), Ending::BrokeOff { reason: BreakReason::Unread, .. }));
     let mut inputs: Vec<Input> = Vec::new();
-    let whole = loop {
-        match reader.next() {
-            Ok(Some(frame)) => inputs.push(decode(frame)),
-            Ok(None) => break true,
-            Err(_) => break false,
+    let whole = round_trip(|put| {
+        loop {
+            match reader.next() {
+                Ok(Some(frame)) => {
+                    put(&frame);
+                    inputs.push(decode(frame));
+                }
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+            // A frame has a header of four bytes.
+            assert!(inputs.len() <= bytes.len() / 4, "more frames than bytes");
         }
-        // A frame has a header of four bytes.
-        assert!(inputs.len() <= bytes.len() / 4, "more frames than bytes");
-    };
+    });
     let stats = reader.stats();
     assert_eq!(stats.frames, inputs.len() as u64);
     assert!(stats.skipped_bytes <= bytes.len() as u64);

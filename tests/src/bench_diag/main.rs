@@ -22,7 +22,10 @@ use tcptrace_tests::netns::{self, NetNs};
 use sockets::Sockets;
 
 const SOCKETS: usize = 50_000;
-const USAGE: &str = "usage: bench_diag [--sockets NUMBER]";
+const USAGE: &str = "usage: bench_diag [--sockets NUMBER | --audit NUMBER]";
+/// Between audits, and how many times their cost, as in the engine (`engine/config.rs`).
+const AUDIT_EVERY_S: f64 = 15.0;
+const AUDIT_COST_SHARE: f64 = 200.0;
 /// Of each figure; the median counts.
 const ROUNDS: usize = 7;
 const ALL: StateSet = StateSet(u32::MAX);
@@ -39,12 +42,30 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let mut arguments = env::args().skip(1);
-    let count = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
-        (None, None, None) => SOCKETS,
-        (Some("--sockets"), Some(number), None) => number.parse().context(USAGE)?,
+    let (count, audit) = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (None, None, None) => (SOCKETS, false),
+        (Some("--sockets"), Some(number), None) => (number.parse().context(USAGE)?, false),
+        (Some("--audit"), Some(number), None) => (number.parse().context(USAGE)?, true),
         _ => bail!(USAGE),
     };
-    netns::run(|netns| report(netns, count))
+    netns::run(|netns| if audit { report_audit(netns, count) } else { report(netns, count) })
+}
+
+/// What the engine's dumps cost on a host full of timewait sockets, of which they tell none.
+fn report_audit(netns: &NetNs, timewait: usize) -> Result<()> {
+    let sockets = Sockets::in_time_wait(netns, timewait)?;
+    let mut diag = DiagSocket::open()?;
+    let table = diag.dump(ALL, false, 0, &mut |_| ())?.sockets;
+    let dump_s = measure::dump_us(&mut diag, StateSet::CLOSING, true)? * table as f64 / 1e9;
+    let every_s = AUDIT_EVERY_S.max(dump_s * AUDIT_COST_SHARE);
+    println!("audit: {table} sockets in a table with {timewait} in TIME_WAIT; CPU time, median of {ROUNDS}");
+    println!(
+        "  a dump of the closing states {:.2} ms; one every {every_s:.0} s is {:.4} of a core for each namespace",
+        dump_s * 1e3,
+        dump_s / every_s
+    );
+    drop(sockets);
+    Ok(())
 }
 
 fn report(netns: &NetNs, count: usize) -> Result<()> {

@@ -24,10 +24,19 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// As many as `count`, for a minute.
     pub(crate) fn make(netns: &NetNs, count: usize) -> Result<Self> {
+        Self::mixed(netns, count, count * FULL_OF_TEN / 10)
+    }
+
+    /// As many in TIME_WAIT.
+    pub(crate) fn in_time_wait(netns: &NetNs, count: usize) -> Result<Self> {
+        Self::mixed(netns, count, 0)
+    }
+
+    fn mixed(netns: &NetNs, count: usize, full: usize) -> Result<Self> {
         // Without room a socket in TIME_WAIT ends at once, and over loopback it gives its port away after a second.
         netns.set_sysctl("net/ipv4/tcp_tw_reuse", "0")?;
         netns.set_sysctl("net/ipv4/tcp_max_tw_buckets", "1048576")?;
-        let pairs = files_allowed(count * FULL_OF_TEN / 10 + OTHER_FILES)?.saturating_sub(OTHER_FILES) / 2;
+        let pairs = files_allowed(full + OTHER_FILES)?.saturating_sub(OTHER_FILES).min(full) / 2;
         let timewait = count.saturating_sub(2 * pairs);
         let v4 = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0))?;

@@ -5,10 +5,10 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow};
 
 use super::cleanup::Cleanup;
-use super::load::{self, Load};
+use super::load::{self, Ending, Load};
 use super::watch::{Watch, Watched};
 use super::{Bench, median};
 
@@ -19,14 +19,14 @@ const MOST_STOLEN: f64 = 0.05;
 const MOST_FOREIGN: f64 = 0.10;
 const AIMS: &str = "aims: kept >= 0.90, CPU <= 4 s per million connections, missing 0, lost 0";
 
-struct Pair {
-    without: Load,
-    with: Load,
-    watched: Watched,
+pub(super) struct Pair {
+    pub(super) without: Load,
+    pub(super) with: Load,
+    pub(super) watched: Watched,
 }
 
 impl Pair {
-    fn kept(&self) -> f64 {
+    pub(super) fn kept(&self) -> f64 {
         self.with.per_second / self.without.per_second
     }
 
@@ -34,20 +34,20 @@ impl Pair {
         self.watched.cpu.as_secs_f64() * 1e6 / self.with.connections as f64
     }
 
-    fn stolen(&self) -> f64 {
+    pub(super) fn stolen(&self) -> f64 {
         self.with.stolen.max(self.without.stolen)
     }
 
-    fn foreign(&self) -> f64 {
+    pub(super) fn foreign(&self) -> f64 {
         self.with.foreign.max(self.without.foreign)
     }
 
-    fn counts(&self) -> bool {
+    pub(super) fn counts(&self) -> bool {
         self.stolen() <= MOST_STOLEN && self.foreign() <= MOST_FOREIGN
     }
 
     /// Part of the closes, two a connection, for which no line was written; below 0 if there were too many.
-    fn missing(&self) -> f64 {
+    pub(super) fn missing(&self) -> f64 {
         1.0 - self.watched.written.closes as f64 / (2.0 * self.with.connections as f64)
     }
 }
@@ -58,29 +58,29 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     println!("  pair  without/s     with/s   kept  CPU s/M    missing      lost  others   steal");
     let mut pairs = Vec::new();
     for number in 1..=bench.pairs {
-        let pair = pair(bench, number)?;
+        let pair = pair(bench, Ending::ThreeWay, number)?;
         show(number, &pair);
         pairs.push(pair);
     }
     conclude(&pairs)
 }
 
-fn pair(bench: &Bench, number: u32) -> Result<Pair> {
+pub(super) fn pair(bench: &Bench, ending: Ending, number: u32) -> Result<Pair> {
     // without with, with without, ...: a drift of the machine favours neither.
     let (without, (with, watched)) = if number % 2 == 1 {
-        let without = load::run(&bench.churn, bench.seconds, None)?;
-        (without, watched(bench)?)
+        let without = load::run(&bench.churn, ending, bench.seconds, None)?;
+        (without, watched(bench, ending)?)
     } else {
-        let with = watched(bench)?;
-        (load::run(&bench.churn, bench.seconds, None)?, with)
+        let with = watched(bench, ending)?;
+        (load::run(&bench.churn, ending, bench.seconds, None)?, with)
     };
     Ok(Pair { without, with, watched })
 }
 
-fn watched(bench: &Bench) -> Result<(Load, Watched)> {
+fn watched(bench: &Bench, ending: Ending) -> Result<(Load, Watched)> {
     let file = bench.folder.join("churn.json");
     let watch = Watch::start(bench, &file)?;
-    let load = load::run(&bench.churn, bench.seconds, Some(watch.pid()))?;
+    let load = load::run(&bench.churn, ending, bench.seconds, Some(watch.pid()))?;
     let watched = watch.stop(load.netns)?;
     fs::remove_file(&file).context("cannot remove the output")?;
     Ok((load, watched))
@@ -101,6 +101,16 @@ fn show(number: u32, pair: &Pair) {
     );
 }
 
+/// No pair counts.
+pub(super) fn too_busy() -> Error {
+    anyhow!(
+        "in every pair, others took more than {:.0} % of the CPU time, or the hypervisor more than {:.0} %: \
+         try again on a quieter machine",
+        100.0 * MOST_FOREIGN,
+        100.0 * MOST_STOLEN
+    )
+}
+
 fn conclude(pairs: &[Pair]) -> Result<()> {
     let counted: Vec<&Pair> = pairs.iter().filter(|pair| pair.counts()).collect();
     let middle = |figure: fn(&Pair) -> f64| median(counted.iter().map(|pair| figure(pair)));
@@ -111,12 +121,7 @@ fn conclude(pairs: &[Pair]) -> Result<()> {
         middle(Pair::cpu_s_per_million),
         middle(Pair::missing),
     ) else {
-        bail!(
-            "in every pair, others took more than {:.0} % of the CPU time, or the hypervisor more than {:.0} %: \
-             try again on a quieter machine",
-            100.0 * MOST_FOREIGN,
-            100.0 * MOST_STOLEN
-        );
+        return Err(too_busy());
     };
     // Losses add up: a median would hide them. They count in pairs that are left out, too.
     let lost: u64 = pairs.iter().map(|pair| pair.watched.written.lost).sum();

@@ -15,7 +15,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     let _cleanup = Cleanup::of_folder_and_statistics(&bench.folder)?;
     let watch = Watch::start(bench, &bench.folder.join("kernel.json"))?;
     let before = programs(watch.pid())?;
-    let load = load::run(&bench.churn, bench.seconds, Some(watch.pid()))?;
+    let load = load::run(&bench.churn, load::Ending::ThreeWay, bench.seconds, Some(watch.pid()))?;
     let after = programs(watch.pid())?;
     let written = watch.stop(load.netns)?.written;
     println!(

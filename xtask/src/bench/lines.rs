@@ -1,5 +1,6 @@
 //! What tcptrace wrote: `trace --output json`, one object a line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,6 +18,21 @@ pub(super) struct Written {
     pub(super) delivered: u64,
     pub(super) lost: u64,
     pub(super) refused: u64,
+    pub(super) orphans: Orphans,
+}
+
+/// Closes that went on in a timewait socket, whose FIN_WAIT2 only a look can tell.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Orphans {
+    /// `looks.orphans` of the summary.
+    pub(super) handed_over: u64,
+    /// Looks at single sockets, and those that were not answered in time.
+    pub(super) asked: u64,
+    pub(super) unanswered: u64,
+    /// Those that no look had told the end of when tcptrace ended.
+    pub(super) waiting: u64,
+    /// Close lines of the load's namespace that end as `unknown`, by reason.
+    pub(super) unknown: BTreeMap<String, u64>,
 }
 
 /// Reads a run's output; `netns` is the load's namespace.
@@ -39,7 +55,12 @@ fn parse(mut file: impl BufRead, netns: u64) -> Result<Written> {
         written.bytes += length as u64;
         // Half a million lines: what counts is found without reading each as JSON.
         if line.starts_with(r#"{"type":"close""#) {
-            written.closes += u64::from(line.contains(&netns));
+            if line.contains(&netns) {
+                written.closes += 1;
+                if let Some(reason) = unknown(&line) {
+                    *written.orphans.unknown.entry(reason.to_owned()).or_default() += 1;
+                }
+            }
         } else if line.starts_with(r#"{"type":"summary""#) {
             summary = Some(serde_json::from_str::<Value>(&line).context("cannot read the summary")?);
         }
@@ -55,15 +76,42 @@ fn parse(mut file: impl BufRead, netns: u64) -> Result<Written> {
     written.delivered = count("delivered")?;
     written.lost = count("lost")?;
     written.refused = count("refused")?;
+    // Where sock_diag does not answer, the summary has none of these.
+    let look = |path: &str| summary.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    written.orphans.handed_over = look("/looks/orphans");
+    written.orphans.asked = look("/looks/asked");
+    written.orphans.unanswered = look("/looks/unanswered");
+    written.orphans.waiting = look("/orphans_waiting");
     if written.delivered == 0 || written.closes == 0 {
         bail!("tcptrace saw nothing of the load");
     }
     Ok(written)
 }
 
+/// Why the end of a close is not known, if it is not.
+fn unknown(line: &str) -> Option<&str> {
+    let (_, reason) = line.split_once(r#""outcome":"unknown","reason":"#)?;
+    let (reason, _) = reason.split_once(',')?;
+    Some(reason.trim_matches('"'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_of_what_is_not_known_are_counted() {
+        let text = concat!(
+            "{\"type\":\"close\",\"a\":0,\"netns\":7,\"outcome\":\"unknown\",\"reason\":\"timewait_gone\",\"b\":0}\n",
+            "{\"type\":\"close\",\"a\":0,\"netns\":7,\"outcome\":\"unknown\",\"reason\":null,\"b\":0}\n",
+            "{\"type\":\"close\",\"a\":0,\"netns\":7,\"outcome\":\"fin\",\"reason\":null,\"b\":0}\n",
+            "{\"type\":\"summary\",\"events\":{\"seen\":9,\"delivered\":9,\"lost\":0,\"refused\":0},",
+            "\"looks\":{\"asked\":5,\"unanswered\":1,\"orphans\":4},\"orphans_waiting\":2}\n",
+        );
+        let orphans = parse(text.as_bytes(), 7).unwrap().orphans;
+        let unknown = [("null".to_owned(), 1), ("timewait_gone".to_owned(), 1)].into();
+        assert_eq!(orphans, Orphans { handed_over: 4, asked: 5, unanswered: 1, waiting: 2, unknown });
+    }
 
     #[test]
     fn closes_of_other_namespaces_do_not_count() {
@@ -75,7 +123,15 @@ mod tests {
             "{\"type\":\"summary\",\"events\":{\"seen\":9,\"delivered\":8,\"lost\":1,\"refused\":0}}\n",
         );
         let written = parse(text.as_bytes(), 77).unwrap();
-        let expected = Written { closes: 2, bytes: text.len() as u64, seen: 9, delivered: 8, lost: 1, refused: 0 };
+        let expected = Written {
+            closes: 2,
+            bytes: text.len() as u64,
+            seen: 9,
+            delivered: 8,
+            lost: 1,
+            refused: 0,
+            ..Written::default()
+        };
         assert_eq!(written, expected);
     }
 

@@ -25,11 +25,20 @@ pub(super) struct Load {
     pub(super) foreign: f64,
 }
 
+/// How the connections of the load close.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    ThreeWay,
+    /// Every client becomes an orphan whose FIN_WAIT2 only a look can tell.
+    HandOver,
+}
+
 /// Runs the load, in a network namespace of its own; `watch` is the process that watches it, if any.
-pub(super) fn run(churn: &Path, seconds: u32, watch: Option<u32>) -> Result<Load> {
+pub(super) fn run(churn: &Path, ending: Ending, seconds: u32, watch: Option<u32>) -> Result<Load> {
     let (before, own_before) = (CpuTimes::now()?, own_cpu(watch)?);
     let mut child = Command::new(churn)
         .args(["--seconds", &seconds.to_string()])
+        .args((ending == Ending::HandOver).then_some("--hand-over"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -17,6 +17,22 @@ pub(super) fn cpu_of(pid: u32) -> Result<Duration> {
     ticks(&stat, 14)
 }
 
+/// User and system time so far of a process's threads of this name.
+pub(super) fn cpu_of_threads(pid: u32, name: &str) -> Result<Duration> {
+    let folder = format!("/proc/{pid}/task");
+    let mut total = Duration::ZERO;
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+        // A thread may end while the folder is read.
+        let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else {
+            continue;
+        };
+        if stat.contains(&format!(" ({name}) ")) {
+            total += ticks(&stat, 14)?;
+        }
+    }
+    Ok(total)
+}
+
 /// User and system time of all children that were waited for: exact, for the child is over.
 pub(super) fn cpu_of_ended_children() -> Result<Duration> {
     let stat = read("/proc/self/stat")?;
@@ -147,6 +163,16 @@ mod tests {
         assert_eq!(ticks(stat, 14).unwrap(), Duration::from_secs(2));
         assert_eq!(ticks(stat, 16).unwrap(), Duration::from_millis(12_340));
         assert!(ticks("7 (a) S 1", 14).is_err());
+    }
+
+    #[test]
+    fn threads_are_found_by_name() {
+        let pid = std::process::id();
+        let name = fs::read_to_string("/proc/thread-self/comm").unwrap();
+        let busy = std::time::Instant::now();
+        while busy.elapsed() < Duration::from_millis(60) {}
+        assert!(cpu_of_threads(pid, name.trim_end()).unwrap() > Duration::ZERO);
+        assert_eq!(cpu_of_threads(pid, "no such thread").unwrap(), Duration::ZERO);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::process;
 
 /// Part of what tcptrace says when its programs are attached.
 const READY: &str = "watching";
+/// Names of threads.
+const LOOK: &str = "tcptrace-look";
+const DUMP: &str = "tcptrace-dump";
 /// Loading and verifying takes about a second; a machine full of work may need longer.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Draining what is left, and the summary.
@@ -32,6 +35,9 @@ pub(super) struct Watch {
     child: Child,
     file: PathBuf,
     cpu_at_start: Duration,
+    /// When everything was attached.
+    look_at_start: Duration,
+    dump_at_start: Duration,
 }
 
 /// What a run came to.
@@ -41,6 +47,10 @@ pub(super) struct Watched {
     pub(super) cpu: Duration,
     /// And before it: reading BTF, loading, the verifier.
     pub(super) cpu_of_start: Duration,
+    /// Of `cpu`: the thread that looks at single sockets, until the end was asked for.
+    pub(super) look: Duration,
+    /// And the one that dumps.
+    pub(super) dump: Duration,
 }
 
 impl Watch {
@@ -57,16 +67,28 @@ impl Watch {
             .spawn()
             .with_context(|| format!("cannot start {}", tcptrace.display()))?;
         let talk = child.stderr.take();
-        let mut watch = Self { child, file: file.to_owned(), cpu_at_start: Duration::ZERO };
+        let mut watch = Self {
+            child,
+            file: file.to_owned(),
+            cpu_at_start: Duration::ZERO,
+            look_at_start: Duration::ZERO,
+            dump_at_start: Duration::ZERO,
+        };
         let (sender, ready) = sync_channel(1);
         thread::spawn(move || pass_on(talk, &sender));
         watch.await_ready(&ready)?;
         watch.cpu_at_start = procfs::cpu_of(watch.pid())?;
+        (watch.look_at_start, watch.dump_at_start) = watch.lookers()?;
         Ok(watch)
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// CPU time so far of the two threads that ask sock_diag.
+    fn lookers(&self) -> Result<(Duration, Duration)> {
+        Ok((procfs::cpu_of_threads(self.pid(), LOOK)?, procfs::cpu_of_threads(self.pid(), DUMP)?))
     }
 
     fn await_ready(&self, ready: &Receiver<()>) -> Result<()> {
@@ -82,6 +104,7 @@ impl Watch {
         if let Some(status) = self.child.try_wait().context("cannot wait for tcptrace")? {
             bail!("tcptrace ended during the measurement ({status})");
         }
+        let (look, dump) = self.lookers()?;
         // std can only kill.
         process::run(Command::new("sh").args(["-c", r#"kill -INT "$0""#, &self.pid().to_string()]))?;
         let before = procfs::cpu_of_ended_children()?;
@@ -103,6 +126,8 @@ impl Watch {
             written: lines::read(&self.file, netns)?,
             cpu: whole.saturating_sub(self.cpu_at_start),
             cpu_of_start: self.cpu_at_start,
+            look: look.saturating_sub(self.look_at_start),
+            dump: dump.saturating_sub(self.dump_at_start),
         })
     }
 }

@@ -43,6 +43,22 @@ fn said_without_an_answer() {
     assert_eq!(rig.tick(15_000).finding().time_ns, at(15_000));
 }
 
+/// Two events that both look like close() after shutdown(): the second comes while the first one's deadline is looked at.
+#[test]
+fn closed_twice_and_said_once() {
+    let mut rig = Rig::looking();
+    rig.events([
+        sock(7).at(0).half_closed().moves(Established, FinWait1),
+        sock(7).at(1).half_closed().moves(FinWait1, FinWait2),
+        sock(7).at(10).closed().moves(FinWait2, FinWait2),
+        sock(7).at(5_010).closed().moves(FinWait2, FinWait2),
+        sock(7).at(10_010).closed().moves(FinWait2, FinWait2),
+    ]);
+    rig.give(&answer(look(7, 10_011, FinWait2)));
+    let raised = rig.findings().iter().filter(|found| found.status == FindingStatus::Raised).count();
+    assert_eq!(raised, 1);
+}
+
 /// It moves on while it is looked at: the threshold was passed all the same.
 #[test]
 fn said_when_it_moves_on_first() {
