@@ -51,6 +51,14 @@ fn program(ebpf: &mut Ebpf) -> Result<&mut FExit, String> {
     program.try_into().map_err(|error: ProgramError| in_words(&error))
 }
 
+/// The verifier's log if there is one, which says more than the errno.
 fn refused(what: &str, error: &ProgramError) -> String {
-    format!("the kernel does not {what} the program: {}", in_words(error))
+    let why = match error {
+        ProgramError::LoadError { io_error, verifier_log } if verifier_log.to_string().trim().is_empty() => {
+            io_error.to_string()
+        }
+        ProgramError::SyscallError(error) => error.io_error.to_string(),
+        _ => in_words(error),
+    };
+    format!("the kernel does not {what} the program: {why}")
 }

@@ -1,6 +1,6 @@
 //! What tells of sockets beside the tracepoints: fexit, sock_diag, other namespaces, other processes' files.
 
-use std::fs;
+use std::{fs, io, path::Path};
 
 use super::needs::{Group, Need, need};
 use crate::source::{
@@ -47,23 +47,40 @@ fn namespaces() -> Need {
         };
         break;
     }
-    if found.is_ok() && all.hidden() > 0 {
-        found = Err(format!("{} processes do not show theirs: CAP_SYS_PTRACE is needed", all.hidden()));
-    }
     let lost = "sockets of other network namespaces (containers) are followed by events alone: no look-ups, not in \
                 `stuck` and `leaks`; run as root";
     need(Group::Optional, "other network namespaces (CAP_SYS_ADMIN)", found, lost)
 }
 
-/// Process 1 is everybody's but a few users' to see with that capability alone.
+/// Every process that `/proc` shows is tried: the kernel may refuse one and not another.
 fn files() -> Need {
-    let links = || {
-        for entry in fs::read_dir("/proc/1/fd")? {
-            fs::read_link(entry?.path())?;
-        }
-        Ok(())
+    let processes: Vec<_> = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let processes: Vec<_> = processes.into_iter().filter(|path| is_number(path)).collect();
+    let hidden = processes.iter().filter(|path| hides_files(path)).count();
+    let found = match (hidden, processes.len()) {
+        (0, 0) => Err("/proc shows no process".to_owned()),
+        (0, _) => Ok("readable".to_owned()),
+        (hidden, all) => Err(format!("not readable of {hidden} of {all} processes")),
     };
-    let found = links().map(|()| "readable".to_owned()).map_err(|error: std::io::Error| format!("/proc/1/fd: {error}"));
-    let lost = "who holds a stuck or leaked socket is known of the own processes alone; run as root";
+    let lost = "what those processes hold is unknown: stuck and leaked sockets, and namespaces that nobody else is in; \
+                run as root";
     need(Group::Optional, "other processes' files (CAP_SYS_PTRACE)", found, lost)
+}
+
+fn is_number(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+}
+
+/// One that has ended hides nothing.
+fn hides_files(process: &Path) -> bool {
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    match fs::read_dir(process.join("fd")) {
+        Err(error) => refused(&error),
+        Ok(mut entries) => {
+            entries.next().is_some_and(|entry| match entry.and_then(|entry| fs::read_link(entry.path())) {
+                Err(error) => refused(&error),
+                Ok(_) => false,
+            })
+        }
+    }
 }

@@ -190,4 +190,3 @@ fn skipped_runs() -> Need {
     let lost = "events that a softirq hides from a program on the same CPU are not counted as lost";
     need(Group::Optional, "skipped program runs (5.12)", found, lost)
 }
-
