@@ -1,5 +1,6 @@
-//! Traces the exit of `tcp_timewait_state_process(tw, skb, th, ..)`, which handles the segments of timewait sockets. Yields
-//! [`KIND_TIME_WAIT`] when the peer's FIN has moved an orphan from FIN_WAIT2 to TIME_WAIT, which no tracepoint shows.
+//! Traces the exit of `tcp_timewait_state_process(tw, skb, th, ..)`, which handles the segments of timewait sockets.
+//! Yields [`KIND_TIME_WAIT`] when the peer's FIN has moved an orphan from FIN_WAIT2 to TIME_WAIT, which no tracepoint
+//! shows.
 //!
 //! Optional: not every kernel lets fexit attach.
 

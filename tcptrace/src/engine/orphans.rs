@@ -34,8 +34,8 @@ impl Engine {
         }
     }
 
-    /// The kernel side saw the peer's FIN meet a timewait socket. That can be told before the hand-over: `tcp_time_wait()`
-    /// lets other CPUs find the timewait socket before it closes the full one.
+    /// The kernel side saw the peer's FIN meet a timewait socket. That can be told before the hand-over:
+    /// `tcp_time_wait()` lets other CPUs find the timewait socket before it closes the full one.
     pub(super) fn recorded(&mut self, sighting: &Sighting) {
         let snapshot = &sighting.snapshot;
         let known = self.table.find(snapshot.socket.key);

@@ -1,5 +1,5 @@
-//! The program on the exit of `tcp_timewait_state_process()`, which a run can do without: it tells at once when the peer
-//! of an orphan closes, and where it cannot be had, looks at the timewait socket tell it to a tick.
+//! The program on the exit of `tcp_timewait_state_process()`, which a run can do without: it tells at once when the
+//! peer of an orphan closes, and where it cannot be had, looks at the timewait socket tell it to a tick.
 
 use aya::{
     Btf, Ebpf,

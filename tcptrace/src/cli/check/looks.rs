@@ -15,8 +15,8 @@ pub(super) fn time_wait(loaded: Option<Kernel>) -> Need {
         None => Err("not tried".to_owned()),
         Some(mut kernel) => kernel.attach_time_wait().map(|()| "attached".to_owned()),
     };
-    let lost = "when the peer of a close()d socket in FIN_WAIT2 closes is known by look-ups, to a tick (10 ms) instead of \
-                exactly";
+    let lost = "when the peer of a close()d socket in FIN_WAIT2 closes is known to a tick (10 ms) by look-ups instead \
+                of exactly";
     need(Group::Optional, "time-wait events (fexit)", found, lost)
 }
 
@@ -27,8 +27,8 @@ pub(super) fn without_bpf() -> [Need; 3] {
 
 fn sock_diag() -> Need {
     let found = DiagSocket::open().map(|_| "it answers".to_owned()).map_err(|error| error.to_string());
-    let lost = "`stuck` and `leaks` cannot run; for `trace`, FIN_WAIT2 of a close()d socket, causes of stuck sockets and \
-                of leaks, and sockets from before the start are unknown";
+    let lost = "`stuck` and `leaks` cannot run; for `trace`, FIN_WAIT2 of a close()d socket, causes of stuck sockets \
+                and of leaks, and sockets from before the start are unknown";
     need(Group::Optional, "sock_diag", found, lost)
 }
 
