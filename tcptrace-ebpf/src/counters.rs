@@ -3,9 +3,9 @@
 use core::mem::size_of;
 
 /// Sets of counters on each CPU: one for each program.
-pub const COUNTER_SETS: u32 = 5;
+pub const COUNTER_SETS: u32 = 6;
 /// The set of the program that handles nested transitions.
-pub const SET_NESTED: u32 = 4;
+pub const SET_NESTED: u32 = 5;
 
 /// The set of the program that yields `kind` (`KIND_*`).
 #[must_use]

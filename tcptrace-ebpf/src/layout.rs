@@ -58,6 +58,10 @@ pub struct Layout {
     pub tp_bytes_retrans: u32,
     /// `tcp_sock.bytes_received`, `u64`.
     pub tp_bytes_received: u32,
+    /// `inet_timewait_sock.tw_substate`, `u8`; 0 where the kernel shows none, and then no program reads it.
+    pub tw_substate: u32,
+    /// Always 0: makes the size a multiple of 8 without hidden bytes.
+    pub pad: u32,
     /// `task_struct.tgid`, `int`.
     pub task_tgid: u32,
     /// `task_struct.comm`, 16 bytes; 0 where helpers must say who runs.

@@ -66,6 +66,8 @@ pub(crate) static LAYOUT: Layout = Layout {
     tp_bytes_sent: 0,
     tp_bytes_retrans: 0,
     tp_bytes_received: 0,
+    tw_substate: 0,
+    pad: 0,
     task_tgid: 0,
     task_comm: 0,
     task_cgroups: 0,

@@ -18,10 +18,13 @@ pub const PROGRAM_RECEIVE_RESET: &str = "tcp_receive_reset";
 /// On `tcp:tcp_send_reset`.
 pub const PROGRAM_SEND_RESET: &str = "tcp_send_reset";
 
+/// On the exit of that function, where the kernel lets fexit attach; see [`crate::record::KIND_TIME_WAIT`].
+pub const PROGRAM_TIME_WAIT: &str = "tcp_timewait_state_process";
+
 /// The tracepoints, each named as its main program.
 pub const TRACEPOINTS: [&str; 4] = [PROGRAM_SET_STATE, PROGRAM_RETRANSMIT, PROGRAM_RECEIVE_RESET, PROGRAM_SEND_RESET];
 
-/// All programs, each with its tracepoint, in the order in which they must be attached.
+/// All programs that a run needs, each with its tracepoint, in the order in which they must be attached.
 pub const PROGRAMS: [(&str, &str); 5] = [
     (PROGRAM_SET_STATE, PROGRAM_SET_STATE),
     (PROGRAM_SET_STATE_NESTED, PROGRAM_SET_STATE),

@@ -16,6 +16,9 @@ pub const KIND_RESET_RECEIVED: u8 = 3;
 /// `tcp:tcp_send_reset` for a full socket, or for a timewait socket (state TIME_WAIT), which stands for its full one:
 /// the same cookie, no owner, no `sk_err`, no `sk_shutdown`.
 pub const KIND_RESET_SENT: u8 = 4;
+/// The peer's FIN has reached a timewait socket (`tcp_timewait_state_process()`, where fexit can be had): TIME_WAIT
+/// begins now for an orphan, unless the FIN came again. State TIME_WAIT; no owner, no `sk_err`, no `sk_shutdown`.
+pub const KIND_TIME_WAIT: u8 = 5;
 
 /// `sk_shutdown` bit `RCV_SHUTDOWN`.
 pub const FLAG_RCV_SHUTDOWN: u16 = 1;

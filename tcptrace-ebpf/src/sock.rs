@@ -89,6 +89,13 @@ fields! { TcpSock:
 }
 
 impl Sock {
+    /// `tw_substate` of a timewait socket, which shares nothing but `struct sock_common` with others.
+    #[inline(always)]
+    pub(crate) fn timewait_substate(self) -> u8 {
+        // SAFETY: the verifier knows the type, and refuses the load from any other socket.
+        unsafe { load(self.0, layout!(tw_substate)) }
+    }
+
     /// Inode of the socket's network namespace.
     #[inline(always)]
     pub(crate) fn netns(self) -> u32 {

@@ -1,6 +1,7 @@
-//! One file for each tracepoint.
+//! One file for each tracepoint or function.
 
 mod receive_reset;
 mod retransmit;
 mod send_reset;
 mod set_state;
+mod time_wait;

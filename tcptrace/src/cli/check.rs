@@ -1,5 +1,6 @@
 //! `tcptrace check`: what the tool needs of this host, with a remedy for what is missing.
 
+mod looks;
 mod needs;
 mod report;
 

@@ -4,22 +4,22 @@ use bytes::{Buf, TryGetError};
 use tcptrace_ebpf::record::{
     FLAG_DETAIL, FLAG_DONE, FLAG_FAILED, FLAG_KEY_IS_ADDRESS, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_RTO,
     FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN, FLAG_TLP, FLAG_TOTALS, FLAGS_KNOWN, KIND_RESET_RECEIVED, KIND_RESET_SENT,
-    KIND_RETRANSMIT, KIND_TRANSITION, RECORD_LEN, Record,
+    KIND_RETRANSMIT, KIND_TIME_WAIT, KIND_TRANSITION, RECORD_LEN, Record,
 };
 
 use crate::model::{
-    Comm, Endpoint, Event, EventKind, Flags, Identity, Owner, OwnerSource, Refusal, RetransmitKind, SocketKey, State,
-    Totals,
+    Comm, Endpoint, Event, EventKind, Flags, Identity, Input, Owner, OwnerSource, Recorded, Refusal, RetransmitKind,
+    Sighting, Snapshot, SocketKey, State, TIME_WAIT_MS, Timer, Totals,
 };
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
-/// Decodes one record.
+/// Decodes one record: an event, or a sighting.
 ///
 /// # Errors
 /// Says which part of the record is none that this version knows.
-pub fn decode_record(bytes: &[u8]) -> Result<Event, Refusal> {
+pub fn decode_record(bytes: &[u8]) -> Result<Input, Refusal> {
     if bytes.len() != RECORD_LEN {
         return Err(Refusal::Length);
     }
@@ -32,21 +32,48 @@ pub fn decode_record(bytes: &[u8]) -> Result<Event, Refusal> {
         AF_INET6 => true,
         _ => return Err(Refusal::Family),
     };
+    let socket = Identity {
+        key: SocketKey(raw.key),
+        netns: raw.netns,
+        local: Endpoint::from_bytes(raw.local_addr, v6, raw.local_port),
+        remote: Endpoint::from_bytes(raw.remote_addr, v6, raw.remote_port),
+    };
+    if raw.kind == KIND_TIME_WAIT {
+        return time_wait(&raw, socket).map(Input::Recorded);
+    }
     let kind = kind(&raw)?;
-    Ok(Event {
+    Ok(Input::Event(Event {
         time_ns: raw.time_ns,
-        socket: Identity {
-            key: SocketKey(raw.key),
-            netns: raw.netns,
-            local: Endpoint::from_bytes(raw.local_addr, v6, raw.local_port),
-            remote: Endpoint::from_bytes(raw.remote_addr, v6, raw.remote_port),
-        },
+        socket,
         flags: flags(&raw),
         sk_err: raw.sk_err,
         owner: owner(&raw, kind),
         loss_mark: raw.loss_mark,
         kind,
-    })
+    }))
+}
+
+/// What a look at this moment would show, its timer just set; and what answers no question of the engine's is none of
+/// its sockets.
+fn time_wait(raw: &Record, socket: Identity) -> Result<Recorded, Refusal> {
+    if state(raw.new_state)? != State::TimeWait {
+        return Err(Refusal::State);
+    }
+    let snapshot = Snapshot {
+        time_ns: raw.time_ns,
+        socket,
+        bound_if: 0,
+        state: State::TimeWait,
+        timewait: true,
+        timer: Timer::TimeWait,
+        expires_ms: TIME_WAIT_MS,
+        inode: 0,
+        recv_queue_bytes: 0,
+        send_queue_bytes: 0,
+        info: None,
+    };
+    let sighting = Sighting { snapshot, holders: None, asked: true };
+    Ok(Recorded { sighting, loss_mark: raw.loss_mark })
 }
 
 /// Field by field, in the order of the struct.

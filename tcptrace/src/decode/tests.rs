@@ -10,18 +10,26 @@ use tcptrace_ebpf::record::{
 
 use super::{Frame, decode, decode_record};
 use crate::model::{
-    Event, EventKind, Family, Flags, Input, OwnerSource, Refusal, RetransmitKind, SocketKey, State, Totals,
+    Endpoint, Event, EventKind, Family, Flags, Identity, Input, OwnerSource, Recorded, Refusal, RetransmitKind,
+    Sighting, Snapshot, SocketKey, State, Timer, Totals,
 };
-use literals::{RESET_RECEIVED, RESET_SENT, RETRANSMIT, TRANSITION, native};
+use literals::{RESET_RECEIVED, RESET_SENT, RETRANSMIT, TIME_WAIT, TRANSITION, native};
 
 fn decoded(bytes: [u8; RECORD_LEN]) -> Event {
-    decode_record(&native(bytes)).unwrap()
+    event(decode_record(&native(bytes)).unwrap())
+}
+
+fn event(input: Input) -> Event {
+    match input {
+        Input::Event(event) => event,
+        other => panic!("no event: {other:?}"),
+    }
 }
 
 /// A record with some bytes other than in the literal.
 fn with(mut bytes: [u8; RECORD_LEN], offset: usize, new: &[u8]) -> Result<Event, Refusal> {
     bytes[offset..offset + new.len()].copy_from_slice(new);
-    decode_record(&native(bytes))
+    decode_record(&native(bytes)).map(event)
 }
 
 fn with_flags(bytes: [u8; RECORD_LEN], flags: u16) -> Result<Event, Refusal> {
@@ -76,6 +84,40 @@ fn a_reset_sent() {
     assert_eq!(without.kind, EventKind::ResetSent { state: State::Close, reason: None });
     let zero = with(RESET_SENT, 56, &[0; 4]).unwrap();
     assert_eq!(zero.kind, EventKind::ResetSent { state: State::Close, reason: Some(0) });
+}
+
+/// Exactly what a look would find that came at that moment.
+#[test]
+fn a_time_wait() {
+    let socket = Identity {
+        key: SocketKey(0x77),
+        netns: 4_026_531_840,
+        local: Endpoint::from_bytes(*b"\x0a\x00\x00\x01\0\0\0\0\0\0\0\0\0\0\0\0", false, 80),
+        remote: Endpoint::from_bytes(*b"\x0a\x00\x00\x02\0\0\0\0\0\0\0\0\0\0\0\0", false, 45_555),
+    };
+    let snapshot = Snapshot {
+        time_ns: 5_000_000_001,
+        socket,
+        bound_if: 0,
+        state: State::TimeWait,
+        timewait: true,
+        timer: Timer::TimeWait,
+        expires_ms: 60_000,
+        inode: 0,
+        recv_queue_bytes: 0,
+        send_queue_bytes: 0,
+        info: None,
+    };
+    let sighting = Sighting { snapshot, holders: None, asked: true };
+    assert_eq!(sighting.snapshot.time_wait_since_ns(), Some(5_000_000_001));
+    let expected = Input::Recorded(Recorded { sighting, loss_mark: 9 });
+    assert_eq!(decode_record(&native(TIME_WAIT)), Ok(expected.clone()));
+    assert_eq!(decode(Frame::Record(&native(TIME_WAIT))), expected);
+    for state in (0..=u8::MAX).filter(|state| *state != 6) {
+        assert_eq!(with(TIME_WAIT, 62, &[state]), Err(Refusal::State), "{state}");
+    }
+    assert_eq!(with(TIME_WAIT, 63, &[3]), Err(Refusal::Family));
+    assert_eq!(with_flags(TIME_WAIT, 1 << 12), Err(Refusal::Flags));
 }
 
 /// The one form of IPv6 address that is IPv4; an end of each kind is no pair of this world, but no reason to fail.
@@ -167,7 +209,7 @@ fn any_other_length_is_refused() {
 
 #[test]
 fn unknown_kinds_are_refused() {
-    for kind in (0..=u8::MAX).filter(|kind| !(1..=4).contains(kind)) {
+    for kind in (0..=u8::MAX).filter(|kind| !(1..=5).contains(kind)) {
         assert_eq!(with(TRANSITION, 60, &[kind]), Err(Refusal::Kind), "{kind}");
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Fate {
     pub(super) end: Option<End>,
     /// When an orphan was handed over to a timewait socket, nanoseconds.
     pub(super) closed_ns: u64,
+    /// When its timewait socket met the peer's FIN, if the kernel side said so before the hand-over.
+    pub(super) time_wait_ns: Option<u64>,
 }
 
 /// The `-> CLOSE` event.

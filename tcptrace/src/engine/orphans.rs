@@ -10,7 +10,7 @@ use super::{
     watch::Watch,
 };
 use crate::model::{
-    Absent, AbsentWhy, Diagnosis, Event, FindingKind, GivesUp, Outcome, Reason, ResetReason, Snapshot, State,
+    Absent, AbsentWhy, Diagnosis, Event, FindingKind, GivesUp, Outcome, Reason, ResetReason, Sighting, Snapshot, State,
     StuckCause, TIME_WAIT_NS,
 };
 
@@ -23,11 +23,28 @@ impl Engine {
         closing.handed_over = true;
         closing.flags.orphan = true;
         closing.rare.take_asked();
+        let time_wait_ns = closing.rare.fate().and_then(|fate| fate.time_wait_ns);
         let fate = Fate { end: Some(end), closed_ns: event.time_ns, ..Fate::default() };
         closing.rare.set_fate(fate);
         self.looks.orphans += 1;
         self.count_orphan();
         self.lanes.join(&mut self.table, LaneKind::Young, id, event.time_ns);
+        if let Some(began_ns) = time_wait_ns {
+            self.orphan_closed(id, began_ns, event.time_ns);
+        }
+    }
+
+    /// The kernel side saw the peer's FIN meet a timewait socket. That can be told before the hand-over:
+    /// `tcp_time_wait()` lets other CPUs find the timewait socket before it closes the full one.
+    pub(super) fn recorded(&mut self, sighting: &Sighting) {
+        let snapshot = &sighting.snapshot;
+        let known = self.table.find(snapshot.socket.key);
+        let Some(closing) = known.and_then(|id| self.table.get_mut(id)) else { return };
+        if closing.handed_over {
+            self.sighting(sighting);
+        } else if closing.socket == snapshot.socket {
+            closing.rare.some_fate().time_wait_ns = Some(snapshot.time_ns);
+        }
     }
 
     /// One more waits for looks.

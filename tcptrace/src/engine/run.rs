@@ -94,12 +94,7 @@ impl Engine {
                 self.looks_on = host.sock_diag;
             }
             Input::Event(event) => {
-                self.delivered += 1;
-                self.advance(event.time_ns);
-                if event.loss_mark != self.loss_mark {
-                    self.loss_mark = event.loss_mark;
-                    self.lose();
-                }
+                self.deliver(event.time_ns, event.loss_mark);
                 if self.config.echo_events {
                     self.outputs.push_back(Output::Event(*event));
                 }
@@ -110,6 +105,10 @@ impl Engine {
             Input::Tick(tick) => self.tick(*tick),
             Input::Cgroup(_) => {}
             Input::Sighting(sighting) => self.sighting(sighting),
+            Input::Recorded(recorded) => {
+                self.deliver(recorded.sighting.snapshot.time_ns, recorded.loss_mark);
+                self.recorded(&recorded.sighting);
+            }
             Input::Absent(absent) => self.absent(absent),
             Input::Dump(mark) => self.dump_mark(mark),
             Input::Netns(facts) => {
@@ -193,6 +192,16 @@ impl Engine {
             orphans_waiting: self.orphans_waiting,
             data_retransmits: self.counters.data_retransmits,
             foreign_resets: self.counters.foreign_resets,
+        }
+    }
+
+    /// A record of the kernel side has come through.
+    fn deliver(&mut self, time_ns: u64, loss_mark: u32) {
+        self.delivered += 1;
+        self.advance(time_ns);
+        if loss_mark != self.loss_mark {
+            self.loss_mark = loss_mark;
+            self.lose();
         }
     }
 

@@ -101,6 +101,15 @@ pub struct Sighting {
     pub asked: bool,
 }
 
+/// A sighting that the kernel side has recorded at the very moment, as it records events; it counts as one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What a look at that moment would have shown.
+    pub sighting: Sighting,
+    /// As [`Event::loss_mark`].
+    pub loss_mark: u32,
+}
+
 /// One input of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -118,6 +127,8 @@ pub enum Input {
     Cgroup(CgroupName),
     /// A socket, as sock_diag shows it. Every event that is older has come before it, unless it is lost.
     Sighting(Sighting),
+    /// The same from the kernel side, without a look.
+    Recorded(Recorded),
     /// A look-up that found nothing.
     Absent(Absent),
     /// A dump begins or ends.

@@ -22,12 +22,12 @@ pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
 pub use holder::{Holder, Holders};
-pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Refusal, Sighting, Tick};
+pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Recorded, Refusal, Sighting, Tick};
 pub use netns::NetnsFacts;
 pub use owner::{Comm, Owner, OwnerSource};
 pub use reset::ResetReason;
 pub use snapshot::{
-    Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_NS, TcpDetail, Timer, Want,
+    Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_MS, TIME_WAIT_NS, TcpDetail, Timer, Want,
 };
 pub use socket::{Endpoint, Family, Identity, SocketKey};
 pub use status::{Anomalies, Books, Looks, Status};

@@ -105,7 +105,9 @@ pub struct Snapshot {
 }
 
 /// `TCP_TIMEWAIT_LEN`: TIME_WAIT lasts this long on every kernel.
-pub const TIME_WAIT_NS: u64 = 60_000_000_000;
+pub const TIME_WAIT_MS: u32 = 60_000;
+/// The same in nanoseconds.
+pub const TIME_WAIT_NS: u64 = TIME_WAIT_MS as u64 * 1_000_000;
 
 impl Snapshot {
     /// When the timer expires, CLOCK_MONOTONIC nanoseconds; exact to the kernel's tick (1 to 10 ms).

@@ -40,7 +40,6 @@ pub enum SourceError {
 impl SourceError {
     /// Sorts an error of the BPF library by what the user can do about it.
     pub(super) fn from_bpf(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut chain = Vec::new();
         let mut next = Some(error);
         while let Some(error) = next {
             if error.downcast_ref::<io::Error>().is_some_and(is_permission) {
@@ -49,14 +48,24 @@ impl SourceError {
             if let Some(number) = error.downcast_ref::<io::Error>().and_then(limit) {
                 return Self::Limit { what: what.to_owned(), source: io::Error::from_raw_os_error(number) };
             }
-            let text = error.to_string();
-            if chain.last() != Some(&text) {
-                chain.push(text);
-            }
             next = error.source();
         }
-        Self::Kernel(format!("cannot {what}: {}", shorten(&chain.join(": "))))
+        Self::Kernel(format!("cannot {what}: {}", in_words(error)))
     }
+}
+
+/// An error with its causes.
+pub(super) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut chain = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if chain.last() != Some(&text) {
+            chain.push(text);
+        }
+        next = error.source();
+    }
+    shorten(&chain.join(": "))
 }
 
 /// EPERM alone: the verifier says EACCES of programs that it refuses.

@@ -64,6 +64,11 @@ const FIELDS_TASK: [Wanted; 6] = wanted! {
     node_id = "kernfs_node" "id" 8,
 };
 
+/// Without it there is no event for the end of an orphan's FIN_WAIT2.
+const FIELDS_TIMEWAIT: [Wanted; 1] = wanted! {
+    tw_substate = "inet_timewait_sock" "tw_substate" 1,
+};
+
 /// Finds every field on this kernel.
 ///
 /// # Errors
@@ -76,6 +81,9 @@ pub fn resolve(btf: &Btf) -> Result<Layout, BtfError> {
     layout.has_ipv6 = u32::from(resolve_all(btf, &FIELDS_IPV6, &mut layout).is_ok());
     if resolve_all(btf, &FIELDS_TASK, &mut layout).is_err() {
         layout.task_comm = 0;
+    }
+    if resolve_all(btf, &FIELDS_TIMEWAIT, &mut layout).is_err() {
+        layout.tw_substate = 0;
     }
     let flags = btf.field("tcp_skb_cb", "tcp_flags")?;
     if !matches!(flags.size, 1 | 2) {

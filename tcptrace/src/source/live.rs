@@ -63,8 +63,9 @@ impl Live {
         let counters = kernel.take_counters()?;
         let logger = (options.log_level > 0).then(|| EbpfLogger::init(kernel.ebpf_mut())).transpose();
         let logger = logger.map_err(|error| SourceError::from_bpf("open the debug log", &error))?;
-        let programs = kernel.unaided_programs()?;
         kernel.attach()?;
+        // Only now is it known which programs run.
+        let programs = kernel.unaided_programs()?;
         Ok(Self { kernel, ring, counters, programs, cgroups: Cgroups::new(), logger })
     }
 

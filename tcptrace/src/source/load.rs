@@ -1,9 +1,11 @@
 //! Loads the BPF object for the running kernel and attaches its programs.
 
+use std::os::fd::{AsFd, OwnedFd};
+
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, ProgramError},
+    programs::{BtfTracePoint, ProgramError, ProgramFd},
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tcptrace_ebpf::{counters::Counters, layout::Layout, names};
@@ -12,6 +14,7 @@ use super::{
     btf::Btf,
     error::SourceError,
     layout::{reset_reasons, resolve},
+    time_wait,
 };
 
 /// The compiled kernel side.
@@ -22,7 +25,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrac
 #[repr(transparent)]
 struct GlobalLayout(Layout);
 
-// SAFETY: integers alone, `repr(C)`, no padding (38 `u32` and one `u64`), so any bytes are valid.
+// SAFETY: integers alone, `repr(C)`, no padding (40 `u32` and one `u64`), so any bytes are valid.
 unsafe impl aya::Pod for GlobalLayout {}
 
 #[derive(Clone, Copy)]
@@ -39,6 +42,8 @@ pub struct Kernel {
     pub reset_reasons: Vec<(u32, String)>,
     /// What was resolved for this kernel.
     pub layout: Layout,
+    /// Whether TIME_WAIT of orphans comes as an event, as far as was tried; or why not.
+    time_wait: Result<(), String>,
 }
 
 impl Kernel {
@@ -57,7 +62,7 @@ impl Kernel {
         layout.address_mask = random();
         let reset_reasons = reset_reasons(&kernel_btf);
         let btf = AyaBtf::from_sys_fs().map_err(|error| SourceError::from_bpf("read BTF", &error))?;
-        let ebpf = match load_programs(&layout, &btf, ring_bytes, log_level) {
+        let mut ebpf = match load_programs(&layout, &btf, ring_bytes, log_level) {
             Err(error) if lacks_cookie(&error) => {
                 layout.has_cookie = 0;
                 // `bpf_get_current_task_btf()` came shortly before the cookie.
@@ -66,7 +71,8 @@ impl Kernel {
             }
             other => other?,
         };
-        Ok(Self { ebpf, reset_reasons, layout })
+        let time_wait = time_wait::load(&mut ebpf, &btf, &layout);
+        Ok(Self { ebpf, reset_reasons, layout, time_wait })
     }
 
     /// Attaches every program; events flow from here on.
@@ -74,6 +80,9 @@ impl Kernel {
     /// # Errors
     /// Names the tracepoint that refused.
     pub fn attach(&mut self) -> Result<(), SourceError> {
+        if let Err(why) = self.attach_time_wait() {
+            log::debug!("no event tells when an orphan's peer closes: {why}");
+        }
         for (name, tracepoint) in names::PROGRAMS {
             let program = program(&mut self.ebpf, name)?;
             let what = format!("attach to tracepoint {tracepoint}");
@@ -82,8 +91,20 @@ impl Kernel {
         Ok(())
     }
 
+    /// Attaches the one program that a run can do without.
+    ///
+    /// # Errors
+    /// Says why there are no events of TIME_WAIT.
+    pub fn attach_time_wait(&mut self) -> Result<(), String> {
+        if self.time_wait.is_ok() {
+            self.time_wait = time_wait::attach(&mut self.ebpf);
+        }
+        self.time_wait.clone()
+    }
+
     /// Detaches and unloads every program; [`Kernel::unaided_programs`] keep their counts.
     pub(super) fn detach(&mut self) -> Result<(), SourceError> {
+        time_wait::unload(&mut self.ebpf);
         for (name, _) in names::PROGRAMS {
             let program = program(&mut self.ebpf, name)?;
             program.unload().map_err(|error| SourceError::from_bpf("detach", &error))?;
@@ -92,17 +113,18 @@ impl Kernel {
     }
 
     /// File descriptors of the programs whose skipped runs are lost events.
-    pub(super) fn unaided_programs(&self) -> Result<Vec<std::os::fd::OwnedFd>, SourceError> {
+    pub(super) fn unaided_programs(&mut self) -> Result<Vec<OwnedFd>, SourceError> {
         let mut fds = Vec::new();
         for (name, tracepoint) in names::PROGRAMS {
             // Its two programs stand in for each other: a skipped run loses nothing.
             if tracepoint == names::PROGRAM_SET_STATE {
                 continue;
             }
-            let program = self.ebpf.program(name).ok_or_else(|| absent(name))?;
-            let fd = program.fd().map_err(|error| SourceError::from_bpf("find a program", &error))?;
-            let clone = std::os::fd::AsFd::as_fd(fd).try_clone_to_owned();
-            fds.push(clone.map_err(|source| SourceError::Io { what: "clone a descriptor", source })?);
+            let fd = program(&mut self.ebpf, name)?.fd();
+            fds.push(cloned(fd.map_err(|error| SourceError::from_bpf("find a program", &error))?)?);
+        }
+        if let Some(fd) = time_wait::fd(&mut self.ebpf) {
+            fds.push(cloned(fd)?);
         }
         Ok(fds)
     }
@@ -137,6 +159,10 @@ fn load_programs(layout: &Layout, btf: &AyaBtf, ring_bytes: u32, log_level: u8) 
         loaded.map_err(|error| SourceError::from_bpf(&format!("load the program {name}"), &error))?;
     }
     Ok(ebpf)
+}
+
+fn cloned(fd: &ProgramFd) -> Result<OwnedFd, SourceError> {
+    fd.as_fd().try_clone_to_owned().map_err(|source| SourceError::Io { what: "clone a descriptor", source })
 }
 
 /// 5.10 has no `bpf_get_socket_cookie()` for tracing programs.

@@ -13,6 +13,7 @@ mod load;
 mod looker;
 pub mod proc;
 mod survey;
+mod time_wait;
 
 pub use cgroups::id_of as cgroup_id;
 pub use error::SourceError;

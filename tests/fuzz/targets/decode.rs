@@ -11,7 +11,7 @@ use tcptrace_ebpf::record::RECORD_LEN;
 fuzz_target!(|bytes: &[u8]| {
     let result = decode_record(bytes);
     match &result {
-        Ok(event) => {
+        Ok(Input::Event(event)) => {
             assert_eq!(bytes.len(), RECORD_LEN);
             assert_eq!(event.time_ns.to_ne_bytes(), bytes[..8]);
             assert_eq!(event.socket.key.0.to_ne_bytes(), bytes[8..16]);
@@ -21,8 +21,15 @@ fuzz_target!(|bytes: &[u8]| {
             let shown = format!("{}{}{}{comm}", event.socket.key, event.socket.local, event.socket.remote);
             assert!(!shown.contains(char::is_control), "{shown:?}");
         }
+        Ok(Input::Recorded(recorded)) => {
+            let snapshot = &recorded.sighting.snapshot;
+            assert_eq!(snapshot.time_ns.to_ne_bytes(), bytes[..8]);
+            assert_eq!(snapshot.socket.key.0.to_ne_bytes(), bytes[8..16]);
+            assert_eq!(recorded.loss_mark.to_ne_bytes(), bytes[124..128]);
+        }
+        Ok(other) => panic!("a record is no {other:?}"),
         Err(refusal) => assert_eq!(*refusal == Refusal::Length, bytes.len() != RECORD_LEN),
     }
-    let expected = result.map_or_else(Input::Refused, Input::Event);
+    let expected = result.unwrap_or_else(Input::Refused);
     assert_eq!(decode(Frame::Record(bytes)), expected);
 });

@@ -4,6 +4,7 @@ use std::fs;
 
 use tcptrace_ebpf::{layout::Layout, names};
 
+use super::looks;
 use crate::source::{
     Kernel, SourceError,
     btf::{self, Btf},
@@ -43,7 +44,7 @@ pub(super) struct Need {
     pub(super) remedy: String,
 }
 
-fn need(group: Group, name: &str, found: Result<String, String>, remedy: &str) -> Need {
+pub(super) fn need(group: Group, name: &str, found: Result<String, String>, remedy: &str) -> Need {
     let met = found.is_ok();
     Need {
         group,
@@ -61,7 +62,7 @@ const CAP_BPF: u32 = 39;
 /// Big enough to be a ring buffer; nothing is ever written to it.
 const TRIAL_RING_BYTES: u32 = 1 << 16;
 
-/// Looks at this host. Loads the programs as a run would, and attaches none.
+/// Looks at this host. Loads the programs as a run would, and attaches none but the one whose attaching may be refused.
 pub(super) fn look() -> Vec<Need> {
     let mut needs = vec![kernel(), capability("CAP_BPF", CAP_BPF), capability("CAP_PERFMON", CAP_PERFMON)];
     let btf = Btf::of_running_kernel();
@@ -72,22 +73,27 @@ pub(super) fn look() -> Vec<Need> {
         found,
         "run a kernel built with CONFIG_DEBUG_INFO_BTF, and let tcptrace read that file",
     ));
-    let Ok(btf) = btf else { return needs };
+    let Ok(btf) = btf else {
+        needs.extend(looks::without_bpf());
+        return needs;
+    };
     needs.extend(names::TRACEPOINTS.map(|name| tracepoint(&btf, name)));
     let layout = layout::resolve(&btf);
     let found = layout.as_ref().map(|_| "all found".to_owned()).map_err(ToString::to_string);
     needs.push(need(Group::Required, "kernel fields", found, "report this kernel's version as a bug"));
-    let Ok(resolved) = layout else { return needs };
+    let Ok(resolved) = layout else {
+        needs.extend(looks::without_bpf());
+        return needs;
+    };
     let allowed = needs.iter().all(|need| need.met || need.group != Group::Privilege);
     let loaded = if allowed { Some(Kernel::load(TRIAL_RING_BYTES, 0)) } else { None };
     needs.push(programs(loaded.as_ref()));
-    let resolved = match &loaded {
-        Some(Ok(kernel)) => kernel.layout,
-        _ => resolved,
-    };
-    needs.extend(optional(&resolved, matches!(loaded, Some(Ok(_)))));
+    let loaded = loaded.and_then(Result::ok);
+    let resolved = loaded.as_ref().map_or(resolved, |kernel| kernel.layout);
+    needs.extend(optional(&resolved, loaded.is_some()));
     needs.push(skipped_runs());
-    needs.push(sock_diag());
+    needs.push(looks::time_wait(loaded));
+    needs.extend(looks::without_bpf());
     needs
 }
 
@@ -183,12 +189,4 @@ fn skipped_runs() -> Need {
     let found = if known { Ok("counted".to_owned()) } else { Err("not counted".to_owned()) };
     let lost = "events that a softirq hides from a program on the same CPU are not counted as lost";
     need(Group::Optional, "skipped program runs (5.12)", found, lost)
-}
-
-/// Not used yet: said here, because it is what some answers would need.
-fn sock_diag() -> Need {
-    let found = Err("not used by this version".to_owned());
-    let lost = "FIN_WAIT2 of a close()d socket, causes of stuck sockets and of leaks, and sockets from before \
-                the start are unknown";
-    need(Group::Optional, "sock_diag", found, lost)
 }

@@ -86,12 +86,34 @@ pub(super) const RESET_SENT: [u8; RECORD_LEN] = [
     0x00, 0x00, 0, 0, 0, 0, 0, 0, // tcp_flags, padding
 ];
 
+/// The peer's FIN has reached a timewait socket, a loss before it.
+pub(super) const TIME_WAIT: [u8; RECORD_LEN] = [
+    0x01, 0xf2, 0x05, 0x2a, 0x01, 0x00, 0x00, 0x00, // time 5000000001
+    0x77, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // cookie 0x77
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // no cgroup
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // no totals
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, //
+    0x00, 0x00, 0x00, 0xf0, // netns 4026531840
+    0x00, 0x00, 0x00, 0x00, // no pid
+    0x00, 0x00, 0x00, 0x00, // no srtt
+    0x00, 0x00, 0x00, 0x00, // no segments
+    0x00, 0x00, 0x00, 0x00, // no detail
+    0x05, 0x06, 0x06, 0x02, // time-wait, TIME_WAIT twice, AF_INET
+    0x50, 0x00, 0xf3, 0xb1, // ports 80 and 45555
+    0x00, 0x00, 0x00, 0x00, // no error, no flags
+    0x0a, 0x00, 0x00, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // 10.0.0.1
+    0x0a, 0x00, 0x00, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // 10.0.0.2
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // no comm
+    0x00, 0x00, 0, 0, 0x09, 0x00, 0x00, 0x00, // tcp_flags, padding, loss mark 9
+];
+
 /// The literals above in this machine's byte order.
 pub(super) fn native(mut bytes: [u8; RECORD_LEN]) -> [u8; RECORD_LEN] {
     if cfg!(target_endian = "big") {
         let eight = (0..40).step_by(8).map(|offset| offset..offset + 8);
         let four = (40..60).step_by(4).map(|offset| offset..offset + 4);
         let two = [64, 66, 68, 70, 120].map(|offset| offset..offset + 2);
+        let four = four.chain(std::iter::once(124..128));
         for integer in eight.chain(four).chain(two) {
             bytes[integer].reverse();
         }
