@@ -43,7 +43,7 @@ fn said_without_an_answer() {
     assert_eq!(rig.tick(15_000).finding().time_ns, at(15_000));
 }
 
-/// Two events that both look like close() after shutdown(): the second comes while the first one's deadline is looked at.
+/// Events that both look like close() after shutdown(): the second comes while the first one's deadline is looked at.
 #[test]
 fn closed_twice_and_said_once() {
     let mut rig = Rig::looking();
