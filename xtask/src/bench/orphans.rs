@@ -61,7 +61,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     process::run(Command::new(&bench.diag).args(["--audit", &TIMEWAIT.to_string()]))?;
     println!("orphans: {} pairs of {} s, trace --output json to a file on disk", bench.pairs, bench.seconds);
     println!(
-        "  pair  without/s     with/s   kept  orphans/s  looks   core  at 40k  unknown  missing  waiting  others   steal"
+        "  pair  without/s     with/s   kept  orphans/s looks   core  at 40k  unknown  missing  waiting  others   steal"
     );
     let mut pairs = Vec::new();
     for number in 1..=bench.pairs {
@@ -75,7 +75,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
 fn show(number: u32, pair: &Pair) {
     let looks = Looks(pair);
     println!(
-        "  {number:>4}{:>11.0}{:>11.0}{:>7.3}{:>11.0}{:>7.3}{:>7.3}{:>8.3}{:>9}{:>9}{:>9}{:>6.1} %{:>6.1} %{}",
+        "  {number:>4}{:>11.0}{:>11.0}{:>7.3}{:>11.0}{:>6.3}{:>7.3}{:>8.3}{:>9}{:>9}{:>9}{:>6.1} %{:>6.1} %{}",
         pair.without.per_second,
         pair.with.per_second,
         pair.kept(),
