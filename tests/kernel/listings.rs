@@ -241,6 +241,8 @@ fn half_closed_is_not_stuck() -> Result<()> {
             proc_net::wait_for(ends.reversed(), State::FinWait2)?;
             ensure!(told("stuck", netns)?.len() == 1, "it is listed");
             drop(client);
+            // Its timer must have run for longer than what counts as young, in ticks of the kernel.
+            std::thread::sleep(Duration::from_millis(200));
             let lines = told("stuck", netns)?;
             let socket = finding(&lines, ends.reversed())?;
             ensure!(socket.at("/kind") == "stuck_fin_wait2" && socket.at("/orphan") == true, "{}", socket.text);

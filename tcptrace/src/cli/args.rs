@@ -121,7 +121,7 @@ pub(super) struct LiveArgs {
     /// Stop after this time (such as 10s, 5m); otherwise Ctrl-C or SIGTERM ends the run
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) duration: Option<Duration>,
-    /// A socket longer than this in FIN_WAIT1, CLOSING or LAST_ACK is stuck
+    /// A socket longer than this in FIN_WAIT1, CLOSING, LAST_ACK or an orphan's FIN_WAIT2 is stuck
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
     pub(super) stuck_after: Duration,
     /// A socket longer than this in CLOSE_WAIT is leaked

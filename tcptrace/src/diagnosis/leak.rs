@@ -28,7 +28,7 @@ pub const fn advice(cause: LeakCause) -> &'static str {
             "the listener's accept loop is stuck or too slow: its backlog holds connections that peers have given up"
         }
         LeakCause::NotPolled => {
-            "nothing waits for this socket: look for a connection dropped from the event loop, or left idle in a pool"
+            "unread, and in no epoll set: look for a connection dropped from the event loop, or parked without a reader"
         }
         LeakCause::NeverReadEof => {
             "the event loop has it and does not read to end-of-file: look for a missed EPOLLRDHUP or a stopped reader"

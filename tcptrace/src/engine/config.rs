@@ -64,6 +64,14 @@ pub(super) const LOOK_AGAIN_MAX_NS: u64 = 50_000_000_000;
 pub(super) const LOOKS_A_SECOND: u64 = 2_000;
 /// A timewait socket's timer fires late, by up to an eighth of its time (the kernel's timer wheel).
 pub(super) const EXPIRY_GRACE_NS: u64 = 50_000_000;
+/// A socket that was there this short a time before its timer expired, and then was not, ended by its timer.
+pub(super) const LAST_LOOK_NS: u64 = 150_000_000;
+/// A socket that was not found is looked for once more after this time, before its end counts as lost:
+/// `tcp_set_state()` takes it out of the table a moment before the event tells, and a virtual CPU may lose its turn in
+/// between.
+pub(super) const GONE_AGAIN_NS: u64 = 200_000_000;
+/// Looks in vain for a socket's namespace, after which the socket is given up.
+pub(super) const NO_NAMESPACE_MAX: u8 = 3;
 /// Between looks at one whose timer is overdue.
 pub(super) const OVERDUE_NS: u64 = 250_000_000;
 /// The kernel's tick at its longest (CONFIG_HZ=100), twice: timers are rounded at both ends.

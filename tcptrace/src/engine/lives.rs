@@ -2,8 +2,14 @@
 
 use std::num::NonZeroU64;
 
-use super::{closing::Closing, config::DUPLICATE_NS, paths::leads_to, run::Engine, table::SlotId};
-use crate::model::{Event, Outcome, Reason, State};
+use super::{
+    closing::Closing,
+    config::{DUPLICATE_NS, WANTS_MAX},
+    paths::leads_to,
+    run::Engine,
+    table::SlotId,
+};
+use crate::model::{Event, Outcome, Reason, State, Want};
 
 impl Engine {
     /// Another life begins under this key: a close that still stands there lost its end.
@@ -66,6 +72,13 @@ impl Engine {
         if let Some(birth) = birth.filter(|birth| (birth.netns, birth.remote) == (socket.netns, socket.remote)) {
             closing.connect_ns = NonZeroU64::new(birth.time_ns);
             closing.take_owner(birth.owner);
+        }
+    }
+
+    /// Asks about a namespace when it is first heard of.
+    pub(super) fn meet(&mut self, event: &Event) {
+        if self.looks_on && self.netns.meet(event.socket.netns) && self.wants.len() < WANTS_MAX {
+            self.wants.push_back(Want::Facts(event.socket.netns));
         }
     }
 }

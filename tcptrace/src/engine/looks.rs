@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    config::{LOOK_PATIENCE_NS, LOOKS_A_SECOND, RECHECK_NS, WANTS_MAX},
+    config::{GONE_AGAIN_NS, LOOK_PATIENCE_NS, LOOKS_A_SECOND, NO_NAMESPACE_MAX, RECHECK_NS, WANTS_MAX},
     run::Engine,
     table::SlotId,
     watch::Asked,
@@ -41,10 +41,12 @@ impl Engine {
     pub(super) fn look_due(&mut self, id: SlotId) {
         self.schedule.clear(&mut self.table, id);
         let Some(closing) = self.table.get_mut(id) else { return };
-        let purpose = match (closing.handed_over, closing.raised) {
-            (true, _) => Asked::Orphan,
-            (false, Some(_)) => Asked::Recheck,
-            (false, None) => Asked::Raise,
+        let again = closing.rare.watch().and_then(|watch| watch.gone);
+        let purpose = match (closing.handed_over, again, closing.raised) {
+            (true, ..) => Asked::Orphan,
+            (false, Some(why), _) => why,
+            (false, None, Some(_)) => Asked::Recheck,
+            (false, None, None) => Asked::Raise,
         };
         match closing.rare.take_asked() {
             None => self.ask(id, purpose),
@@ -140,6 +142,8 @@ impl Engine {
         let diagnosis = diagnose(snapshot, facts, signs);
         let watch = closing.rare.some_watch();
         watch.alive_ns = snapshot.time_ns;
+        watch.gone = None;
+        watch.no_namespace = 0;
         watch.diagnosis = Some(diagnosis);
         if let Some(holders) = &sighting.holders {
             watch.holders = Some(Arc::new(holders.clone()));
@@ -168,11 +172,29 @@ impl Engine {
         let after_loss = closing.losses != self.losses;
         self.schedule.clear(&mut self.table, id);
         match absent.why {
-            AbsentWhy::Gone | AbsentWhy::Replaced if certain => self.heal(id, absent.time_ns),
+            AbsentWhy::Gone | AbsentWhy::Replaced if certain => self.gone(id, why, absent.time_ns),
             // Nobody can look there any more. What a loss may have hidden is given up, and said to be unknown.
-            AbsentWhy::NoNamespace if after_loss => self.heal(id, absent.time_ns),
+            AbsentWhy::NoNamespace if after_loss || self.in_vain(id) => self.heal(id, absent.time_ns),
             _ => self.unanswered(id, why),
         }
+    }
+
+    /// A socket was not found: its end is lost, unless the event is on its way.
+    fn gone(&mut self, id: SlotId, why: Asked, time_ns: u64) {
+        let Some(closing) = self.table.get_mut(id) else { return };
+        if closing.rare.some_watch().gone.replace(why).is_some() {
+            self.heal(id, time_ns);
+        } else {
+            self.schedule.set(&mut self.table, id, time_ns.saturating_add(GONE_AGAIN_NS));
+        }
+    }
+
+    /// Whether nobody has found a way to the socket's namespace for long enough.
+    fn in_vain(&mut self, id: SlotId) -> bool {
+        let Some(closing) = self.table.get_mut(id) else { return false };
+        let watch = closing.rare.some_watch();
+        watch.no_namespace = watch.no_namespace.saturating_add(1);
+        watch.no_namespace > NO_NAMESPACE_MAX
     }
 
     /// The end of a close was lost.

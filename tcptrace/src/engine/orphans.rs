@@ -3,7 +3,7 @@
 
 use super::{
     closing::{End, Fate},
-    config::{EXPIRY_GRACE_NS, LOOK_AGAIN_MAX_NS, LOOK_AGAIN_NS, OVERDUE_NS, TICK_NS},
+    config::{EXPIRY_GRACE_NS, LAST_LOOK_NS, LOOK_AGAIN_MAX_NS, LOOK_AGAIN_NS, OVERDUE_NS, TICK_NS},
     lanes::LaneKind,
     run::Engine,
     table::SlotId,
@@ -96,7 +96,10 @@ impl Engine {
         if snapshot.expires_ms == 0 {
             due_ns = now_ns.saturating_add(OVERDUE_NS);
         } else {
-            due_ns = due_ns.min(expires_at_ns.saturating_add(EXPIRY_GRACE_NS));
+            // Just before the timer expires and just after: only then is it known what ended the socket.
+            let before_ns = expires_at_ns.saturating_sub(EXPIRY_GRACE_NS);
+            let after_ns = expires_at_ns.saturating_add(EXPIRY_GRACE_NS);
+            due_ns = due_ns.min(if now_ns < before_ns { before_ns } else { after_ns });
         }
         if !raised && stuck_at_ns > now_ns {
             due_ns = due_ns.min(stuck_at_ns);
@@ -173,9 +176,10 @@ impl Engine {
     }
 }
 
-/// Whether the timer ran out in FIN_WAIT2: after a FIN, the socket would have stayed for a minute of TIME_WAIT.
+/// Whether the timer ran out in FIN_WAIT2: the socket was there just before, and after a FIN it would have stayed for a
+/// minute of TIME_WAIT. One that was seen earlier only may have been reset.
 fn timed_out(watch: &Watch, gone_ns: u64) -> bool {
-    let seen = watch.alive_ns > 0;
+    let late = watch.alive_ns.saturating_add(LAST_LOOK_NS) >= watch.expires_at_ns;
     let overdue = gone_ns.saturating_add(TICK_NS) >= watch.expires_at_ns;
-    seen && overdue && gone_ns < watch.alive_ns.saturating_add(TIME_WAIT_NS)
+    watch.alive_ns > 0 && late && overdue && gone_ns < watch.alive_ns.saturating_add(TIME_WAIT_NS)
 }

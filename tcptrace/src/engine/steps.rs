@@ -38,6 +38,7 @@ impl Engine {
     }
 
     fn connect(&mut self, event: &Event) {
+        self.meet(event);
         self.replace(event);
         let socket = event.socket;
         let birth = Birth { time_ns: event.time_ns, owner: event.owner, netns: socket.netns, remote: socket.remote };
@@ -64,6 +65,7 @@ impl Engine {
     }
 
     fn first_step(&mut self, event: &Event, old: State, new: State, end: End) {
+        self.meet(event);
         let closing = self.begin(event, old);
         if !closing.begun_known() {
             self.anomalies.mid_life += 1;

@@ -27,6 +27,10 @@ pub(super) struct Watch {
     pub(super) alive_ns: u64,
     /// When the timer of its timewait socket expires; 0 where that is not known.
     pub(super) expires_at_ns: u64,
+    /// It was not found; why it was looked for. It counts as gone when it is not found once more.
+    pub(super) gone: Option<Asked>,
+    /// Looks that found no way to its namespace.
+    pub(super) no_namespace: u8,
     /// What the last look said.
     pub(super) diagnosis: Option<Diagnosis>,
     pub(super) leak_cause: Option<LeakCause>,

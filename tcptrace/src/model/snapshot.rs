@@ -172,6 +172,8 @@ pub enum Want {
     Look(Look),
     /// Every socket in these states, in every namespace.
     Dump(StateSet),
+    /// Settings and counters of a namespace, by its inode.
+    Facts(u32),
 }
 
 /// Why a look-up found nothing.

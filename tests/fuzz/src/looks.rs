@@ -57,6 +57,7 @@ impl World {
                 _ => odd_sighting(script, look.socket, *now_ns),
             },
             Want::Dump(states) => Input::Dump(mark(script, states, *now_ns)),
+            Want::Facts(netns) => Input::Netns(NetnsFacts { netns, time_ns: *now_ns, ..NetnsFacts::default() }),
         })
     }
 

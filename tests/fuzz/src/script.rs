@@ -47,7 +47,7 @@ impl<'a> Script<'a> {
         u64::from_le_bytes(self.take())
     }
 
-    /// The configuration, and whether sock_diag answers: tight bounds and early thresholds find more than generous ones.
+    /// The configuration, and if sock_diag answers. Tight bounds and early thresholds find more than generous ones.
     pub fn config(&mut self) -> (Config, bool) {
         let [bounds, stuck, leak] = self.take();
         let max = |bits: u8| if bits == 15 { 1 << 20 } else { usize::from(bits) };

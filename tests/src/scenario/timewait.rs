@@ -1,6 +1,6 @@
 //! Timewait sockets in FIN_WAIT2 that never get to TIME_WAIT.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::Result;
 
@@ -62,6 +62,8 @@ pub fn overflow(netns: &NetNs, hold: Duration) -> Result<Truth> {
     let mut truth = orphan::peer_holds(netns, hold)?;
     netns.set_sysctl("net/ipv4/tcp_max_tw_buckets", "0")?;
     let Pair { client, server, ends } = Pair::connect()?;
+    // The namespace has been heard of by its connect: its counters are read before they move.
+    thread::sleep(Duration::from_secs(1));
     let (left, ()) = Moment::of(|| {
         drop(client);
         pair::read_eof(&server)?;

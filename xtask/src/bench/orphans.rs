@@ -61,7 +61,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     process::run(Command::new(&bench.diag).args(["--audit", &TIMEWAIT.to_string()]))?;
     println!("orphans: {} pairs of {} s, trace --output json to a file on disk", bench.pairs, bench.seconds);
     println!(
-        "  pair  without/s     with/s   kept  orphans/s  looks each   core  at 40k  unknown  missing  waiting  others   steal"
+        "  pair  without/s     with/s   kept  orphans/s looks   core  at 40k  unknown  missing  waiting  others   steal"
     );
     let mut pairs = Vec::new();
     for number in 1..=bench.pairs {
@@ -75,7 +75,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
 fn show(number: u32, pair: &Pair) {
     let looks = Looks(pair);
     println!(
-        "  {number:>4}{:>11.0}{:>11.0}{:>7.3}{:>11.0}{:>12.3}{:>7.3}{:>8.3}{:>9}{:>9}{:>9}{:>6.1} %{:>6.1} %{}",
+        "  {number:>4}{:>11.0}{:>11.0}{:>7.3}{:>11.0}{:>6.3}{:>7.3}{:>8.3}{:>9}{:>9}{:>9}{:>6.1} %{:>6.1} %{}",
         pair.without.per_second,
         pair.with.per_second,
         pair.kept(),
@@ -96,6 +96,17 @@ fn show(number: u32, pair: &Pair) {
 }
 
 fn conclude(pairs: &[Pair]) -> Result<()> {
+    // These add up, in pairs that are left out, too.
+    let sum = |figure: fn(&Pair) -> u64| pairs.iter().map(figure).sum::<u64>();
+    println!(
+        "  in all: {} orphans, {} unknown, {} closes missing, {} waiting, {} looks without an answer, {} events lost",
+        sum(|pair| pair.watched.written.orphans.handed_over),
+        sum(|pair| Looks(pair).unknown()),
+        pairs.iter().map(|pair| Looks(pair).missing()).sum::<i64>(),
+        sum(|pair| pair.watched.written.orphans.waiting),
+        sum(|pair| pair.watched.written.orphans.unanswered),
+        sum(|pair| pair.watched.written.lost),
+    );
     let counted: Vec<&Pair> = pairs.iter().filter(|pair| pair.counts()).collect();
     let middle = |figure: fn(&Pair) -> f64| median(counted.iter().map(|pair| figure(pair)));
     let (Some(kept), Some(rate), Some(core), Some(at_aim), Some(dump)) = (
@@ -109,17 +120,6 @@ fn conclude(pairs: &[Pair]) -> Result<()> {
     };
     println!(
         "  median: kept {kept:.3}; {rate:.0} orphan closes/s at {core:.3} of a core, which is {at_aim:.3} at 40,000"
-    );
-    // These add up, in pairs that are left out, too.
-    let sum = |figure: fn(&Pair) -> u64| pairs.iter().map(figure).sum::<u64>();
-    println!(
-        "  in all: {} orphans, {} unknown, {} closes missing, {} waiting at the end, {} looks without an answer, {} events lost",
-        sum(|pair| pair.watched.written.orphans.handed_over),
-        sum(|pair| Looks(pair).unknown()),
-        pairs.iter().map(|pair| Looks(pair).missing()).sum::<i64>(),
-        sum(|pair| pair.watched.written.orphans.waiting),
-        sum(|pair| pair.watched.written.orphans.unanswered),
-        sum(|pair| pair.watched.written.lost),
     );
     println!("  {AIMS}");
     println!("  the dump thread took {dump:.3} of a core; {} of {} pairs count", counted.len(), pairs.len());

@@ -26,8 +26,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const END_LIMIT: Duration = Duration::from_secs(60);
 /// A run ends by itself this long after the load should have, whatever became of us.
 const SPARE_SECONDS: u32 = 120;
-/// The load's last closes may take this long: a FIN that was lost is sent again after 0.2 s.
-const LAST_CLOSES: Duration = Duration::from_millis(500);
+/// The load's last closes may take this long: a FIN that was lost is sent again after 0.2 s, and what a look found
+/// still open is looked at again after 0.5 s.
+const LAST_CLOSES: Duration = Duration::from_millis(1000);
 const POLL: Duration = Duration::from_millis(10);
 
 /// tcptrace while it watches. Dropped before its end, it is killed.

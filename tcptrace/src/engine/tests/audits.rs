@@ -106,6 +106,8 @@ fn a_ghost_is_looked_for() {
     assert_eq!(rig.looks(), [7]);
     assert!(rig.said().is_empty());
     rig.give(&absent(7, 1_020, AbsentWhy::Gone));
+    assert_eq!(rig.tick(1_220).looks(), [7]);
+    rig.give(&absent(7, 1_221, AbsentWhy::Gone));
     let close = rig.close();
     assert_eq!((close.outcome, close.reason), (Outcome::Unknown, Some(Reason::EventsLost)));
     assert_eq!(rig.open(), [0, 0, 0, 1, 0]);

@@ -71,10 +71,28 @@ fn a_peer_that_never_closes() {
     assert_eq!(rig.tick(530).looks(), [7], "looked at again while few linger");
     rig.give(&answer(timewait(7, 530, FinWait2, 2_480)));
     rig.tick(1_030).give(&answer(timewait(7, 1_030, FinWait2, 1_980)));
+    rig.wants();
+    rig.tick(2_500).give(&answer(timewait(7, 2_500, FinWait2, 510)));
+    rig.wants();
+    assert!(rig.tick(2_959).looks().is_empty());
+    assert_eq!(rig.tick(2_960).looks(), [7], "just before the timer expires");
+    rig.give(&answer(timewait(7, 2_960, FinWait2, 50)));
     rig.tick(3_060).give(&absent(7, 3_060, AbsentWhy::Gone));
     let close = rig.close();
     assert_eq!((close.outcome, close.reason, close.complete), (Outcome::FinWait2Timeout, None, true));
     assert_eq!(lengths(&close), (Some(ms(10)), Some(ms(3_000)), Some(ms(3_010))));
+}
+
+/// Between the last look and the timer's end a reset may have come: nothing is made up.
+#[test]
+fn gone_long_after_the_last_look() {
+    let mut rig = orphan();
+    rig.tick(30).give(&answer(timewait(7, 30, FinWait2, 2_980)));
+    rig.give(&answer(timewait(7, 2_500, FinWait2, 510)));
+    rig.tick(3_060).give(&absent(7, 3_060, AbsentWhy::Gone));
+    let close = rig.close();
+    assert_eq!((close.outcome, close.reason), (Outcome::Unknown, Some(Reason::TimewaitGone)));
+    assert_eq!((close.complete, close.close_ns), (false, None));
 }
 
 /// The kernel's timers are late by design: the socket is waited for.
@@ -82,6 +100,9 @@ fn a_peer_that_never_closes() {
 fn an_overdue_timer_is_waited_for() {
     let mut rig = orphan();
     rig.tick(30).give(&answer(timewait(7, 30, FinWait2, 100)));
+    rig.wants();
+    assert_eq!(rig.tick(80).looks(), [7]);
+    rig.give(&answer(timewait(7, 80, FinWait2, 50)));
     rig.wants();
     assert_eq!(rig.tick(180).looks(), [7]);
     rig.give(&answer(timewait(7, 180, FinWait2, 0)));

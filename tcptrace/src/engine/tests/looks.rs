@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{
     AbsentWhy, FindingStatus, Holder, Holders, Input, Outcome, Output, OwnerSource, Reason, Sighting,
-    State::{CloseWait, Established, FinWait1, FinWait2, LastAck},
+    State::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck},
     Want,
 };
 
@@ -43,7 +43,7 @@ fn said_without_an_answer() {
     assert_eq!(rig.tick(15_000).finding().time_ns, at(15_000));
 }
 
-/// Two events that both look like close() after shutdown(): the second comes while the first one's deadline is looked at.
+/// Events that both look like close() after shutdown(): the second comes while the first one's deadline is looked at.
 #[test]
 fn closed_twice_and_said_once() {
     let mut rig = Rig::looking();
@@ -76,12 +76,28 @@ fn a_ghost_is_healed() {
     for why in [AbsentWhy::Gone, AbsentWhy::Replaced] {
         let mut rig = stuck();
         rig.tick(5_000).give(&absent(7, 5_001, why));
+        assert!(rig.said().is_empty(), "its last event may be on its way");
+        rig.wants();
+        assert_eq!(rig.tick(5_201).looks(), [7]);
+        rig.give(&absent(7, 5_202, why));
         let close = rig.close();
         assert_eq!((close.outcome, close.reason), (Outcome::Unknown, Some(Reason::EventsLost)));
         assert_eq!((close.complete, close.close_ns), (false, None));
         assert_eq!(rig.open(), [0; 5]);
         assert_eq!(rig.engine.status().looks.map(|looks| looks.healed), Some(1));
     }
+}
+
+/// The kernel unhashes a socket before it fires the event: a look in between finds nothing.
+#[test]
+fn an_end_that_is_on_its_way_is_no_ghost() {
+    let mut rig = stuck();
+    rig.tick(5_000).give(&absent(7, 5_001, AbsentWhy::Gone));
+    rig.events([sock(7).at(5_002).orphan().err(104).moves(FinWait1, Close)]);
+    rig.tick(6_000);
+    let close = rig.close();
+    assert_eq!((close.outcome, close.complete), (Outcome::ResetReceived, true));
+    assert_eq!(rig.engine.status().looks.map(|looks| looks.healed), Some(0));
 }
 
 /// A finding that stands is cleared when its socket turns out to be gone.
@@ -91,6 +107,7 @@ fn a_finding_is_cleared_by_a_look() {
     rig.tick(5_000).give(&answer(look(7, 5_001, FinWait1)));
     rig.said();
     rig.tick(10_001).give(&absent(7, 10_002, AbsentWhy::Gone));
+    rig.tick(10_202).give(&absent(7, 10_203, AbsentWhy::Gone));
     let said = rig.said();
     let [Output::Finding(cleared), Output::Close(close)] = said.as_slice() else { panic!("{said:?}") };
     assert_eq!(cleared.status, FindingStatus::Ended(Outcome::Unknown));

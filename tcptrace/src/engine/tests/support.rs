@@ -176,7 +176,7 @@ impl Rig {
     pub(super) fn looks(&mut self) -> Vec<u64> {
         let key = |want| match want {
             Want::Look(look) => Some(look.socket.key.0),
-            Want::Dump(_) => None,
+            Want::Dump(_) | Want::Facts(_) => None,
         };
         self.wants().into_iter().filter_map(key).collect()
     }

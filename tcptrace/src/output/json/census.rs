@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::SCHEMA;
+use super::holders::{HolderObject, objects, workload};
 use super::parts::Named;
 use crate::model::{
-    AGE_BUCKETS, FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport, Round, StuckCause, StuckReport,
+    AGE_BUCKETS, FindingReason, GroupOf, LeakCause, LeakGroup, LeaksReport, Round, StuckCause, StuckReport,
 };
 
 pub(super) struct StuckSummary<'a> {
@@ -55,7 +56,7 @@ impl Serialize for Group<'_> {
         let group = self.group;
         let (process, listener) = match &group.of {
             GroupOf::Process { pid, comm } => (Some((*pid, comm.as_str())), None),
-            GroupOf::Listener { port, .. } => (None, Some(Listener { port: *port, holders: &group.listener })),
+            GroupOf::Listener { port, .. } => (None, Some(Listener { port: *port, holders: objects(&group.listener) })),
             GroupOf::Unknown => (None, None),
         };
         let remotes: Vec<Remote> =
@@ -67,8 +68,11 @@ impl Serialize for Group<'_> {
         object.serialize_field("comm", &process.map(|(_, comm)| comm))?;
         object.serialize_field("listener", &listener)?;
         object.serialize_field("netns", &group.netns())?;
-        object.serialize_field("shared_with", &group.shared_with)?;
+        object.serialize_field("shared_with", &objects(&group.shared_with))?;
         object.serialize_field("cgroup", &Some(&group.cgroup).filter(|path| !path.is_empty()))?;
+        for (name, value) in workload(&group.cgroup) {
+            object.serialize_field(name, &value)?;
+        }
         object.serialize_field("sockets", &group.count)?;
         object.serialize_field("oldest_ns", &group.oldest_ns)?;
         object.serialize_field("oldest_is_lower_bound", &group.oldest_is_lower_bound)?;
@@ -86,7 +90,7 @@ impl Serialize for Group<'_> {
 #[derive(serde::Serialize)]
 struct Listener<'a> {
     port: u16,
-    holders: &'a [Holder],
+    holders: Vec<HolderObject<'a>>,
 }
 
 #[derive(serde::Serialize)]

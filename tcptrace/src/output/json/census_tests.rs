@@ -38,7 +38,7 @@ fn by_cause(never: u64, polled: u64, seen: u64) -> String {
 }
 
 fn holder(pid: u32, comm: &str) -> String {
-    format!(r#"{{"pid":{pid},"comm":"{comm}","fd":7,"cgroup":"/system.slice/api.service"}}"#)
+    format!(r#"{{"pid":{pid},"comm":"{comm}","fd":7,"cgroup":"/system.slice/api.service","unit":"api.service"}}"#)
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn groups_and_their_sockets() {
     let advice = report.groups[0].advice;
     let expected = [
         format!(r#"{{"type":"leak_group",{HEAD},"pid":7434,"comm":"python3","listener":null,"netns":4026531840,"#),
-        format!(r#""shared_with":[{worker}],"cgroup":"/system.slice/api.service","sockets":37,"#),
+        format!(r#""shared_with":[{worker}],"cgroup":"/system.slice/api.service","unit":"api.service","sockets":37,"#),
         r#""oldest_ns":725000000000,"oldest_is_lower_bound":false,"growth_per_minute":6,"#.to_owned(),
         r#""ages":{"lt_1m":2,"lt_10m":30,"lt_1h":5,"lt_1d":0,"ge_1d":0},"#.to_owned(),
         r#""remotes":[{"addr":"10.0.0.7","sockets":20},{"addr":"10.0.0.8","sockets":10},"#.to_owned(),

@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use super::holders::HoldersObject;
 use super::parts::{Head, RetransmitsObject};
 use crate::model::{Finding, FindingStatus, GivesUp};
 use crate::report::Context;
@@ -43,7 +44,7 @@ impl Serialize for Line<'_> {
         object.serialize_field("unsent_bytes", &diagnosis.and_then(|diagnosis| diagnosis.unsent_bytes))?;
         object.serialize_field("unacked_bytes", &diagnosis.and_then(|diagnosis| diagnosis.unacked_bytes))?;
         object.serialize_field("orphan", &finding.orphan)?;
-        object.serialize_field("holders", &finding.holders.as_deref())?;
+        object.serialize_field("holders", &finding.holders.as_deref().map(HoldersObject))?;
         object.end()
     }
 }

@@ -6,6 +6,7 @@ mod census_tests;
 mod close;
 mod event;
 mod finding;
+mod holders;
 mod parts;
 mod summary;
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub type Answers = Vec<Frame<'static>>;
 pub(super) enum Question {
     Look(Look),
     Dump(StateSet),
+    Facts(u32),
 }
 
 /// The threads, and the ways to them. They end when this is dropped.
@@ -71,6 +72,7 @@ impl Looker {
             Want::Look(look) if look.holders => (&self.slow, Question::Look(look)),
             Want::Look(look) => (&self.quick, Question::Look(look)),
             Want::Dump(states) => (&self.slow, Question::Dump(states)),
+            Want::Facts(netns) => (&self.quick, Question::Facts(netns)),
         };
         // Full, or the thread has ended: the engine has a limit to its patience, and counts.
         let _ = to.try_send(question);

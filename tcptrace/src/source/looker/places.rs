@@ -19,7 +19,7 @@ const FACTS_AGE: Duration = Duration::from_secs(1);
 /// wait for it have a limit to their patience.
 const SCAN_INTERVAL: Duration = Duration::from_millis(100);
 const SCAN_SHARE: u32 = 50;
-const SCAN_INTERVAL_MAX: Duration = Duration::from_secs(2);
+const SCAN_INTERVAL_MAX: Duration = Duration::from_secs(8);
 /// Sockets kept open at a time.
 const OPEN_MAX: usize = 64;
 
@@ -86,7 +86,7 @@ impl Places {
         sink: &mut dyn FnMut(Snapshot),
     ) -> Result<bool, NoWay> {
         let dumped = self.socket(netns)?.dump(states, detail, netns, sink);
-        let whole = dumped.is_ok_and(|dumped| dumped.refused == 0);
+        let whole = dumped.is_ok_and(|dumped| dumped.refused == 0 && !dumped.interrupted);
         if !whole {
             self.forget(netns);
         }

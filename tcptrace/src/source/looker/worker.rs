@@ -76,6 +76,7 @@ impl Worker<'_> {
             match question {
                 Question::Look(look) => looks.entry(look.socket.netns).or_default().push(look),
                 Question::Dump(states) => dumps.push(states),
+                Question::Facts(netns) => self.batch.extend(self.places.facts_if_old(netns).map(Frame::Netns)),
             }
         }
         for (netns, looks) in looks {
