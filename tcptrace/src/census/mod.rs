@@ -26,8 +26,8 @@ pub use trends::GROUPS_MAX;
 use crate::{
     diagnosis::{Signs, diagnose, leak_cause},
     model::{
-        Comm, Finding, FindingKind, FindingReason, FindingStatus, Holders, Identity, Look, NetnsFacts, Owner,
-        OwnerSource, Phase, Retransmits, Round, Snapshot, State, StateSet,
+        Finding, FindingKind, FindingReason, FindingStatus, Holders, Identity, Look, NetnsFacts, Phase, Retransmits,
+        Round, Snapshot, State, StateSet,
     },
 };
 use follow::Followed;
@@ -206,7 +206,7 @@ impl Census {
     /// The finding of a listed socket.
     fn finding(&self, known: &follow::Known, holders: Option<Arc<Holders>>) -> Option<Finding> {
         let snapshot = known.snapshot;
-        let kind = FindingKind::of(phase_of(snapshot.state)?);
+        let kind = FindingKind::of(Phase::of(snapshot.state)?);
         let orphan = match (snapshot.inode, snapshot.state) {
             (0, State::CloseWait) => None,
             (inode, _) => Some(inode == 0),
@@ -231,28 +231,9 @@ impl Census {
             may_be_over: false,
             retransmits: Retransmits::default(),
             orphan,
-            owner: holders.as_deref().and_then(sole_holder),
+            owner: holders.as_deref().filter(|holders| !holders.partial).and_then(Holders::sole),
             diagnosis,
             holders,
         })
-    }
-}
-
-/// Who holds a socket, where it is one process, for sure.
-fn sole_holder(holders: &Holders) -> Option<Owner> {
-    let [holder] = holders.list.as_slice() else { return None };
-    let comm = Comm::from_name(&holder.comm);
-    let owner = Owner { pid: holder.pid, comm, cgroup_id: 0, source: OwnerSource::Fd };
-    (holders.total == 1 && !holders.partial).then_some(owner)
-}
-
-const fn phase_of(state: State) -> Option<Phase> {
-    match state {
-        State::FinWait1 => Some(Phase::FinWait1),
-        State::FinWait2 => Some(Phase::FinWait2),
-        State::Closing => Some(Phase::Closing),
-        State::CloseWait => Some(Phase::CloseWait),
-        State::LastAck => Some(Phase::LastAck),
-        _ => None,
     }
 }

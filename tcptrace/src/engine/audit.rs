@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     births::Births,
-    closing::{Closing, phase_of},
+    closing::Closing,
     config::{
         AUDIT_AFTER_LOSS_NS, AUDIT_COST_SHARE, AUDIT_INTERVAL_NS, AUDIT_PATIENCE_NS, ENDED_IN_AUDIT_MAX, NAMESPACES_MAX,
     },
@@ -15,7 +15,7 @@ use super::{
     table::SlotId,
     watch::Asked,
 };
-use crate::model::{DumpAt, DumpMark, Sighting, Snapshot, SocketKey, State, StateSet, Want};
+use crate::model::{DumpAt, DumpMark, Phase, Sighting, Snapshot, SocketKey, State, StateSet, Want};
 
 #[derive(Debug, Default)]
 pub(super) struct Audit {
@@ -144,7 +144,7 @@ impl Engine {
         let losses = self.losses;
         let unseen = |id: SlotId, closing: &Closing| {
             let idle = matches!(closing.rare.asked(), None | Some(Asked::Recheck));
-            let idle = idle && !closing.handed_over && phase_of(closing.state).is_some();
+            let idle = idle && !closing.handed_over && Phase::of(closing.state).is_some();
             let missing = match audit.namespaces.get(&closing.socket.netns) {
                 Some((began_ns, true)) => closing.since_ns < *began_ns,
                 Some((_, false)) => false,
@@ -183,7 +183,7 @@ impl Engine {
     /// A closing socket that nobody knows.
     pub(super) fn adopt_sighting(&mut self, sighting: &Sighting) {
         let snapshot = &sighting.snapshot;
-        if phase_of(snapshot.state).is_none() || !self.audit.may_adopt(snapshot.socket.key) {
+        if Phase::of(snapshot.state).is_none() || !self.audit.may_adopt(snapshot.socket.key) {
             return;
         }
         if self.table.is_full() {
@@ -222,7 +222,7 @@ impl Engine {
 
     /// The socket is somewhere else than the events say: one was lost.
     pub(super) fn moved_unseen(&mut self, id: SlotId, snapshot: &Snapshot) {
-        if phase_of(snapshot.state).is_none() && !snapshot.timewait {
+        if Phase::of(snapshot.state).is_none() && !snapshot.timewait {
             return;
         }
         self.looks.healed += 1;

@@ -68,18 +68,6 @@ pub(super) struct End {
     pub(super) segs_in: Option<u32>,
 }
 
-/// The phase that a state is.
-pub(super) const fn phase_of(state: State) -> Option<Phase> {
-    match state {
-        State::FinWait1 => Some(Phase::FinWait1),
-        State::FinWait2 => Some(Phase::FinWait2),
-        State::Closing => Some(Phase::Closing),
-        State::CloseWait => Some(Phase::CloseWait),
-        State::LastAck => Some(Phase::LastAck),
-        _ => None,
-    }
-}
-
 impl Closing {
     /// A close of which `event` is the first that was seen; `old` is the state that it leaves.
     pub(super) fn new(event: &Event, old: State, losses: u32) -> Self {
@@ -102,7 +90,7 @@ impl Closing {
 
     fn bare(socket: Identity, state: State, since_ns: u64, losses: u32) -> Self {
         let mut phases = PhaseTimes::default();
-        if let Some(phase) = phase_of(state) {
+        if let Some(phase) = Phase::of(state) {
             phases.enter(phase);
         }
         Self {
@@ -172,7 +160,7 @@ impl Closing {
     /// Leaves the present state: its length is known if its beginning was seen.
     pub(super) fn leave(&mut self, now_ns: u64) {
         let (age_ns, known) = (self.age_ns(now_ns), self.since_known());
-        if let Some(phase) = phase_of(self.state) {
+        if let Some(phase) = Phase::of(self.state) {
             self.phases.add(phase, age_ns, known);
         }
     }
@@ -182,7 +170,7 @@ impl Closing {
         self.state = state;
         self.since_ns = now_ns;
         self.marks.set(Marks::SINCE_KNOWN, true);
-        if let Some(phase) = phase_of(state) {
+        if let Some(phase) = Phase::of(state) {
             self.phases.enter(phase);
         }
         if self.role() == Role::Abort || state == State::Closing {
@@ -192,7 +180,7 @@ impl Closing {
 
     /// The socket is in `state` without having been seen going there: what lies between was lost.
     pub(super) fn jump(&mut self, state: State, now_ns: u64) {
-        if let Some(phase) = phase_of(self.state) {
+        if let Some(phase) = Phase::of(self.state) {
             self.phases.forget(phase);
         }
         self.enter(state, now_ns);
@@ -246,7 +234,7 @@ impl Closing {
         };
         // At the end, the phase that the finding speaks of is over.
         let phase = kind.phase();
-        let (age_ns, since_known) = if phase_of(self.state) == Some(phase) {
+        let (age_ns, since_known) = if Phase::of(self.state) == Some(phase) {
             (self.age_ns(time_ns), self.since_known())
         } else {
             (self.phases.at_least_ns(phase), self.phases.known_ns(phase).is_some())

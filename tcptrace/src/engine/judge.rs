@@ -1,7 +1,7 @@
 //! The verdict on an end: a pure function of what was seen.
 
 use super::{
-    closing::{Closing, End, Fate, phase_of},
+    closing::{Closing, End, Fate},
     config::RESET_WINDOW_NS,
 };
 use crate::model::{Close, Flags, Outcome, Phase, Reason, ResetReason, Role, State};
@@ -119,7 +119,7 @@ fn by_close(fate: &Fate, flags: Flags) -> bool {
 /// The peer's FIN came with the acknowledgement of ours when no other segment arrived in FIN_WAIT2.
 fn three_way(closing: &Closing, fate: &Fate, outcome: Outcome) -> Option<bool> {
     let end = fate.end?;
-    let orderly = outcome == Outcome::Fin && phase_of(end.old) == Some(Phase::FinWait2);
+    let orderly = outcome == Outcome::Fin && Phase::of(end.old) == Some(Phase::FinWait2);
     if !orderly || closing.role() != Role::Active {
         return None;
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     diagnosis::{Signs, diagnose, leak_cause},
-    model::{Absent, AbsentWhy, Comm, Holders, Look, Outcome, Owner, OwnerSource, Reason, Sighting, State, Want},
+    model::{Absent, AbsentWhy, Look, Outcome, Reason, Sighting, State, Want},
 };
 
 /// The interface that a socket is bound to is not known.
@@ -147,7 +147,7 @@ impl Engine {
         watch.diagnosis = Some(diagnosis);
         if let Some(holders) = &sighting.holders {
             watch.holders = Some(Arc::new(holders.clone()));
-            closing.take_owner(sole_holder(holders));
+            closing.take_owner(holders.sole());
         }
         let Some(watch) = closing.rare.watch_mut() else { return };
         if snapshot.state == State::CloseWait {
@@ -212,12 +212,4 @@ impl Engine {
             closing.rare.forget_watch();
         }
     }
-}
-
-/// Who holds a socket, where one process is known to. Whether others could not be seen stands beside it.
-fn sole_holder(holders: &Holders) -> Option<Owner> {
-    let [holder] = holders.list.as_slice() else { return None };
-    let sure = holders.total == 1;
-    let comm = Comm::from_name(&holder.comm);
-    sure.then_some(Owner { pid: holder.pid, comm, cgroup_id: 0, source: OwnerSource::Fd })
 }

@@ -1,7 +1,7 @@
 //! What an event does that is no transition: a retransmit, a reset sent.
 
-use super::{closing::phase_of, packed::Marks, run::Engine, table::SlotId};
-use crate::model::{Event, ResetReason, RetransmitKind, State};
+use super::{packed::Marks, run::Engine, table::SlotId};
+use crate::model::{Event, Phase, ResetReason, RetransmitKind, State};
 
 impl Engine {
     pub(super) fn retransmit(&mut self, event: &Event, state: State, kind: RetransmitKind) {
@@ -30,7 +30,7 @@ impl Engine {
 
     /// A socket that was closing before anybody looked shows itself by retransmitting its FIN.
     fn adopt(&mut self, event: &Event, state: State) -> Option<SlotId> {
-        phase_of(state)?;
+        Phase::of(state)?;
         if self.table.is_full() {
             self.anomalies.table_full += 1;
             return None;

@@ -2,7 +2,7 @@
 
 use super::{
     births::Birth,
-    closing::{Closing, End, phase_of},
+    closing::{Closing, End},
     judge::{conclude, is_orphan, judge},
     lanes::LaneKind,
     packed::Marks,
@@ -24,7 +24,7 @@ impl Engine {
                     (_, State::SynSent) => self.connect(event),
                     (State::SynSent, State::Close) => self.connect_failed(event),
                     (_, State::Close) if legal => self.transition(event, old, new, end),
-                    _ if phase_of(new).is_some() => self.transition(event, old, new, end),
+                    _ if Phase::of(new).is_some() => self.transition(event, old, new, end),
                     // A listener's end, for one: it ends no connection.
                     _ => {}
                 }
@@ -87,7 +87,7 @@ impl Engine {
     fn end_unfollowed(&mut self, mut closing: Closing, event: &Event, end: End) {
         closing.flags = event.flags;
         closing.take_owner(event.owner);
-        if phase_of(end.old).is_some() {
+        if Phase::of(end.old).is_some() {
             closing.marks.set(Marks::BEGUN_KNOWN, false);
         }
         closing.enter(State::Close, event.time_ns);
@@ -162,7 +162,7 @@ impl Engine {
     }
 
     pub(super) fn count_open(&mut self, state: State, by: i64) {
-        if let Some(open) = phase_of(state).and_then(|phase| self.open.get_mut(phase as usize)) {
+        if let Some(open) = Phase::of(state).and_then(|phase| self.open.get_mut(phase as usize)) {
             *open = open.saturating_add_signed(by);
         }
     }
@@ -170,7 +170,7 @@ impl Engine {
     /// Puts a socket in the lane of its phase.
     pub(super) fn wait_for(&mut self, id: SlotId) {
         let Some(closing) = self.table.get(id) else { return };
-        let lane = match phase_of(closing.state) {
+        let lane = match Phase::of(closing.state) {
             Some(Phase::CloseWait) => LaneKind::Leak,
             // Held by its program, FIN_WAIT2 is the peer's right (RFC 9293 section 3.6).
             Some(Phase::FinWait2) if !closing.flags.orphan => return,
@@ -231,7 +231,7 @@ impl Engine {
     pub(super) fn raise(&mut self, id: SlotId, time_ns: u64) {
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.rare.take_asked();
-        let Some(phase) = phase_of(closing.state) else { return };
+        let Some(phase) = Phase::of(closing.state) else { return };
         // A second close() puts what is looked at already into its lane again.
         if closing.raised.is_none() {
             self.raise_as(id, FindingKind::of(phase), time_ns);
@@ -306,7 +306,7 @@ impl Engine {
         if end_seen {
             self.ended.put(closing.socket.key, end_ns);
         }
-        if !end_seen && let Some(phase) = phase_of(closing.state) {
+        if !end_seen && let Some(phase) = Phase::of(closing.state) {
             closing.phases.forget(phase);
         }
         if !settling {

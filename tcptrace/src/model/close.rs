@@ -1,6 +1,6 @@
 //! A finished close: what `trace` prints a line for.
 
-use super::{Identity, Owner};
+use super::{Identity, Owner, State};
 
 /// Who ended the connection first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -155,6 +155,19 @@ pub enum Phase {
 pub const PHASES: [Phase; 5] = [Phase::FinWait1, Phase::FinWait2, Phase::Closing, Phase::CloseWait, Phase::LastAck];
 
 impl Phase {
+    /// The phase that a state is.
+    #[must_use]
+    pub const fn of(state: State) -> Option<Self> {
+        match state {
+            State::FinWait1 => Some(Self::FinWait1),
+            State::FinWait2 => Some(Self::FinWait2),
+            State::Closing => Some(Self::Closing),
+            State::CloseWait => Some(Self::CloseWait),
+            State::LastAck => Some(Self::LastAck),
+            _ => None,
+        }
+    }
+
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Comm, Owner, OwnerSource};
+
 /// One process with the socket among its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
@@ -28,4 +30,14 @@ pub struct Holders {
     pub in_epoll: Option<bool>,
     /// Some processes could not be looked at, so there may be more.
     pub partial: bool,
+}
+
+impl Holders {
+    /// The owner, where one process is known to hold the socket. Others may not have been seen: see `partial`.
+    #[must_use]
+    pub fn sole(&self) -> Option<Owner> {
+        let [holder] = self.list.as_slice() else { return None };
+        let comm = Comm::from_name(&holder.comm);
+        (self.total == 1).then_some(Owner { pid: holder.pid, comm, cgroup_id: 0, source: OwnerSource::Fd })
+    }
 }
