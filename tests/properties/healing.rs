@@ -83,7 +83,7 @@ impl Kernel<'_> {
     fn look(&self, look: &Look, now_ns: u64) -> Input {
         let life = self.world.lives.iter().find(|life| life.socket == look.socket);
         match life.and_then(|life| snapshot(life, now_ns)) {
-            Some(snapshot) => Input::Sighting(Sighting { snapshot, holders: None, asked: true }),
+            Some(snapshot) => Input::Sighting(Box::new(Sighting { snapshot, holders: None, asked: true })),
             None => Input::Absent(Absent { time_ns: now_ns, socket: look.socket, why: AbsentWhy::Gone }),
         }
     }
@@ -96,7 +96,7 @@ impl Kernel<'_> {
             let Some(snapshot) = snapshot(life, now_ns).filter(|snapshot| states.has(snapshot.state)) else { continue };
             self.dumped += 1;
             if !self.missed[self.dumped % self.missed.len()] {
-                inputs.push(Input::Sighting(Sighting { snapshot, holders: None, asked: false }));
+                inputs.push(Input::Sighting(Box::new(Sighting { snapshot, holders: None, asked: false })));
             }
         }
         inputs.extend([mark(netns, DumpAt::End), mark(0, DumpAt::AllDone { cost_ns: 1 })]);

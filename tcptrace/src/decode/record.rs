@@ -39,7 +39,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Input, Refusal> {
         remote: Endpoint::from_bytes(raw.remote_addr, v6, raw.remote_port),
     };
     if raw.kind == KIND_TIME_WAIT {
-        return time_wait(&raw, socket).map(Input::Recorded);
+        return time_wait(&raw, socket).map(|recorded| Input::Recorded(Box::new(recorded)));
     }
     let kind = kind(&raw)?;
     Ok(Input::Event(Event {

@@ -110,7 +110,7 @@ fn a_time_wait() {
     };
     let sighting = Sighting { snapshot, holders: None, asked: true };
     assert_eq!(sighting.snapshot.time_wait_since_ns(), Some(5_000_000_001));
-    let expected = Input::Recorded(Recorded { sighting, loss_mark: 9 });
+    let expected = Input::Recorded(Box::new(Recorded { sighting, loss_mark: 9 }));
     assert_eq!(decode_record(&native(TIME_WAIT)), Ok(expected.clone()));
     assert_eq!(decode(Frame::Record(&native(TIME_WAIT))), expected);
     for state in (0..=u8::MAX).filter(|state| *state != 6) {

@@ -79,8 +79,7 @@ fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
 }
 
 /// The record of a close that ended at `closing.since_ns`; `losses` is the engine's count of them by now.
-pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses: u32) -> Close {
-    let fate = closing.rare.fate().copied().unwrap_or_default();
+pub(super) fn conclude(mut closing: Closing, fate: &Fate, (outcome, reason): Verdict, losses: u32) -> Close {
     let hidden = reason.is_some_and(Reason::hides_fin_wait2);
     if hidden {
         closing.phases.forget(Phase::FinWait2);
@@ -101,8 +100,8 @@ pub(super) fn conclude(mut closing: Closing, (outcome, reason): Verdict, losses:
         phases: closing.phases.known(),
         close_ns: (end_known && closing.begun_known()).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
         // `close()` that resets: SOCK_DEAD is set after `-> CLOSE`.
-        orphan: closing.flags.orphan || ((aborted || outcome == Outcome::ResetSent) && by_close(&fate, closing.flags)),
-        three_way: three_way(&closing, &fate, outcome),
+        orphan: closing.flags.orphan || ((aborted || outcome == Outcome::ResetSent) && by_close(fate, closing.flags)),
+        three_way: three_way(&closing, fate, outcome),
         // Where events were lost meanwhile, a retransmit may be among them.
         complete: end_seen && closing.phases_known() && closing.losses == losses,
         retransmits: closing.rare.retransmits(),

@@ -2,8 +2,8 @@
 
 use super::{
     births::Birth,
-    closing::{Closing, End},
-    judge::{conclude, is_orphan, judge},
+    closing::{Closing, End, Fate},
+    judge::{Verdict, conclude, is_orphan, judge},
     lanes::LaneKind,
     packed::Marks,
     paths::legal,
@@ -11,7 +11,7 @@ use super::{
     table::SlotId,
     watch::Asked,
 };
-use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Outcome, Output, Phase, Reason, State};
+use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Outcome, Output, Phase, State};
 
 impl Engine {
     pub(super) fn event(&mut self, event: &Event) {
@@ -95,8 +95,7 @@ impl Engine {
         fate.end = Some(end);
         self.ended.put(closing.socket.key, event.time_ns);
         if let Some(verdict) = judge(&fate, event.flags, event.time_ns, true) {
-            closing.rare.set_fate(fate);
-            self.outputs.push_back(Output::Close(conclude(closing, verdict, self.losses)));
+            self.outputs.push_back(Output::Close(conclude(closing, &fate, verdict, self.losses)));
         }
     }
 
@@ -259,12 +258,11 @@ impl Engine {
             return;
         }
         fate.end = Some(end);
-        let verdict = judge(&fate, event.flags, event.time_ns, false);
-        closing.rare.set_fate(fate);
-        if let Some(verdict) = verdict {
-            self.finish_as(id, verdict, event.time_ns);
+        if let Some(verdict) = judge(&fate, event.flags, event.time_ns, false) {
+            self.finish_with(id, &fate, verdict, event.time_ns);
             return;
         }
+        closing.rare.set_fate(fate);
         // A finding waits with it for the outcome.
         self.lanes.leave(&mut self.table, id);
         let Some(closing) = self.table.get_mut(id) else { return };
@@ -286,7 +284,13 @@ impl Engine {
     }
 
     /// Takes a close out of the table and reports it.
-    pub(super) fn finish_as(&mut self, id: SlotId, verdict: (Outcome, Option<Reason>), end_ns: u64) {
+    pub(super) fn finish_as(&mut self, id: SlotId, verdict: Verdict, end_ns: u64) {
+        let fate = self.table.get(id).and_then(|closing| closing.rare.fate().copied()).unwrap_or_default();
+        self.finish_with(id, &fate, verdict, end_ns);
+    }
+
+    /// The same with a fate that was not put by, for most ends are judged at once.
+    fn finish_with(&mut self, id: SlotId, fate: &Fate, verdict: Verdict, end_ns: u64) {
         self.orphan_done(id);
         let raised = self.table.get_mut(id).and_then(|closing| {
             let kind = closing.raised.take()?;
@@ -302,7 +306,7 @@ impl Engine {
         self.forget_look(id);
         let Some(mut closing) = self.table.remove(id) else { return };
         self.audit.ended(closing.socket.key);
-        let end_seen = closing.rare.fate().is_some_and(|fate| fate.end.is_some());
+        let end_seen = fate.end.is_some();
         if end_seen {
             self.ended.put(closing.socket.key, end_ns);
         }
@@ -313,6 +317,6 @@ impl Engine {
             closing.enter(State::Close, end_ns);
         }
         self.outputs.extend(raised.map(Output::Finding));
-        self.outputs.push_back(Output::Close(conclude(closing, verdict, self.losses)));
+        self.outputs.push_back(Output::Close(conclude(closing, fate, verdict, self.losses)));
     }
 }

@@ -110,7 +110,7 @@ pub struct Recorded {
     pub loss_mark: u32,
 }
 
-/// One input of the engine.
+/// One input of the engine. What is rare is boxed, so that an event is all that is moved for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The recording host.
@@ -126,9 +126,9 @@ pub enum Input {
     /// A cgroup's path.
     Cgroup(CgroupName),
     /// A socket, as sock_diag shows it. Every event that is older has come before it, unless it is lost.
-    Sighting(Sighting),
+    Sighting(Box<Sighting>),
     /// The same from the kernel side, without a look.
-    Recorded(Recorded),
+    Recorded(Box<Recorded>),
     /// A look-up that found nothing.
     Absent(Absent),
     /// A dump begins or ends.

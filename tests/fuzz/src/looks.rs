@@ -50,7 +50,7 @@ impl World {
             Want::Look(look) => match (how % 4, self.sockets.get(&look.socket.key)) {
                 (0 | 1, Some((socket, state, since_ns))) if *socket == look.socket => {
                     let state = if how % 4 == 1 && *state == State::FinWait2 { State::TimeWait } else { *state };
-                    Input::Sighting(sighting(script, *socket, state, [*since_ns, *now_ns], look.holders))
+                    Input::Sighting(Box::new(sighting(script, *socket, state, [*since_ns, *now_ns], look.holders)))
                 }
                 (0 | 1, _) => Input::Absent(Absent { time_ns: *now_ns, socket: look.socket, why: AbsentWhy::Gone }),
                 (2, _) => absent(script, look.socket, *now_ns),
@@ -83,7 +83,7 @@ impl World {
                     .get(&socket.key)
                     .map_or((State::CloseWait, 0), |(_, state, since_ns)| (*state, *since_ns));
                 let said = sighting(script, socket, state, [since_ns, *now_ns], false);
-                Input::Sighting(Sighting { asked: false, ..said })
+                Input::Sighting(Box::new(Sighting { asked: false, ..said }))
             }
             _ => {
                 let socket = self.any(script);
@@ -134,7 +134,7 @@ fn odd_sighting(script: &mut Script<'_>, socket: Identity, now_ns: u64) -> Input
         info: (flags & 4 != 0).then(|| detail(script)),
     };
     let holders = (flags & 8 != 0).then(|| holders(script));
-    Input::Sighting(Sighting { snapshot, holders, asked: flags & 16 != 0 })
+    Input::Sighting(Box::new(Sighting { snapshot, holders, asked: flags & 16 != 0 }))
 }
 
 fn detail(script: &mut Script<'_>) -> TcpDetail {

@@ -139,7 +139,7 @@ fn the_one_who_holds_it_is_the_owner() {
         let list = pids.iter().map(|pid| holder(*pid)).collect();
         let holders = Holders { list, total, in_epoll: Some(false), partial: false };
         let snapshot = look(7, 60_001, CloseWait);
-        rig.give(&Input::Sighting(Sighting { snapshot, holders: Some(holders.clone()), asked: true }));
+        rig.give(&Input::Sighting(Box::new(Sighting { snapshot, holders: Some(holders.clone()), asked: true })));
         let found = rig.finding();
         assert_eq!(found.owner.map(|owner| (owner.pid, owner.source)), owner.map(|pid| (pid, OwnerSource::Fd)));
         assert_eq!(found.holders.as_deref(), Some(&holders));

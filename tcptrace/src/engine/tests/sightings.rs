@@ -28,18 +28,18 @@ pub(super) fn timewait(key: u64, at_ms: u64, state: State, expires_ms: u32) -> S
 
 /// The answer to a look-up.
 pub(super) fn answer(snapshot: Snapshot) -> Input {
-    Input::Sighting(Sighting { snapshot, holders: None, asked: true })
+    Input::Sighting(Box::new(Sighting { snapshot, holders: None, asked: true }))
 }
 
 /// The kernel side's record of the peer's FIN at its timewait socket.
 pub(super) fn recorded(key: u64, time_ns: u64) -> Input {
     let snapshot = Snapshot { time_ns, ..timewait(key, 0, State::TimeWait, 60_000) };
-    Input::Recorded(Recorded { sighting: Sighting { snapshot, holders: None, asked: true }, loss_mark: 0 })
+    Input::Recorded(Box::new(Recorded { sighting: Sighting { snapshot, holders: None, asked: true }, loss_mark: 0 }))
 }
 
 /// One of a dump.
 pub(super) fn dumped(snapshot: Snapshot) -> Input {
-    Input::Sighting(Sighting { snapshot, holders: None, asked: false })
+    Input::Sighting(Box::new(Sighting { snapshot, holders: None, asked: false }))
 }
 
 /// The answer that there is none.
