@@ -52,8 +52,9 @@ pub(super) struct RecordArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// Capture file to read
-    pub(super) file: PathBuf,
+    /// Capture files to read: several are one fleet, on the clocks of their hosts
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
     /// Judge with this threshold instead of the recording run's
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) stuck_after: Option<Duration>,
@@ -147,6 +148,9 @@ pub(super) struct ShowArgs {
     /// Print the summary alone
     #[arg(long, conflicts_with = "transitions")]
     pub(super) summary: bool,
+    /// Lines in a second at most; more are counted and held back
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_rate: Option<u32>,
     /// Exit with 1 if there were findings
     #[arg(long)]
     pub(super) exit_code: bool,
@@ -158,7 +162,7 @@ pub(super) struct ShowArgs {
 pub(super) struct FilterArgs {
     #[command(flatten)]
     pub(super) socket: SocketFilterArgs,
-    /// Closes that took at least this long
+    /// Show closes that took at least this long; the rest are counted all the same
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) min_latency: Option<Duration>,
 }

@@ -40,6 +40,8 @@ pub(super) fn report_after<W: Write>(
     }
 }
 
+/// A live run has one.
+const HOST: usize = 0;
 /// Every level of debug messages.
 const LOG_ALL: u8 = 5;
 /// After the programs are detached, one may still be running on another CPU; it is waited for this often.
@@ -184,7 +186,7 @@ impl<W: Write, T: Tee> Both<'_, W, T> {
         if self.failed.is_none() {
             self.failed = self.tee.frame(&frame).err();
         }
-        Ok(self.pipeline.frame(frame)?)
+        Ok(self.pipeline.frame(HOST, frame)?)
     }
 
     fn drain(&mut self, source: &mut Live) -> Result<bool, CliError> {

@@ -42,25 +42,30 @@ impl Filter {
         }
     }
 
-    /// Whether this is to be shown and counted.
-    ///
-    /// A close without a known latency is below every `--min-latency`; events have no latency to compare.
+    /// Whether this is to be counted.
     #[must_use]
     pub fn admits(&self, output: &Output) -> bool {
         if !self.is_active {
             return true;
         }
-        let (socket, owner, is_long_enough) = match output {
-            Output::Close(close) => (&close.socket, close.owner.as_ref(), self.is_long_enough(close.close_ns)),
-            Output::Finding(finding) => {
-                (&finding.socket, finding.owner.as_ref(), self.is_long_enough(Some(finding.age_ns)))
-            }
-            Output::Event(event) => (&event.socket, event.owner.as_ref(), true),
+        let (socket, owner) = match output {
+            Output::Close(close) => (&close.socket, close.owner.as_ref()),
+            Output::Finding(finding) => (&finding.socket, finding.owner.as_ref()),
+            Output::Event(event) => (&event.socket, event.owner.as_ref()),
         };
-        is_long_enough && self.admits_socket(socket) && self.admits_owner(owner)
+        self.admits_socket(socket) && self.admits_owner(owner)
     }
 
-    fn is_long_enough(&self, latency_ns: Option<u64>) -> bool {
+    /// Whether this, being counted, is also to be shown: `--min-latency`.
+    ///
+    /// A close without a known latency is below all of them; events have no latency to compare.
+    #[must_use]
+    pub fn shows(&self, output: &Output) -> bool {
+        let latency_ns = match output {
+            Output::Close(close) => close.close_ns,
+            Output::Finding(finding) => Some(finding.age_ns),
+            Output::Event(_) => return true,
+        };
         self.spec.min_latency_ns.is_none_or(|min| latency_ns.is_some_and(|ns| ns >= min))
     }
 

@@ -36,7 +36,7 @@ pub struct FilterSpec {
     pub netns: Vec<u32>,
     /// `--family`, as spoken on the wire.
     pub family: Option<Family>,
-    /// `--min-latency`: closes that took, and findings that last, at least this long, nanoseconds.
+    /// `--min-latency`: show closes that took, and findings that last, at least this long, nanoseconds; count all.
     pub min_latency_ns: Option<u64>,
 }
 

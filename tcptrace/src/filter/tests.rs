@@ -137,7 +137,9 @@ fn latency_is_at_least() {
         (u64::MAX, Some(u64::MAX), true),
     ] {
         let close = Close { close_ns, ..close() };
-        assert_eq!(admits(with!(min_latency_ns: Some(min)), close), pass, "{min} {close_ns:?}");
+        let filter = Filter::new(with!(min_latency_ns: Some(min))).unwrap();
+        let close = Output::Close(close);
+        assert_eq!((filter.admits(&close), filter.shows(&close)), (true, pass), "{min} {close_ns:?}");
     }
     let finding = Output::Finding(Finding {
         time_ns: 1,
@@ -154,8 +156,8 @@ fn latency_is_at_least() {
         diagnosis: None,
         holders: None,
     });
-    assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().admits(&finding));
-    assert!(!Filter::new(with!(min_latency_ns: Some(6))).unwrap().admits(&finding));
+    assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().shows(&finding));
+    assert!(!Filter::new(with!(min_latency_ns: Some(6))).unwrap().shows(&finding));
     assert!(!Filter::new(with!(pids: vec![1])).unwrap().admits(&finding));
 }
 
@@ -172,7 +174,10 @@ fn events_pass_by_what_they_have() {
             loss_mark: 0,
         })
     };
-    let admits = |spec: FilterSpec, event: &Output| Filter::new(spec).unwrap().admits(event);
+    let admits = |spec: FilterSpec, event: &Output| {
+        let filter = Filter::new(spec).unwrap();
+        filter.admits(event) && filter.shows(event)
+    };
     assert!(admits(with!(min_latency_ns: Some(u64::MAX), ports: vec![443]), &event(None)));
     assert!(!admits(with!(ports: vec![444]), &event(None)));
     assert!(admits(with!(pids: vec![7434]), &event(Some(owner(7434, b"x")))));

@@ -22,6 +22,8 @@ pub struct HostInfo {
     pub leak_after_ns: u64,
     /// sock_diag answers what the engine asks; without it, what only a look can tell stays unknown.
     pub sock_diag: bool,
+    /// `--sample 1/N`: one connection in N was traced; 0 or 1 for all.
+    pub sample_one_in: u32,
 }
 
 /// Time passes. Also tells wall-clock time, which can step; nothing is measured by it.
@@ -148,4 +150,16 @@ pub enum Output {
     Finding(Finding),
     /// An event as it came, in input order, for `--transitions`.
     Event(Event),
+}
+
+impl Output {
+    /// When it was so, CLOCK_MONOTONIC nanoseconds.
+    #[must_use]
+    pub const fn time_ns(&self) -> u64 {
+        match self {
+            Self::Close(close) => close.end_ns,
+            Self::Finding(finding) => finding.time_ns,
+            Self::Event(event) => event.time_ns,
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod summary;
 mod workload;
 
 pub use context::{Cgroup, Context};
-pub use summary::{Quantiles, Summary};
+pub use summary::{Quantiles, Run, Summary};
 pub use workload::Workload;
 
 use crate::model::{Close, Finding, FindingKind, FindingStatus, Outcome, Output, PHASES, Phase, Role, Status};
@@ -30,18 +30,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// Counts one output of the engine. Single events do not count: their closes do.
-    pub fn record(&mut self, output: &Output) {
+    /// Counts one output of the engine, which stands for `weight` of them. Single events do not count: their closes do.
+    pub fn record(&mut self, output: &Output, weight: u64) {
         match output {
-            Output::Close(close) => self.close(close),
-            Output::Finding(finding) => self.finding(finding),
+            Output::Close(close) => self.close(close, weight),
+            Output::Finding(finding) => self.finding(finding, weight),
             Output::Event(_) => {}
         }
     }
 
-    /// The run so far; `status` is the engine's at this moment.
+    /// The run so far; `status` is the engines' at this moment, with times since 1970.
     #[must_use]
-    pub fn summary(&self, status: Status) -> Summary {
+    pub fn summary(&self, status: Status, run: Run) -> Summary {
         let phases = PHASES.iter().zip(&self.phases).map(|(phase, latency)| (phase.as_str(), latency));
         let sums = [
             ("close", &self.close),
@@ -59,17 +59,18 @@ impl Report {
             findings: named(FindingKind::ALL.map(FindingKind::as_str), self.findings),
             fin_retransmits: self.fin_retransmits,
             status,
+            run,
         }
     }
 
-    fn close(&mut self, close: &Close) {
-        self.closes += 1;
-        self.incomplete += u64::from(!close.complete);
-        count(&mut self.by_role, close.role as usize);
-        count(&mut self.by_outcome, close.outcome as usize);
+    fn close(&mut self, close: &Close, weight: u64) {
+        self.closes += weight;
+        self.incomplete += u64::from(!close.complete) * weight;
+        count(&mut self.by_role, close.role as usize, weight);
+        count(&mut self.by_outcome, close.outcome as usize, weight);
         let again = close.retransmits;
         for (sum, n) in self.fin_retransmits.iter_mut().zip([again.tlp, again.rto, again.fast, again.failed]) {
-            *sum += u64::from(n);
+            *sum += u64::from(n) * weight;
         }
         self.latencies(close);
     }
@@ -89,9 +90,9 @@ impl Report {
         record(&mut self.remote_app, close.phases.remote_app_ns());
     }
 
-    fn finding(&mut self, finding: &Finding) {
+    fn finding(&mut self, finding: &Finding, weight: u64) {
         if finding.status == FindingStatus::Raised {
-            count(&mut self.findings, finding.kind as usize);
+            count(&mut self.findings, finding.kind as usize, weight);
         }
     }
 }
@@ -110,9 +111,9 @@ fn record(latency: &mut Latency, ns: Option<u64>) {
 }
 
 /// The enums' order is that of their `ALL`.
-fn count(counts: &mut [u64], index: usize) {
+fn count(counts: &mut [u64], index: usize, weight: u64) {
     if let Some(count) = counts.get_mut(index) {
-        *count += 1;
+        *count += weight;
     }
 }
 
