@@ -40,4 +40,6 @@ mod resets;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod sampling;
+#[cfg(test)]
 mod transitions;
