@@ -6,7 +6,7 @@ use tcptrace_ebpf::{layout::Layout, names};
 
 use super::looks;
 use crate::source::{
-    Kernel, SourceError,
+    Kernel, KernelFilter, SourceError,
     btf::{self, Btf},
     layout,
 };
@@ -86,7 +86,7 @@ pub(super) fn look() -> Vec<Need> {
         return needs;
     };
     let allowed = needs.iter().all(|need| need.met || need.group != Group::Privilege);
-    let loaded = if allowed { Some(Kernel::load(TRIAL_RING_BYTES, 0)) } else { None };
+    let loaded = if allowed { Some(Kernel::load(TRIAL_RING_BYTES, 0, &KernelFilter::default())) } else { None };
     needs.push(programs(loaded.as_ref()));
     let loaded = loaded.and_then(Result::ok);
     let resolved = loaded.as_ref().map_or(resolved, |kernel| kernel.layout);
