@@ -8,6 +8,8 @@ mod harness;
 mod judge;
 #[cfg(test)]
 mod look;
+#[cfg(test)]
+mod twin;
 
 #[cfg(test)]
 mod books;
@@ -21,6 +23,8 @@ mod closes;
 mod diag;
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod filters;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
