@@ -5,11 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 use tcptrace_ebpf::filter::sampled;
-use tcptrace_tests::{
-    netns::NetNs,
-    pair::Pair,
-    tool::Line,
-};
+use tcptrace_tests::{netns::NetNs, pair::Pair, tool::Line};
 
 use crate::twin::{close, closed, cookie, ends, prove};
 
@@ -70,20 +66,24 @@ fn any_port_that_the_kernel_chooses() -> Result<()> {
 
 #[test]
 fn local_port_that_the_client_chooses() -> Result<()> {
-    prove(&["--local-port", "7100", "--local-port", "9"], |line| local_port(line) == 7100, |_| {
-        let listen: SocketAddr = (HOST, 8001).into();
-        let listener = TcpListener::bind(listen)?;
-        for port in [7100, 7102] {
-            let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-            client.bind(&SocketAddr::from((HOST, port)).into())?;
-            client.connect(&listen.into())?;
-            let (server, _) = listener.accept()?;
-            let client = client.into();
-            let ends = tcptrace_tests::pair::Ends::of(&client)?;
-            close(Pair { client, server, ends })?;
-        }
-        Ok(4)
-    })
+    prove(
+        &["--local-port", "7100", "--local-port", "9"],
+        |line| local_port(line) == 7100,
+        |_| {
+            let listen: SocketAddr = (HOST, 8001).into();
+            let listener = TcpListener::bind(listen)?;
+            for port in [7100, 7102] {
+                let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+                client.bind(&SocketAddr::from((HOST, port)).into())?;
+                client.connect(&listen.into())?;
+                let (server, _) = listener.accept()?;
+                let client = client.into();
+                let ends = tcptrace_tests::pair::Ends::of(&client)?;
+                close(Pair { client, server, ends })?;
+            }
+            Ok(4)
+        },
+    )
 }
 
 #[test]

@@ -36,9 +36,13 @@ mod namespaces;
 #[cfg(test)]
 mod orphans;
 #[cfg(test)]
+mod owner_filters;
+#[cfg(test)]
 mod past;
 #[cfg(test)]
 mod predictions;
+#[cfg(test)]
+mod random_filters;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

@@ -188,7 +188,8 @@ fn prefix_key(prefix: &IpNet) -> (u32, PrefixData) {
         }
     };
     let bits = PREFIX_FAMILY_BITS + u32::from(prefix.prefix_len());
-    let mut words = octets.chunks_exact(4).map(|four| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
+    let mut words =
+        octets.chunks_exact(4).map(|four| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
     let mut next = || words.next().unwrap_or(0);
     (bits, prefix_data([next(), next(), next(), next()], v6))
 }
