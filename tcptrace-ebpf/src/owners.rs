@@ -10,7 +10,7 @@
 
 use tcptrace_ebpf::{
     record::KIND_TRANSITION,
-    state::{CLOSE, CLOSE_WAIT, ESTABLISHED, SYN_RECV, SYN_SENT},
+    state::{CLOSE, CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT},
 };
 
 use crate::{
@@ -45,6 +45,10 @@ pub(crate) fn judge(event: &Event) -> Fate {
     let moves = event.kind == KIND_TRANSITION;
     if event.owner {
         return by_owner(key, old, new);
+    }
+    // A listener answers strays with resets. They belong to no close, and to nobody.
+    if old == LISTEN {
+        return Fate::Drop;
     }
     if moves && new == CLOSE_WAIT && old != CLOSE_WAIT {
         return Fate::Hold;
