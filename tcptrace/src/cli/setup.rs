@@ -86,7 +86,7 @@ pub(super) fn replay_filter(args: &FilterArgs) -> Result<Filter, CliError> {
     Ok(Filter::new(spec)?)
 }
 
-fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
+pub(super) fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
     let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
     let inode = |text: &String| resolve(text).map_err(|error| format!("--netns {text}: {error}"));
     let netns: Result<Vec<u32>, String> = args.netns.iter().map(inode).collect();
