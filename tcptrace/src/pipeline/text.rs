@@ -1,8 +1,8 @@
-//! Where what was found comes together: the report, and the text.
+//! What was found as text: a line for each, and a summary at the end.
 
 use std::io::{self, Write};
 
-use super::{Parts, Rate};
+use super::{Parts, Rate, Sink};
 use crate::{
     model::{FindingStatus, Output, Status},
     output::Renderer,
@@ -12,7 +12,8 @@ use crate::{
 /// Text is handed to the writer when this much has gathered, and at each flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
-pub(super) struct Sink<W> {
+/// Counts, prints, and sums up.
+pub struct Text<W> {
     report: Report,
     renderer: Renderer,
     out: W,
@@ -22,7 +23,7 @@ pub(super) struct Sink<W> {
     findings: u64,
 }
 
-impl<W: Write> Sink<W> {
+impl<W: Write> Text<W> {
     pub(super) fn new(parts: Parts<W>) -> Self {
         Self {
             report: Report::default(),
@@ -33,20 +34,6 @@ impl<W: Write> Sink<W> {
             rate: parts.max_rate.map(Rate::new),
             findings: 0,
         }
-    }
-
-    /// Counts an output, and prints it if it is `shown`.
-    pub(super) fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()> {
-        if let Output::Finding(finding) = output
-            && finding.status == FindingStatus::Raised
-        {
-            self.findings += 1;
-        }
-        self.report.record(output, context.weight());
-        if self.lines && shown {
-            self.print(output, context)?;
-        }
-        Ok(())
     }
 
     fn print(&mut self, output: &Output, context: &Context) -> io::Result<()> {
@@ -60,16 +47,7 @@ impl<W: Write> Sink<W> {
             }
         }
         self.renderer.render(&mut self.text, output, context);
-        if self.text.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
-    }
-
-    pub(super) fn write(&mut self) -> io::Result<()> {
-        if !self.text.is_empty() {
-            self.out.write_all(&self.text)?;
-            self.text.clear();
-            self.out.flush()?;
-        }
-        Ok(())
+        if self.text.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Writes the summary. `status` is that of all hosts, with times since 1970.
@@ -84,7 +62,31 @@ impl<W: Write> Sink<W> {
         };
         let summary = self.report.summary(status, run);
         self.renderer.summary(&mut self.text, &summary);
-        self.write()?;
+        self.flush()?;
         Ok((summary, self.findings))
+    }
+}
+
+impl<W: Write> Sink for Text<W> {
+    fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()> {
+        if let Output::Finding(finding) = output
+            && finding.status == FindingStatus::Raised
+        {
+            self.findings += 1;
+        }
+        self.report.record(output, context.weight());
+        if self.lines && shown {
+            self.print(output, context)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.text.is_empty() {
+            self.out.write_all(&self.text)?;
+            self.text.clear();
+            self.out.flush()?;
+        }
+        Ok(())
     }
 }
