@@ -6,6 +6,9 @@ mod census_tests;
 mod close;
 mod event;
 mod finding;
+mod histogram;
+#[cfg(test)]
+mod histogram_tests;
 mod holders;
 mod parts;
 mod summary;
@@ -16,6 +19,7 @@ use serde::Serialize;
 
 use super::time::Calendar;
 use crate::model::{Close, Event, Finding, LeaksReport, Listed, StuckReport};
+use crate::report::histogram::View;
 use crate::report::{Context, Summary};
 use parts::{Head, RetransmitsObject, Strings};
 
@@ -81,6 +85,13 @@ impl Json {
             group.sockets.iter().for_each(|listed| self.listed(out, listed, context));
         }
         line(out, &census::LeaksSummary { time: self.calendar.stamp(time_ns), report });
+    }
+
+    pub(super) fn histograms(&mut self, out: &mut Vec<u8>, view: &View, context: &Context) {
+        let [from, to] = [view.from_ns, view.to_ns].map(|ns| self.calendar.stamp(context.real_ns(ns)).to_owned());
+        let span = histogram::Span { view, from: &from, to: &to };
+        span.lines().for_each(|row| line(out, &row));
+        line(out, &histogram::End { span });
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {
