@@ -35,9 +35,9 @@ fn every_field_is_there() {
         format!(r#""count":{count},{quantiles},{bucket},"span":"interval",{TIMES}"#)
     };
     let expected = format!(
-        r#"{head}{{"process":"python3","remote_port":49530}},"count":15,"p50_ns":301,"p90_ns":2000112000,{}{}{TIMES},{}"#,
-        r#""p99_ns":2000112000,"p999_ns":2000112000,"max_ns":2000112000,"buckets":[[301,10],[2004877311,5]],"#,
-        r#""span":"interval","#,
+        r#"{head}{{"process":"python3","remote_port":49530}},"count":15,{}{}{TIMES},{}"#,
+        r#""p50_ns":301,"p90_ns":2000112000,"p99_ns":2000112000,"p999_ns":2000112000,"max_ns":2000112000,"#,
+        r#""buckets":[[301,10],[2004877311,5]],"span":"interval","#,
         r#""remainder":false,"sample_one_in":5,"count_error":15}"#,
     );
     assert_eq!(*python, expected);

@@ -100,8 +100,9 @@ impl View {
     /// How far off a count can be because a sample was traced, at 95 %; 0 where everything was.
     ///
     /// Each of C closes is traced with probability 1/N, on its own, and counts N times. The count is then N times a
-    /// binomial number: its variance is N^2 * C * (1/N) * (1 - 1/N) = (N - 1) * C. With the count itself for C, and 1.96
-    /// standard deviations to each side (good where C/N is above 20 or so):
+    /// binomial number, with the variance N^2 * C * (1/N) * (1 - 1/N) = (N - 1) * C. 1.96 standard deviations to each
+    /// side are 1.96 * sqrt((N - 1) * C), with the count itself for C; a normal distribution, which that assumes, is
+    /// near where C/N is above 20 or so.
     #[must_use]
     pub fn count_error(&self, count: u64) -> u64 {
         // Whole numbers, so that every machine prints the same: 1.96^2 is 3.8416.
