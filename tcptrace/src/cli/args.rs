@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tcptrace_ebpf::filter::SAMPLE_MAX;
 
+use super::hist::{HistArgs, HistogramArgs};
+
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
 /// which programs leak CLOSE_WAIT.
 #[derive(Debug, Parser)]
@@ -22,6 +24,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print what a capture holds, as `trace` would have; needs no privilege
     Replay(ReplayArgs),
+    /// Draw histograms of how long closes take: each interval, and in total at the end
+    Hist(HistArgs),
     /// List sockets that are stuck closing, now, and why; also those from before, in every namespace
     Stuck(StuckArgs),
     /// List CLOSE_WAIT sockets that programs have forgotten, by process, and why
@@ -62,6 +66,8 @@ pub(super) struct ReplayArgs {
     /// Judge with this threshold instead of the recording run's
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) leak_after: Option<Duration>,
+    #[command(flatten)]
+    pub(super) histograms: HistogramArgs,
     #[command(flatten)]
     pub(super) show: ShowArgs,
     #[command(flatten)]
@@ -221,7 +227,7 @@ pub(super) enum FamilyArg {
 }
 
 /// Durations are bounded by what nanoseconds in 64 bits hold, with room to add.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.is_zero() {

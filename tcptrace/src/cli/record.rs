@@ -23,7 +23,7 @@ use crate::{
 /// Traces, and stores every frame.
 pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     let mut pipeline = live_pipeline(&args.trace)?;
-    let watch = Watch::new(&args.trace)?;
+    let watch = Watch::new(&args.trace.live, &args.trace.filter.socket)?;
     let mut capture = Capture { path: &args.file, force: args.force, writer: None, flushed: None };
     let run = session::run(&args.trace.live, &watch, &mut pipeline, &mut capture);
     if run.is_err() && pipeline.began() && capture.writer.is_some() {

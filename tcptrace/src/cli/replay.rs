@@ -12,7 +12,13 @@ use super::{
 /// Runs captures through the same pipeline.
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let filter = setup::replay_filter(&args.filter)?;
-    let mut pipeline = setup::pipeline(&args.show);
+    let draw = args.histograms.is_wanted().then(|| args.histograms.draw(false)).transpose()?;
+    if draw.is_some() && (args.show.transitions || args.show.max_rate.is_some()) {
+        return Err(CliError::Usage(
+            "--transitions and --max-rate speak of lines, which histograms replace".to_owned(),
+        ));
+    }
+    let mut pipeline = setup::pipeline(&args.show, draw);
     let thresholds =
         Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: args.show.transitions };
     let mut fleet = Fleet::open(&args.files, thresholds, &filter, &mut pipeline)?;

@@ -3,7 +3,7 @@
 use tcptrace_ebpf::filter::sampled;
 
 use super::{
-    args::{FamilyArg, SocketFilterArgs, TraceArgs},
+    args::{FamilyArg, LiveArgs, SocketFilterArgs},
     exit::CliError,
     setup::live_spec,
 };
@@ -24,9 +24,9 @@ pub(super) struct Watch {
 
 impl Watch {
     /// As the arguments want it.
-    pub(super) fn new(args: &TraceArgs) -> Result<Self, CliError> {
-        let spec = live_spec(&args.filter.socket)?;
-        let sample_one_in = args.live.sample.unwrap_or(1);
+    pub(super) fn new(live: &LiveArgs, filter: &SocketFilterArgs) -> Result<Self, CliError> {
+        let spec = live_spec(filter)?;
+        let sample_one_in = live.sample.unwrap_or(1);
         let kernel = KernelFilter::new(&spec, sample_one_in)?;
         // Of owners a dump says nothing.
         let none = FilterSpec::default();
@@ -37,7 +37,7 @@ impl Watch {
             cgroup_paths: none.cgroup_paths,
             ..spec
         };
-        Ok(Self { kernel, sockets: Filter::new(sockets)?, sample_one_in, words: words(&args.filter.socket) })
+        Ok(Self { kernel, sockets: Filter::new(sockets)?, sample_one_in, words: words(filter) })
     }
 
     /// For the kernel side.

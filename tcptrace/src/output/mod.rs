@@ -10,6 +10,7 @@ mod time;
 mod units;
 
 use crate::model::{LeaksReport, Output, StuckReport};
+use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 
 /// `--output`.
@@ -85,6 +86,21 @@ impl Renderer {
         match &mut self.0 {
             Kind::Table(table) => table.leaks(out, report, sockets, own_netns),
             Kind::Json(json) => json.leaks(out, report, sockets, context),
+        }
+    }
+
+    /// Appends histograms of a span of time.
+    pub fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {
+        match &mut self.0 {
+            Kind::Table(table) => table.histograms(out, view),
+            Kind::Json(json) => json.histograms(out, view),
+        }
+    }
+
+    /// Appends a heat map. In JSON the histograms of the intervals are it.
+    pub fn heatmap(&mut self, out: &mut Vec<u8>, heat: &Heat) {
+        if let Kind::Table(table) = &mut self.0 {
+            table.heatmap(out, heat);
         }
     }
 

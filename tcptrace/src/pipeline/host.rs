@@ -57,7 +57,11 @@ impl Host {
             _ => {}
         }
         self.engine.handle(&input);
-        self.poll(sink)
+        self.poll(sink)?;
+        match (&input, self.time_ns()) {
+            (Input::Tick(_), Some(time_ns)) => sink.tick(time_ns, &self.context),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn gap<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {

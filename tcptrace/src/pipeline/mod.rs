@@ -1,5 +1,6 @@
 //! The one way from frames to text, for live runs and replays alike, of one host or of several.
 
+mod drawn;
 mod host;
 mod rate;
 mod text;
@@ -12,7 +13,7 @@ use crate::{
     filter::Filter,
     model::{Output, Status, Want},
     output::Renderer,
-    report::{Context, Summary},
+    report::{Context, Summary, histogram},
 };
 use host::Host;
 use rate::Rate;
@@ -26,11 +27,29 @@ pub trait Sink {
     /// Ends the run.
     fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()>;
 
+    /// Time has passed on a host, see [`Pipeline::time_ns`]. Of several hosts, it is that of the one furthest behind.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn tick(&mut self, time_ns: u64, context: &Context) -> io::Result<()>;
+
     /// Writes what has gathered.
     ///
     /// # Errors
     /// Ends the run.
     fn flush(&mut self) -> io::Result<()>;
+}
+
+/// Histograms in place of lines.
+pub struct Draw {
+    /// Which.
+    pub config: histogram::Config,
+    /// Length of an interval, nanoseconds.
+    pub interval_ns: u64,
+    /// Also those of each interval, not the total alone.
+    pub intervals: bool,
+    /// Also how they changed.
+    pub heatmap: bool,
 }
 
 /// What text is made of.
@@ -41,6 +60,8 @@ pub struct Parts<W> {
     pub out: W,
     /// Print a line for each close and finding, not the summary alone.
     pub lines: bool,
+    /// Histograms, too.
+    pub draw: Option<Draw>,
     /// Lines in each second of the hosts' time at most; more are held back and counted.
     pub max_rate: Option<u32>,
 }
@@ -80,10 +101,14 @@ impl<S: Sink> Pipeline<S> {
     /// Adds a host, with its own engine and the filter for what it says; its number is given to [`Pipeline::frame`].
     /// Where there are several, each line names its host.
     pub fn add_host(&mut self, config: Config, filter: Filter) -> usize {
+        let number = self.hosts.len();
         self.hosts.push(Host::new(config, filter));
-        let several = self.hosts.len() > 1;
-        self.hosts.iter_mut().for_each(|host| host.context.name_host(several));
-        self.hosts.len() - 1
+        let several = number > 0;
+        for (host, number) in self.hosts.iter_mut().zip(0..=u16::MAX) {
+            host.context.set_number(number);
+            host.context.name_host(several);
+        }
+        number
     }
 
     /// Takes one frame of a host. Those of several hosts should come in the order of their times, for which

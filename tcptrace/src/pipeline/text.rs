@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Parts, Rate, Sink};
+use super::{Parts, Rate, Sink, drawn::Drawn};
 use crate::{
     model::{FindingStatus, Output, Status},
     output::Renderer,
@@ -19,6 +19,7 @@ pub struct Text<W> {
     out: W,
     text: Vec<u8>,
     lines: bool,
+    drawn: Option<Drawn>,
     rate: Option<Rate>,
     findings: u64,
 }
@@ -31,6 +32,7 @@ impl<W: Write> Text<W> {
             out: parts.out,
             text: Vec::with_capacity(2 * BUFFER_BYTES),
             lines: parts.lines,
+            drawn: parts.draw.map(Drawn::new),
             rate: parts.max_rate.map(Rate::new),
             findings: 0,
         }
@@ -55,6 +57,9 @@ impl<W: Write> Text<W> {
         if let Some(lines) = self.rate.as_mut().and_then(Rate::tell) {
             self.renderer.held_back(&mut self.text, lines, status.last_ns);
         }
+        if let Some(drawn) = &mut self.drawn {
+            drawn.finish(&mut self.text, &mut self.renderer, status.last_ns);
+        }
         let run = Run {
             held_back: self.rate.as_ref().map(Rate::total),
             sample_one_in: hosts.iter().map(|host| host.weight()).max().unwrap_or(1),
@@ -75,8 +80,18 @@ impl<W: Write> Sink for Text<W> {
             self.findings += 1;
         }
         self.report.record(output, context.weight());
+        if let (Output::Close(close), Some(drawn)) = (output, &mut self.drawn) {
+            drawn.close(close, context);
+        }
         if self.lines && shown {
             self.print(output, context)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, time_ns: u64, _context: &Context) -> io::Result<()> {
+        if let Some(drawn) = &mut self.drawn {
+            drawn.tick(&mut self.text, &mut self.renderer, time_ns);
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ const CLOCK_JITTER_NS: i128 = 1_000_000;
 /// Grows from the inputs, so that a replay knows what the live run knew.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
+    /// Among the hosts of a run.
+    number: u16,
     hostname: String,
     /// There are others, so that lines must say whose they are.
     is_one_of_several: bool,
@@ -51,6 +53,23 @@ impl Context {
     pub fn host(&mut self, host: &HostInfo) {
         self.hostname.clone_from(&host.hostname);
         self.sample_one_in = host.sample_one_in;
+    }
+
+    /// Gives the host a number among the hosts of a run.
+    pub fn set_number(&mut self, number: u16) {
+        self.number = number;
+    }
+
+    /// Its number, 0 for the only one.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        &self.hostname
     }
 
     /// Lines name their host where there are several.

@@ -124,6 +124,7 @@ fn pipeline(raws: &[Raw]) -> io::Result<()> {
         renderer: Renderer::new(Format::Json, Style::default()),
         out: io::sink(),
         lines: true,
+        draw: None,
         max_rate: None,
     });
     let host = pipeline.add_host(calm(), Filter::default());

@@ -175,9 +175,9 @@ impl Page<'_> {
 }
 
 /// A part in percent: what is more than nothing never prints as nothing, what is less than all never as all.
-struct Share {
-    part: u64,
-    whole: u64,
+pub(super) struct Share {
+    pub(super) part: u64,
+    pub(super) whole: u64,
 }
 
 impl Display for Share {

@@ -6,10 +6,8 @@ use super::By;
 use crate::model::{Close, Comm, Outcome, Role};
 use crate::report::{Cgroup, Context};
 
-/// Containers and units that are told apart at most. More than a host runs in days; a path that is longer than a
-/// file name may be (255 bytes) does not occur, so this is bounded in bytes, too.
-const TEXTS_MAX: usize = 65_536;
-const TEXT_BYTES_MAX: usize = 255;
+/// Memory for paths, containers and units. A host has some hundred at a time, of some hundred bytes.
+const TEXTS_BYTES_MAX: usize = 16 << 20;
 
 /// What the allocator and the index add to a text, about.
 const TEXT_EXTRA_BYTES: usize = 96;
@@ -22,8 +20,9 @@ pub(super) enum Part {
     /// Known to be none, as the container of what runs outside of all.
     Nothing,
     Process(Comm),
-    Cgroup(u64),
-    /// A container or a unit: its place in [`Texts`].
+    /// A cgroup whose path was not told, by host and id.
+    Cgroup(u16, u64),
+    /// A path, a container or a unit: its place in [`Texts`].
     Text(u32),
     Addr(IpAddr),
     Port(u16),
@@ -36,7 +35,8 @@ pub(super) enum Part {
 /// The values of all [`By`], in their order.
 pub(super) type Key = Box<[Part]>;
 
-/// Texts as numbers, because several cgroups may be of one container.
+/// Texts as numbers. The text is the key and not the cgroup's id: several cgroups may be of one container, and an id
+/// is one thing on one host and another on the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts {
     numbers: HashMap<Arc<str>, u32>,
@@ -50,12 +50,10 @@ impl Texts {
         if let Some(number) = self.numbers.get(text) {
             return Some(*number);
         }
-        let number = u32::try_from(self.texts.len()).ok().filter(|_| self.texts.len() < TEXTS_MAX)?;
-        if text.len() > TEXT_BYTES_MAX {
-            return None;
-        }
+        let bytes = self.bytes + text.len() + TEXT_EXTRA_BYTES;
+        let number = u32::try_from(self.texts.len()).ok().filter(|_| bytes <= TEXTS_BYTES_MAX)?;
+        self.bytes = bytes;
         let text: Arc<str> = text.into();
-        self.bytes += text.len() + TEXT_EXTRA_BYTES;
         self.texts.push(Arc::clone(&text));
         self.numbers.insert(text, number);
         Some(number)
@@ -84,21 +82,17 @@ pub(super) fn fill(
 }
 
 fn part(by: By, texts: &mut Texts, close: &Close, host: u16, context: &Context) -> Option<Part> {
-    let mut text = |of: fn(&Cgroup) -> Option<&str>| {
-        match close.owner.and_then(|owner| context.cgroup_of(owner.cgroup_id)).map(of) {
-            Some(Some(text)) => texts.number(text).map(Part::Text),
-            Some(None) => Some(Part::Nothing),
-            None => Some(Part::Unknown),
-        }
+    // Holders that sock_diag's sockets were matched with have no cgroup id.
+    let id = close.owner.map(|owner| owner.cgroup_id).filter(|id| *id != 0);
+    let mut text = |unknown: Part, of: fn(&Cgroup) -> Option<&str>| match id.and_then(|id| context.cgroup_of(id)) {
+        Some(cgroup) => of(cgroup).map_or(Some(Part::Nothing), |text| texts.number(text).map(Part::Text)),
+        None => Some(unknown),
     };
     Some(match by {
         By::Process => close.owner.map_or(Part::Unknown, |owner| Part::Process(owner.comm)),
-        // A socket has none where the kernel gives none.
-        By::Cgroup => close.owner.filter(|owner| owner.cgroup_id != 0).map_or(Part::Unknown, |owner| {
-            Part::Cgroup(owner.cgroup_id)
-        }),
-        By::Container => text(|cgroup| cgroup.container.as_deref())?,
-        By::Unit => text(|cgroup| cgroup.unit.as_deref())?,
+        By::Cgroup => text(id.map_or(Part::Unknown, |id| Part::Cgroup(host, id)), |cgroup| Some(&cgroup.path))?,
+        By::Container => text(Part::Unknown, |cgroup| cgroup.container.as_deref())?,
+        By::Unit => text(Part::Unknown, |cgroup| cgroup.unit.as_deref())?,
         By::RemoteAddr(prefix) => Part::Addr(prefix.of(close.socket.remote.ip())),
         By::LocalPort => Part::Port(close.socket.local.port),
         By::RemotePort => Part::Port(close.socket.remote.port),
@@ -122,19 +116,15 @@ pub enum KeyValue {
 
 impl KeyValue {
     /// Reads a part of a key. `hosts` are their names by number.
-    pub(super) fn of(by: By, part: Part, texts: &Texts, context: &Context, hosts: &[String]) -> Self {
+    pub(super) fn of(by: By, part: Part, texts: &Texts, hosts: &[String]) -> Self {
         match part {
             Part::Unknown => Self::Unknown,
             Part::Nothing => Self::Text("none".to_owned()),
             Part::Process(comm) => Self::Text(comm.to_string()),
-            // Told later than the first close from it, or never.
-            Part::Cgroup(id) => {
-                let path = context.cgroup_of(id).map(|cgroup| printable(&cgroup.path));
-                Self::Text(path.unwrap_or_else(|| format!("cgroup {id}")))
+            Part::Cgroup(_, id) => Self::Text(format!("cgroup {id}")),
+            Part::Text(number) => {
+                texts.texts.get(number as usize).map_or(Self::Unknown, |text| Self::Text(printable(text)))
             }
-            Part::Text(number) => texts.texts.get(number as usize).map_or(Self::Unknown, |text| {
-                Self::Text(printable(text))
-            }),
             Part::Addr(ip) => Self::Text(match by {
                 By::RemoteAddr(prefix) => prefix.text(ip),
                 _ => ip.to_string(),
