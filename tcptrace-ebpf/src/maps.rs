@@ -111,8 +111,8 @@ pub(crate) static FILTER: Filter = Filter::NONE;
 
 /// One field of the filter.
 macro_rules! filter {
-    ($field:ident $([$index:expr])?) => {
-        $crate::maps::constant(&$crate::maps::FILTER.$field $([$index])?)
+    ($field:ident) => {
+        $crate::maps::constant(&$crate::maps::FILTER.$field)
     };
 }
 pub(crate) use filter;

@@ -7,13 +7,10 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
     bpf_get_current_task_btf,
 };
-use tcptrace_ebpf::{
-    filter::{CGROUPS_MAX, comm_key},
-    record::Record,
-};
+use tcptrace_ebpf::{filter::comm_key, record::Record};
 
 use crate::{
-    maps::{COMMS, PIDS, filter, layout},
+    maps::{COMMS, FILTER, PIDS, constant, filter, layout},
     sock::load,
 };
 
@@ -58,14 +55,12 @@ fn comm() -> Comm {
 #[inline(always)]
 fn in_cgroups() -> bool {
     let count = filter!(cgroup_count) as usize;
-    let mut index = 0;
-    while index < CGROUPS_MAX && index < count {
+    for (id, level) in FILTER.cgroup_ids.iter().zip(&FILTER.cgroup_levels).take(count) {
         // SAFETY: the helper takes a number and reads the current task; 0 where there is no such ancestor.
-        let ancestor = unsafe { bpf_get_current_ancestor_cgroup_id(filter!(cgroup_levels[index]) as i32) };
-        if ancestor == filter!(cgroup_ids[index]) {
+        let ancestor = unsafe { bpf_get_current_ancestor_cgroup_id(constant(level) as i32) };
+        if ancestor == constant(id) {
             return true;
         }
-        index += 1;
     }
     false
 }

@@ -91,6 +91,11 @@ fn connect(dice: &mut Dice) -> Result<Pair> {
     as_thread(dice.one(&NAMES), || Pair::to(&listener, target))
 }
 
+fn close(stream: TcpStream) -> Result<()> {
+    drop(stream);
+    Ok(())
+}
+
 /// Both sides end somehow, each by a thread of its own.
 fn end(dice: &mut Dice, pair: Pair) -> Result<()> {
     let (first, second) = (dice.one(&NAMES), dice.one(&NAMES));
@@ -99,7 +104,7 @@ fn end(dice: &mut Dice, pair: Pair) -> Result<()> {
     match dice.below(5) {
         // The peer of a whole close.
         0 => {
-            as_thread(first, || Ok(drop(one)))?;
+            as_thread(first, || close(one))?;
             pair::read_eof(&other)?;
             as_thread(second, || pair::close_passive(other))
         }
@@ -107,7 +112,7 @@ fn end(dice: &mut Dice, pair: Pair) -> Result<()> {
         1 => {
             as_thread(first, || pair::shut(&one))?;
             pair::wait_for(&one, State::FinWait2)?;
-            as_thread(second, || Ok(drop(one)))?;
+            as_thread(second, || close(one))?;
             as_thread(first, || pair::close_passive(other))
         }
         // A reset by a program, whose peer nobody closes.
@@ -120,7 +125,7 @@ fn end(dice: &mut Dice, pair: Pair) -> Result<()> {
         }
         // A passive close that the peer's reset ends in softirq.
         _ => {
-            as_thread(first, || Ok(drop(one)))?;
+            as_thread(first, || close(one))?;
             pair::read_eof(&other)?;
             let ends = Ends::of(&other)?;
             other.write_all(b"too late")?;
