@@ -31,8 +31,24 @@ pub struct Parts<W> {
     pub lines: bool,
 }
 
+/// Takes each close, finding and event that passes the filters, beside the text.
+pub trait Sink {
+    /// One output, with what makes words of its numbers.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn output(&mut self, output: &Output, context: &Context) -> io::Result<()>;
+}
+
+/// Takes nothing.
+impl Sink for () {
+    fn output(&mut self, _output: &Output, _context: &Context) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// decode -> engine -> filter -> report -> output.
-pub struct Pipeline<W> {
+pub struct Pipeline<W, S = ()> {
     engine: Engine,
     /// Events for which the engine reads ahead; whatever else comes or is asked, they are handled first.
     ahead: Vec<Input>,
@@ -41,6 +57,7 @@ pub struct Pipeline<W> {
     context: Context,
     renderer: Renderer,
     out: W,
+    sink: S,
     text: Vec<u8>,
     lines: bool,
     findings: u64,
@@ -50,6 +67,13 @@ pub struct Pipeline<W> {
 impl<W: Write> Pipeline<W> {
     /// A pipeline that has seen nothing.
     pub fn new(parts: Parts<W>) -> Self {
+        Self::with_sink(parts, ())
+    }
+}
+
+impl<W: Write, S: Sink> Pipeline<W, S> {
+    /// A pipeline that has seen nothing, and tells somebody else, too.
+    pub fn with_sink(parts: Parts<W>, sink: S) -> Self {
         Self {
             engine: Engine::new(parts.config),
             ahead: Vec::with_capacity(Engine::AHEAD),
@@ -58,6 +82,7 @@ impl<W: Write> Pipeline<W> {
             context: Context::default(),
             renderer: parts.renderer,
             out: parts.out,
+            sink,
             text: Vec::with_capacity(2 * BUFFER_BYTES),
             lines: parts.lines,
             findings: 0,
@@ -122,6 +147,7 @@ impl<W: Write> Pipeline<W> {
                 self.findings += 1;
             }
             self.report.record(&output);
+            self.sink.output(&output, &self.context)?;
             if self.lines {
                 self.renderer.render(&mut self.text, &output, &self.context);
                 if self.text.len() >= BUFFER_BYTES {

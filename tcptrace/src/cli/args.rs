@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::export::ExportArgs;
+
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
 /// which programs leak CLOSE_WAIT.
 #[derive(Debug, Parser)]
@@ -21,6 +23,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print what a capture holds, as `trace` would have; needs no privilege
     Replay(ReplayArgs),
+    /// Write the closes and findings of captures as tables: Parquet, CSV or JSON lines
+    Export(ExportArgs),
     /// List sockets that are stuck closing, now, and why; also those from before, in every namespace
     Stuck(StuckArgs),
     /// List CLOSE_WAIT sockets that programs have forgotten, by process, and why
@@ -213,7 +217,7 @@ pub(super) enum FamilyArg {
 }
 
 /// Durations are bounded by what nanoseconds in 64 bits hold, with room to add.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.is_zero() {

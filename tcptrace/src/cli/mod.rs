@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod exit;
+mod export;
 mod inspect;
 mod page;
 mod record;
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::run(args),
         Command::Record(args) => record::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Export(args) => export::run(args),
         Command::Stuck(args) => inspect::stuck(args),
         Command::Leaks(args) => inspect::leaks(args),
         Command::Check(args) => check::run(args),

@@ -65,7 +65,7 @@ fn read_all<R: Read, W: Write>(reader: &mut Reader<R>, pipeline: &mut Pipeline<W
 }
 
 /// What is wrong with the capture, if anything is.
-fn tell_state<R: Read>(path: &Path, reader: &Reader<R>) {
+pub(super) fn tell_state<R: Read>(path: &Path, reader: &Reader<R>) {
     if !reader.stats().is_whole() {
         talk::note(&format_args!("{}: {}", path.display(), reader.stats()));
     }
