@@ -1,5 +1,6 @@
 //! `tcptrace export`.
 
+mod args;
 mod target;
 
 use std::{
@@ -10,11 +11,9 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
-
-use self::target::Target;
+pub(super) use self::args::ExportArgs;
+use self::{args::TableArg, target::Target};
 use super::{
-    args::{FilterArgs, duration},
     exit::{self, CliError},
     replay,
     setup::{nanos, replay_filter},
@@ -24,79 +23,13 @@ use crate::{
     capture,
     decode::Frame,
     engine::{Bounds, Config},
-    export::{Format, Origin, Row, Table, closes, findings},
+    export::{Origin, Row, Table, closes, findings},
     filter::Filter,
     model::{Close, Finding, HostInfo, Output},
     output::{self, Renderer, Style},
     pipeline::{Parts, Pipeline, Sink},
     report::Context,
 };
-
-#[derive(Debug, Args)]
-pub(super) struct ExportArgs {
-    /// Capture files to read; several of them: rows in the order of the files, and --out names the tables
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// How to write the tables
-    #[arg(long, value_enum, default_value_t = FormatArg::Parquet)]
-    format: FormatArg,
-    /// Which tables to write
-    #[arg(long, value_enum, default_value_t = TableArg::All)]
-    table: TableArg,
-    /// Beginning of the tables' file names (PREFIX.closes.parquet), or - for standard output, which takes one table;
-    /// by default the capture's file name without its extension, in the current directory
-    #[arg(long, value_name = "PREFIX")]
-    out: Option<PathBuf>,
-    /// Overwrite tables that exist
-    #[arg(long)]
-    force: bool,
-    /// Judge with this threshold instead of the recording run's
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    stuck_after: Option<Duration>,
-    /// Judge with this threshold instead of the recording run's
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    leak_after: Option<Duration>,
-    #[command(flatten)]
-    filter: FilterArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FormatArg {
-    /// Apache Parquet
-    Parquet,
-    /// RFC 4180 with a header
-    Csv,
-    /// One flat JSON object a line
-    Jsonl,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TableArg {
-    /// One row for each finished close
-    Closes,
-    /// One row for each finding that was raised or cleared
-    Findings,
-    /// Both
-    All,
-}
-
-impl FormatArg {
-    const fn format(self) -> Format {
-        match self {
-            Self::Parquet => Format::Parquet,
-            Self::Csv => Format::Csv,
-            Self::Jsonl => Format::Jsonl,
-        }
-    }
-
-    const fn extension(self) -> &'static str {
-        match self {
-            Self::Parquet => "parquet",
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-        }
-    }
-}
 
 /// Runs captures through the pipeline, and writes what comes out as tables. They get their names when they are whole.
 pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, CliError> {

@@ -1,7 +1,7 @@
 //! Closes and findings as tables: one schema in Parquet, CSV and flat JSON lines, for whatever reads tables.
 //! docs/export.md has the columns.
 //!
-//! Rows go to any [`Write`](std::io::Write) as they come; Parquet keeps one row group of them at most.
+//! Rows go to any [`Write`] as they come; Parquet keeps one row group of them at most.
 
 mod cell;
 mod closes;
@@ -90,7 +90,7 @@ pub struct Table<T, W: Write + Send> {
 
 enum Sink<W: Write + Send> {
     Parquet(Box<parquet::Parquet<W>>),
-    Csv(csv::Csv<W>),
+    Csv(Box<csv::Csv<W>>),
     Jsonl(jsonl::Jsonl<W>),
 }
 
@@ -102,7 +102,7 @@ impl<T, W: Write + Send> Table<T, W> {
     pub fn new(columns: Vec<Column<T>>, format: Format, out: W) -> io::Result<Self> {
         let sink = match format {
             Format::Parquet => Sink::Parquet(Box::new(parquet::Parquet::new(&columns, out)?)),
-            Format::Csv => Sink::Csv(csv::Csv::new(&columns, out)?),
+            Format::Csv => Sink::Csv(Box::new(csv::Csv::new(&columns, out)?)),
             Format::Jsonl => Sink::Jsonl(jsonl::Jsonl::new(out)),
         };
         Ok(Self { columns, sink })
