@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::support::{Folder, run};
 
-const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--exit-code"];
+const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--max-rate", "--exit-code"];
 const THRESHOLDS: &[&str] = &["--stuck-after", "--leak-after"];
 const LIVE: &[&str] = &["--duration", "--ring-mib", "--debug-bpf"];
 const LOOK: &[&str] = &["--watch", "--duration", "--output", "--exit-code"];

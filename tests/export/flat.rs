@@ -90,6 +90,8 @@ fn head(object: &Value) -> Result<Flat> {
     flat.insert("time".to_owned(), object["time"].clone());
     // Of all golden captures; a test of theirs makes sure.
     flat.insert("host".to_owned(), json!("demo"));
+    // In replays it is there in samples alone.
+    flat.insert("weight".to_owned(), json!(object["weight"].as_u64().unwrap_or(1)));
     let cookie = object["cookie"].as_str().and_then(|cookie| cookie.strip_prefix("0x")).context("no cookie")?;
     flat.insert("cookie".to_owned(), json!(u64::from_str_radix(cookie, 16)?));
     for name in ["netns", "family"] {
@@ -100,7 +102,7 @@ fn head(object: &Value) -> Result<Flat> {
         flat.insert(format!("{end}_addr"), json!(addr.trim_matches(['[', ']'])));
         flat.insert(format!("{end}_port"), json!(port.parse::<u16>()?));
     }
-    ensure!(flat.len() == 9, "columns are missing: {flat:?}");
+    ensure!(flat.len() == 10, "columns are missing: {flat:?}");
     Ok(flat)
 }
 

@@ -17,6 +17,7 @@ mod blocks;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod fleet;
 mod golden;
 #[cfg(test)]
 mod refused;

@@ -11,11 +11,11 @@ use tcptrace_ebpf::record::WIRE_VERSION;
 use super::{
     CaptureError, Ending, Stats,
     blocks::{Blocks, Step},
-    format::{BYTE_ORDER_MARK, FILE_HEADER_LEN, FILE_MAGIC, FORMAT_MAJOR, FRAME_RECORD, FileHeader},
+    format::{BYTE_ORDER_MARK, FILE_HEADER_LEN, FILE_MAGIC, FORMAT_MAJOR, FRAME_HOST, FRAME_RECORD, FileHeader},
     frames::{self, Decoded},
     window::Window,
 };
-use crate::decode::Frame;
+use crate::{decode::Frame, model::HostInfo};
 
 /// Opens a capture: [`Reader::open`].
 ///
@@ -122,6 +122,22 @@ impl<R: Read> Reader<R> {
         };
         self.blocks.stats.frames += 1;
         Ok(Some(Frame::Record(self.blocks.take_frame(len))))
+    }
+
+    /// The host that the capture speaks of, where that is the next frame: it begins every capture.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn host(&mut self) -> Result<Option<HostInfo>, CaptureError> {
+        self.ahead = self.advance()?;
+        let Some((FRAME_HOST, len)) = self.ahead else { return Ok(None) };
+        self.ahead = None;
+        if let Decoded::Frame(Frame::Host(host)) = frames::decode(FRAME_HOST, self.blocks.take_frame(len)) {
+            self.blocks.stats.frames += 1;
+            return Ok(Some(host));
+        }
+        self.blocks.stats.malformed_frames += 1;
+        Ok(None)
     }
 
     /// Whether frames are missing just before the next one, or after the last one. Says so once.

@@ -27,7 +27,7 @@ use crate::{
     filter::Filter,
     model::{Close, Finding, HostInfo, Output},
     output::{self, Renderer, Style},
-    pipeline::{Parts, Pipeline, Sink},
+    pipeline::{Parts, Pipeline, Tap},
     report::Context,
 };
 
@@ -95,18 +95,18 @@ fn export(
     tables.begin(&host);
     let failed = tables.failure();
     let parts = Parts {
-        config: config(args, &host),
-        filter,
         renderer: Renderer::new(output::Format::Json, Style::default()),
         out: io::sink(),
         lines: false,
+        max_rate: None,
     };
-    let mut pipeline = Pipeline::with_sink(parts, tables);
+    let mut pipeline = Pipeline::with_tap(parts, tables);
+    let number = pipeline.add_host(config(args, &host), filter);
     if torn {
-        pipeline.gap().map_err(failed)?;
+        pipeline.gap(number).map_err(failed)?;
     }
     if let Some(frame) = first {
-        pipeline.frame(frame).map_err(failed)?;
+        pipeline.frame(number, frame).map_err(failed)?;
     }
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -114,10 +114,10 @@ fn export(
             return Err(CliError::System { what: "finish the export", source });
         }
         if reader.gap()? {
-            pipeline.gap().map_err(failed)?;
+            pipeline.gap(number).map_err(failed)?;
         }
         let Some(frame) = reader.next()? else { break };
-        pipeline.frame(frame).map_err(failed)?;
+        pipeline.frame(number, frame).map_err(failed)?;
     }
     let (summary, _) = pipeline.finish().map_err(failed)?;
     replay::tell_state(path, &reader);
@@ -222,7 +222,7 @@ impl Tables {
     }
 }
 
-impl Sink for &mut Tables {
+impl Tap for &mut Tables {
     fn output(&mut self, output: &Output, context: &Context) -> io::Result<()> {
         match output {
             Output::Close(close) => match &mut self.closes {

@@ -13,6 +13,7 @@ mod setup;
 mod signals;
 mod talk;
 mod trace;
+mod watch;
 
 use std::process::ExitCode;
 

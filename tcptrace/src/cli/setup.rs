@@ -24,20 +24,23 @@ const DEFAULT_WIDTH: usize = 100;
 
 /// The pipeline of a live run.
 pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Stdout>, CliError> {
-    pipeline(&args.show, live_filter(&args.filter)?, nanos(args.live.stuck_after), nanos(args.live.leak_after))
+    let filter = live_filter(&args.filter)?;
+    let mut pipeline = pipeline(&args.show);
+    let config = config(&args.show, nanos(args.live.stuck_after), nanos(args.live.leak_after));
+    pipeline.add_host(config, filter);
+    Ok(pipeline)
 }
 
-/// A pipeline to standard output.
-pub(super) fn pipeline(
-    show: &ShowArgs,
-    filter: Filter,
-    stuck_after_ns: u64,
-    leak_after_ns: u64,
-) -> Result<Pipeline<Stdout>, CliError> {
+/// A pipeline to standard output, without hosts.
+pub(super) fn pipeline(show: &ShowArgs) -> Pipeline<Stdout> {
     let out = std::io::stdout();
     let renderer = renderer(show.output, &out);
-    let config = Config { stuck_after_ns, leak_after_ns, echo_events: show.transitions, bounds: Bounds::default() };
-    Ok(Pipeline::new(Parts { config, filter, renderer, out, lines: !show.summary }))
+    Pipeline::new(Parts { renderer, out, lines: !show.summary, max_rate: show.max_rate })
+}
+
+/// The engine's configuration.
+pub(super) fn config(show: &ShowArgs, stuck_after_ns: u64, leak_after_ns: u64) -> Config {
+    Config { stuck_after_ns, leak_after_ns, echo_events: show.transitions, bounds: Bounds::default() }
 }
 
 /// As the arguments and the reader want it.
@@ -83,7 +86,7 @@ pub(super) fn replay_filter(args: &FilterArgs) -> Result<Filter, CliError> {
     Ok(Filter::new(spec)?)
 }
 
-fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
+pub(super) fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
     let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
     let inode = |text: &String| resolve(text).map_err(|error| format!("--netns {text}: {error}"));
     let netns: Result<Vec<u32>, String> = args.netns.iter().map(inode).collect();

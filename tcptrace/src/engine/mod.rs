@@ -7,6 +7,7 @@ mod audit;
 mod births;
 mod closing;
 mod config;
+mod ends;
 mod judge;
 mod lanes;
 mod lives;

@@ -8,6 +8,7 @@ use crate::report::{Cgroup, Context};
 pub struct Row<'a, T> {
     time_ns: u64,
     host: Option<&'a str>,
+    weight: u64,
     socket: &'a Identity,
     owner: Option<&'a Owner>,
     cgroup: Option<&'a Cgroup>,
@@ -24,15 +25,16 @@ impl<'a, T> Row<'a, T> {
     ) -> Self {
         let host = (!host.is_empty()).then_some(host);
         let cgroup = owner.and_then(|owner| context.cgroup_of(owner.cgroup_id));
-        Self { time_ns: context.real_ns(time_ns), host, socket, owner, cgroup, of }
+        Self { time_ns: context.real_ns(time_ns), host, weight: context.weight(), socket, owner, cgroup, of }
     }
 }
 
 /// When, where, and which socket.
-pub(super) fn identity<T>() -> [Column<T>; 9] {
+pub(super) fn identity<T>() -> [Column<T>; 10] {
     [
         Column::always("time", Kind::Time, |row| Cell::Time(row.time_ns)),
         Column::known("host", Kind::Text, |row| Cell::text(row.host)),
+        Column::always("weight", Kind::UInt64, |row| Cell::UInt64(row.weight)),
         Column::always("cookie", Kind::UInt64, |row| Cell::UInt64(row.socket.key.0)),
         Column::always("netns", Kind::UInt32, |row| Cell::UInt32(row.socket.netns)),
         Column::always("family", Kind::Text, |row| Cell::word(row.socket.family().as_str())),

@@ -68,8 +68,10 @@ fn written(format: Format, closes_of: &[Close]) -> Vec<u8> {
 fn csv_quotes_what_it_has_to() {
     let text = String::from_utf8(written(Format::Csv, &[close()])).unwrap();
     let (header, row) = text.split_once("\r\n").unwrap();
-    assert!(header.starts_with("time,host,cookie,netns,family,local_addr,local_port,remote_addr,remote_port,role,"));
-    let expected = "2026-01-02T03:04:00.000000001Z,\"web,1\",18446744073709551615,4294967295,ipv4,10.0.0.1,65535,\
+    assert!(
+        header.starts_with("time,host,weight,cookie,netns,family,local_addr,local_port,remote_addr,remote_port,role,")
+    );
+    let expected = "2026-01-02T03:04:00.000000001Z,\"web,1\",1,18446744073709551615,4294967295,ipv4,10.0.0.1,65535,\
                     10.0.0.2,0,active,unknown,events_lost,1,\"a\"\"b\u{fffd}\u{fffd}c\",\
                     \"/system.slice/a,b.service\",\"a,b.service\",,,close,\
                     5,9223372036854775807,,,,,,,9223372036854775807,0,true,,false,1,65535,0,0,,,\r\n";

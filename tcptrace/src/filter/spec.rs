@@ -36,7 +36,7 @@ pub struct FilterSpec {
     pub netns: Vec<u32>,
     /// `--family`, as spoken on the wire.
     pub family: Option<Family>,
-    /// `--min-latency`: closes that took, and findings that last, at least this long, nanoseconds.
+    /// `--min-latency`: show closes that took, and findings that last, at least this long, nanoseconds; count all.
     pub min_latency_ns: Option<u64>,
 }
 
@@ -88,6 +88,14 @@ pub enum FilterError {
         name: String,
         /// Its length.
         bytes: usize,
+    },
+    /// More values than the kernel side compares with.
+    #[error("{option} was given more than {max} times: that is the most that a live run takes")]
+    TooMany {
+        /// As written on the command line.
+        option: &'static str,
+        /// The bound.
+        max: usize,
     },
     /// pid 0.
     #[error("--pid 0: that is the kernel's idle task, which owns no socket")]

@@ -137,7 +137,9 @@ fn latency_is_at_least() {
         (u64::MAX, Some(u64::MAX), true),
     ] {
         let close = Close { close_ns, ..close() };
-        assert_eq!(admits(with!(min_latency_ns: Some(min)), close), pass, "{min} {close_ns:?}");
+        let filter = Filter::new(with!(min_latency_ns: Some(min))).unwrap();
+        let close = Output::Close(close);
+        assert_eq!((filter.admits(&close), filter.shows(&close)), (true, pass), "{min} {close_ns:?}");
     }
     let finding = Output::Finding(Finding {
         time_ns: 1,
@@ -154,8 +156,8 @@ fn latency_is_at_least() {
         diagnosis: None,
         holders: None,
     });
-    assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().admits(&finding));
-    assert!(!Filter::new(with!(min_latency_ns: Some(6))).unwrap().admits(&finding));
+    assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().shows(&finding));
+    assert!(!Filter::new(with!(min_latency_ns: Some(6))).unwrap().shows(&finding));
     assert!(!Filter::new(with!(pids: vec![1])).unwrap().admits(&finding));
 }
 
@@ -172,7 +174,10 @@ fn events_pass_by_what_they_have() {
             loss_mark: 0,
         })
     };
-    let admits = |spec: FilterSpec, event: &Output| Filter::new(spec).unwrap().admits(event);
+    let admits = |spec: FilterSpec, event: &Output| {
+        let filter = Filter::new(spec).unwrap();
+        filter.admits(event) && filter.shows(event)
+    };
     assert!(admits(with!(min_latency_ns: Some(u64::MAX), ports: vec![443]), &event(None)));
     assert!(!admits(with!(ports: vec![444]), &event(None)));
     assert!(admits(with!(pids: vec![7434]), &event(Some(owner(7434, b"x")))));
@@ -226,9 +231,13 @@ fn cgroups_are_learnt_by_path() {
         assert!(!filter.admits(&Output::Close(close())));
         filter.learn_cgroup(&CgroupName { id: id + 1, path: "/web".to_owned() });
         filter.learn_cgroup(&CgroupName { id: id + 2, path: "/other".to_owned() });
+        filter.learn_cgroup(&CgroupName { id: id + 3, path: "/webs".to_owned() });
         assert!(!filter.admits(&Output::Close(close())), "{wanted}");
-        filter.learn_cgroup(&CgroupName { id, path: "/web".to_owned() });
-        assert!(filter.admits(&Output::Close(close())), "{wanted}");
+        for path in ["/web", "/web/worker/1"] {
+            let mut filter = filter.clone();
+            filter.learn_cgroup(&CgroupName { id, path: path.to_owned() });
+            assert!(filter.admits(&Output::Close(close())), "{wanted} holds {path}");
+        }
     }
 }
 
@@ -245,7 +254,12 @@ fn holders_are_whom_the_user_asked_for() {
         (with!(comms: vec!["ap".into()]), false),
         (with!(cgroup_paths: vec!["a.slice/b/".into()], cgroup_ids: vec![42]), true),
         (with!(cgroup_paths: vec!["/sys/fs/cgroup/a.slice/b".into()]), true),
-        (with!(cgroup_paths: vec!["/a.slice".into()]), false),
+        (with!(cgroup_paths: vec!["/a.slice".into()]), true),
+        (with!(cgroup_paths: vec!["/sys/fs/cgroup".into()]), true),
+        (with!(cgroup_paths: vec!["/".into()]), true),
+        (with!(cgroup_paths: vec!["/a".into()]), false),
+        (with!(cgroup_paths: vec!["/sys/fs/cgroupa.slice".into()]), false),
+        (with!(cgroup_paths: vec!["/a.slice/b/c".into()]), false),
         // One of them has to be all of it.
         (with!(pids: vec![8], comms: vec!["api".into()]), false),
     ] {

@@ -22,6 +22,13 @@ pub struct HostInfo {
     pub leak_after_ns: u64,
     /// sock_diag answers what the engine asks; without it, what only a look can tell stays unknown.
     pub sock_diag: bool,
+    /// Owners were asked for, and the kernel side left out what others closed: a socket that no event told of is
+    /// theirs, unless it was closing before the start.
+    pub owners_filtered: bool,
+    /// One socket in so many was followed, with its whole life; 0 and 1 mean all.
+    pub sample_one_in: u32,
+    /// The filters that the kernel side applied, as options on the command line; empty for none.
+    pub filters: String,
 }
 
 /// Time passes. Also tells wall-clock time, which can step; nothing is measured by it.
@@ -148,4 +155,16 @@ pub enum Output {
     Finding(Finding),
     /// An event as it came, in input order, for `--transitions`.
     Event(Event),
+}
+
+impl Output {
+    /// When it was so, CLOCK_MONOTONIC nanoseconds.
+    #[must_use]
+    pub const fn time_ns(&self) -> u64 {
+        match self {
+            Self::Close(close) => close.end_ns,
+            Self::Finding(finding) => finding.time_ns,
+            Self::Event(event) => event.time_ns,
+        }
+    }
 }

@@ -18,6 +18,19 @@ pub struct Books {
 }
 
 impl Books {
+    /// Those of two hosts together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            seen: self.seen.saturating_add(other.seen),
+            delivered: self.delivered.saturating_add(other.delivered),
+            lost: self.lost.saturating_add(other.lost),
+            missed: self.missed.saturating_add(other.missed),
+            refused: self.refused.saturating_add(other.refused),
+            torn: self.torn || other.torn,
+        }
+    }
+
     /// Whether every event is accounted for. False while events are on their way, and for a capture that
     /// breaks off before its closing counters.
     #[must_use]
@@ -53,6 +66,23 @@ pub struct Anomalies {
 }
 
 impl Anomalies {
+    /// Those of two hosts together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            impossible_transitions: self.impossible_transitions.saturating_add(other.impossible_transitions),
+            time_backwards: self.time_backwards.saturating_add(other.time_backwards),
+            clock_steps: self.clock_steps.saturating_add(other.clock_steps),
+            mid_life: self.mid_life.saturating_add(other.mid_life),
+            replaced: self.replaced.saturating_add(other.replaced),
+            duplicates: self.duplicates.saturating_add(other.duplicates),
+            table_full: self.table_full.saturating_add(other.table_full),
+            connects_forgotten: self.connects_forgotten.saturating_add(other.connects_forgotten),
+            stray_events: self.stray_events.saturating_add(other.stray_events),
+            counters_backwards: self.counters_backwards.saturating_add(other.counters_backwards),
+        }
+    }
+
     /// Name and count of each, in a fixed order.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, u64); 10] {
@@ -95,6 +125,22 @@ pub struct Looks {
 }
 
 impl Looks {
+    /// Those of two hosts together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            asked: self.asked.saturating_add(other.asked),
+            unanswered: self.unanswered.saturating_add(other.unanswered),
+            orphans: self.orphans.saturating_add(other.orphans),
+            timewait_recycled: self.timewait_recycled.saturating_add(other.timewait_recycled),
+            timewait_overflow: self.timewait_overflow.saturating_add(other.timewait_overflow),
+            timewait_gone: self.timewait_gone.saturating_add(other.timewait_gone),
+            found_closing: self.found_closing.saturating_add(other.found_closing),
+            adopted: self.adopted.saturating_add(other.adopted),
+            healed: self.healed.saturating_add(other.healed),
+        }
+    }
+
     /// Name and count of each, in a fixed order.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, u64); 9] {
@@ -141,4 +187,32 @@ pub struct Status {
     pub data_retransmits: u64,
     /// Resets for no socket, for a request, or for a timewait socket without a cookie.
     pub foreign_resets: u64,
+}
+
+impl Status {
+    /// That of two hosts together, their times on one clock.
+    #[must_use]
+    pub fn plus(self, other: &Self) -> Self {
+        let mut open = self.open;
+        open.iter_mut().zip(other.open).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        // One that saw nothing has no times.
+        let first_ns = match (self.first_ns, other.first_ns) {
+            (0, first_ns) | (first_ns, 0) => first_ns,
+            (one, two) => one.min(two),
+        };
+        Self {
+            first_ns,
+            last_ns: self.last_ns.max(other.last_ns),
+            open,
+            books: self.books.plus(other.books),
+            anomalies: self.anomalies.plus(other.anomalies),
+            looks: match (self.looks, other.looks) {
+                (Some(one), Some(two)) => Some(one.plus(two)),
+                (one, two) => one.or(two),
+            },
+            orphans_waiting: self.orphans_waiting.saturating_add(other.orphans_waiting),
+            data_retransmits: self.data_retransmits.saturating_add(other.data_retransmits),
+            foreign_resets: self.foreign_resets.saturating_add(other.foreign_resets),
+        }
+    }
 }

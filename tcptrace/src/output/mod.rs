@@ -89,10 +89,18 @@ impl Renderer {
         }
     }
 
-    /// Appends the summary of a run.
-    pub fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary, context: &Context) {
+    /// Appends that so many lines are left out here; `real_ns` is the time since 1970.
+    pub fn held_back(&mut self, out: &mut Vec<u8>, lines: u64, real_ns: u64) {
         match &mut self.0 {
-            Kind::Table(table) => table.summary(out, summary, context),
+            Kind::Table(table) => table.held_back(out, lines, real_ns),
+            Kind::Json(json) => json.held_back(out, lines, real_ns),
+        }
+    }
+
+    /// Appends the summary of a run.
+    pub fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary) {
+        match &mut self.0 {
+            Kind::Table(table) => table.summary(out, summary),
             Kind::Json(_) => json::summary(out, summary),
         }
     }

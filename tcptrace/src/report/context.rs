@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::Workload;
-use crate::model::{CgroupName, Tick};
+use crate::model::{CgroupName, HostInfo, Tick};
 
 /// Names kept at most; a host with more cgroups shows the rest without a path.
 const CGROUPS_MAX: usize = 65_536;
@@ -14,6 +14,10 @@ const CLOCK_JITTER_NS: i128 = 1_000_000;
 /// Grows from the inputs, so that a replay knows what the live run knew.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
+    hostname: String,
+    /// There are others, so that lines must say whose they are.
+    is_one_of_several: bool,
+    sample_one_in: u32,
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, nanoseconds, as of the newest tick.
     real_minus_mono_ns: i128,
     cgroups: HashMap<u64, Cgroup>,
@@ -43,6 +47,29 @@ impl Cgroup {
 }
 
 impl Context {
+    /// Learns whose this is.
+    pub fn host(&mut self, host: &HostInfo) {
+        self.hostname.clone_from(&host.hostname);
+        self.sample_one_in = host.sample_one_in;
+    }
+
+    /// Lines name their host where there are several.
+    pub fn name_host(&mut self, several: bool) {
+        self.is_one_of_several = several;
+    }
+
+    /// The host's name, where lines have to say it.
+    #[must_use]
+    pub fn shown_host(&self) -> Option<&str> {
+        self.is_one_of_several.then_some(self.hostname.as_str())
+    }
+
+    /// For how many connections each one stands: N of `--sample 1/N`.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        u64::from(self.sample_one_in.max(1))
+    }
+
     /// Takes the wall clock from a tick. The two clocks are not read in one moment, so small differences are kept out:
     /// one event has one time, however often it is told.
     pub fn tick(&mut self, tick: Tick) {

@@ -13,8 +13,22 @@ pub struct Quantiles {
     pub p90_ns: u64,
     /// 99th percentile.
     pub p99_ns: u64,
+    /// 99.9th percentile.
+    pub p999_ns: u64,
     /// Largest value.
     pub max_ns: u64,
+}
+
+/// What is known of a run beside its closes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Lines that `--max-rate` held back; `None` without it.
+    pub held_back: Option<u64>,
+    /// Each connection stands for this many, where hosts differ at most: N of `--sample 1/N`. Counts of closes,
+    /// findings and open sockets are that of all; those of events, anomalies and looks are what happened.
+    pub sample_one_in: u64,
+    /// Names of the hosts, where there are several.
+    pub hosts: Vec<String>,
 }
 
 /// What a run comes to.
@@ -36,6 +50,8 @@ pub struct Summary {
     pub findings: Vec<(&'static str, u64)>,
     /// FIN retransmits of finished closes: tlp, rto, fast, failed.
     pub fin_retransmits: [u64; 4],
-    /// State of the engine at the end.
+    /// State of the engines at the end; times in nanoseconds since 1970.
     pub status: Status,
+    /// The rest.
+    pub run: Run,
 }

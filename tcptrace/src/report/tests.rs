@@ -51,8 +51,8 @@ fn finding(kind: FindingKind, status: FindingStatus) -> Output {
 
 fn summary(outputs: impl IntoIterator<Item = Output>) -> Summary {
     let mut report = Report::default();
-    outputs.into_iter().for_each(|output| report.record(&output));
-    report.summary(Status::default())
+    outputs.into_iter().for_each(|output| report.record(&output, 1));
+    report.summary(Status::default(), Run::default())
 }
 
 /// Count and maximum of each latency that was measured.
@@ -162,8 +162,8 @@ fn the_engines_state_is_passed_on() {
         data_retransmits: 8,
         foreign_resets: 6,
     };
-    let found = Report::default().summary(status);
+    let found = Report::default().summary(status, Run::default());
     assert_eq!((found.duration_ns, found.status), (7, status));
     let backwards = Status { first_ns: 12, last_ns: 5, ..status };
-    assert_eq!(Report::default().summary(backwards).duration_ns, 0);
+    assert_eq!(Report::default().summary(backwards, Run::default()).duration_ns, 0);
 }

@@ -87,7 +87,7 @@ fn context() -> Context {
 fn report(closes: &[Output]) {
     let mut report = Report::default();
     for close in closes {
-        report.record(close);
+        report.record(close, 1);
     }
     black_box(&report);
 }
@@ -121,16 +121,16 @@ fn pipeline_ns(raws: &[Raw]) -> Result<f64, String> {
 
 fn pipeline(raws: &[Raw]) -> io::Result<()> {
     let mut pipeline = Pipeline::new(Parts {
-        config: calm(),
-        filter: Filter::default(),
         renderer: Renderer::new(Format::Json, Style::default()),
         out: io::sink(),
         lines: true,
+        max_rate: None,
     });
-    pipeline.frame(Frame::Tick(TICK))?;
-    pipeline.frame(Frame::Cgroup(cgroup()))?;
+    let host = pipeline.add_host(calm(), Filter::default());
+    pipeline.frame(host, Frame::Tick(TICK))?;
+    pipeline.frame(host, Frame::Cgroup(cgroup()))?;
     for raw in raws {
-        pipeline.frame(Frame::Record(raw))?;
+        pipeline.frame(host, Frame::Record(raw))?;
     }
     black_box(pipeline.finish()?);
     Ok(())

@@ -16,8 +16,9 @@ impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let close = self.close;
         let totals = close.totals;
-        let mut object = serializer.serialize_struct("Close", 23)?;
+        let mut object = serializer.serialize_struct("Close", 25)?;
         self.head.fields(&mut object)?;
+        self.head.origin(&mut object, self.context)?;
         object.serialize_field("role", close.role.as_str())?;
         object.serialize_field("outcome", close.outcome.as_str())?;
         object.serialize_field("reason", &close.reason.map(Reason::as_str))?;

@@ -25,8 +25,9 @@ pub(super) struct Line<'a> {
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let event = self.event;
-        let mut object = serializer.serialize_struct("Event", 15)?;
+        let mut object = serializer.serialize_struct("Event", 17)?;
         self.head.fields(&mut object)?;
+        self.head.origin(&mut object, self.context)?;
         match event.kind {
             EventKind::Transition { old, new, .. } => {
                 object.serialize_field("old", old.as_str())?;

@@ -27,8 +27,9 @@ impl Serialize for Line<'_> {
             Some(GivesUp::Never(why)) => (None, Some(why.as_str())),
             Some(GivesUp::Unknown) | None => (None, None),
         };
-        let mut object = serializer.serialize_struct("Finding", 24)?;
+        let mut object = serializer.serialize_struct("Finding", 26)?;
         self.head.fields(&mut object)?;
+        self.head.origin(&mut object, self.context)?;
         self.head.owner(&mut object, finding.owner.as_ref(), self.context)?;
         object.serialize_field("kind", finding.kind.as_str())?;
         object.serialize_field("status", finding.status.as_str())?;

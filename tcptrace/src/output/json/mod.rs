@@ -83,6 +83,10 @@ impl Json {
         line(out, &census::LeaksSummary { time: self.calendar.stamp(time_ns), report });
     }
 
+    pub(super) fn held_back(&mut self, out: &mut Vec<u8>, lines: u64, real_ns: u64) {
+        line(out, &HeldBack { kind: "held_back", schema: SCHEMA, time: self.calendar.stamp(real_ns), lines });
+    }
+
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {
         self.strings.fill(&event.socket, event.owner.as_ref());
         let head = Head {
@@ -93,6 +97,15 @@ impl Json {
         };
         line(out, &event::Line { head, event, context });
     }
+}
+
+#[derive(Serialize)]
+struct HeldBack<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    schema: u32,
+    time: &'a str,
+    lines: u64,
 }
 
 pub(super) fn summary(out: &mut Vec<u8>, summary: &Summary) {

@@ -71,6 +71,18 @@ impl Head<'_> {
         object.serialize_field("remote", &self.strings.remote)
     }
 
+    /// What is there only where there are several hosts, or a sample.
+    pub(super) fn origin<S: SerializeStruct>(&self, object: &mut S, context: &Context) -> Result<(), S::Error> {
+        match context.shown_host() {
+            Some(host) => object.serialize_field("host", host)?,
+            None => object.skip_field("host")?,
+        }
+        match context.weight() {
+            1 => object.skip_field("weight"),
+            weight => object.serialize_field("weight", &weight),
+        }
+    }
+
     pub(super) fn owner<S: SerializeStruct>(
         &self,
         object: &mut S,

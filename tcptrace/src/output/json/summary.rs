@@ -18,7 +18,7 @@ impl Serialize for Line<'_> {
         let latency: Vec<_> =
             summary.latency.iter().map(|(name, quantiles)| (*name, QuantilesObject::from(*quantiles))).collect();
         let open: Vec<_> = PHASES.map(Phase::as_str).into_iter().zip(status.open).collect();
-        let mut object = serializer.serialize_struct("Summary", 17)?;
+        let mut object = serializer.serialize_struct("Summary", 20)?;
         object.serialize_field("type", "summary")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("duration_ns", &summary.duration_ns)?;
@@ -36,6 +36,9 @@ impl Serialize for Line<'_> {
         object.serialize_field("orphans_waiting", &status.orphans_waiting)?;
         object.serialize_field("data_retransmits", &status.data_retransmits)?;
         object.serialize_field("foreign_resets", &status.foreign_resets)?;
+        object.serialize_field("sample_one_in", &summary.run.sample_one_in)?;
+        object.serialize_field("held_back", &summary.run.held_back)?;
+        object.serialize_field("hosts", &summary.run.hosts)?;
         object.end()
     }
 }

@@ -4,7 +4,7 @@ use crate::model::{
 };
 use crate::output::fixtures::{close, context, event, finding, owner, phases, socket, transition};
 use crate::output::{Format, Renderer, Style};
-use crate::report::{Context, Report};
+use crate::report::{Context, Report, Run};
 
 /// What all objects below begin with, `type` aside.
 const HEAD: &str = concat!(
@@ -160,13 +160,10 @@ fn events_of_each_kind() {
 #[test]
 fn a_summary_has_all_words() {
     let mut report = Report::default();
-    report.record(&Output::Close(close()));
-    report.record(&Output::Close(Close {
-        complete: false,
-        retransmits: finding(FindingStatus::Moved).retransmits,
-        ..close()
-    }));
-    report.record(&Output::Finding(finding(FindingStatus::Raised)));
+    report.record(&Output::Close(close()), 1);
+    let moved = finding(FindingStatus::Moved);
+    report.record(&Output::Close(Close { complete: false, retransmits: moved.retransmits, ..close() }), 1);
+    report.record(&Output::Finding(finding(FindingStatus::Raised)), 1);
     let status = Status {
         first_ns: 1,
         last_ns: 6,
@@ -178,8 +175,9 @@ fn a_summary_has_all_words() {
         data_retransmits: 8,
         foreign_resets: 10,
     };
+    let run = Run { held_back: Some(3), sample_one_in: 1, hosts: vec!["a".into()] };
     let mut out = Vec::new();
-    Renderer::new(Format::Json, Style::default()).summary(&mut out, &report.summary(status), &context());
+    Renderer::new(Format::Json, Style::default()).summary(&mut out, &report.summary(status, run));
     let none = r#"{"count":0,"p50":0,"p90":0,"p99":0,"max":0}"#;
     let one = |count: u64, ns: u64| format!(r#"{{"count":{count},"p50":{ns},"p90":{ns},"p99":{ns},"max":{ns}}}"#);
     let expected = [
@@ -199,7 +197,8 @@ fn a_summary_has_all_words() {
         r#""duplicates":0,"table_full":0,"connects_forgotten":0,"stray_events":0,"counters_backwards":0},"#,
         r#""looks":{"asked":3,"unanswered":0,"orphans":0,"timewait_recycled":0,"timewait_overflow":0,"#,
         r#""timewait_gone":0,"found_closing":0,"adopted":0,"healed":0},"orphans_waiting":1,"#,
-        "\"data_retransmits\":8,\"foreign_resets\":10}\n",
+        r#""data_retransmits":8,"foreign_resets":10,"sample_one_in":1,"held_back":3,"#,
+        "\"hosts\":[\"a\"]}\n",
     ];
     assert_eq!(String::from_utf8(out).unwrap(), expected.concat());
 }

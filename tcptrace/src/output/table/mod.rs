@@ -17,6 +17,8 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::{self, Write as _};
+
 use super::{Style, time::Calendar};
 use crate::model::{Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
 use crate::report::{Context, Summary};
@@ -49,6 +51,8 @@ struct Columns {
 
 impl Columns {
     const TIME: usize = 12;
+    /// Where there are several.
+    const HOST: usize = 8;
     /// What a duration takes.
     const TOTAL: usize = 6;
 
@@ -74,29 +78,35 @@ impl Table {
     }
 
     pub(super) fn close(&mut self, out: &mut Vec<u8>, close: &Close, context: &Context) {
-        self.start(out, context.real_ns(close.end_ns), &close.socket, close.owner.as_ref());
+        self.start(out, context, close.end_ns, &close.socket, close.owner.as_ref());
         close::cells(&mut self.line, close, self.columns.role, Columns::TOTAL);
         self.line.flush(out, self.style);
     }
 
     pub(super) fn finding(&mut self, out: &mut Vec<u8>, finding: &Finding, context: &Context) {
-        self.start(out, context.real_ns(finding.time_ns), &finding.socket, finding.owner.as_ref());
+        self.start(out, context, finding.time_ns, &finding.socket, finding.owner.as_ref());
         finding::cells(&mut self.line, finding);
         self.line.flush(out, self.style);
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {
-        self.start(out, context.real_ns(event.time_ns), &event.socket, event.owner.as_ref());
+        self.start(out, context, event.time_ns, &event.socket, event.owner.as_ref());
         event::cells(&mut self.line, event);
         self.line.flush(out, self.style);
     }
 
-    pub(super) fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary, context: &Context) {
+    pub(super) fn held_back(&mut self, out: &mut Vec<u8>, lines: u64, real_ns: u64) {
+        self.line.left(Columns::TIME, Paint::Faint, self.calendar.time_of_day(real_ns));
+        let plural = if lines == 1 { "line" } else { "lines" };
+        self.line.word(Paint::Warning, format_args!("{lines} {plural} held back (--max-rate)"));
+        self.line.flush(out, self.style);
+    }
+
+    pub(super) fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary) {
         if self.lines_below_heading.take().is_some() {
             out.push(b'\n');
         }
-        let end_ns = context.real_ns(summary.status.last_ns);
-        summary::blocks(out, summary, self.calendar.time_of_day(end_ns), self.style);
+        summary::blocks(out, summary, self.calendar.time_of_day(summary.status.last_ns), self.style);
     }
 
     pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32) {
@@ -108,10 +118,13 @@ impl Table {
     }
 
     /// The columns that all lines share, below a heading.
-    fn start(&mut self, out: &mut Vec<u8>, real_ns: u64, socket: &Identity, owner: Option<&Owner>) {
-        self.heading(out);
+    fn start(&mut self, out: &mut Vec<u8>, context: &Context, time_ns: u64, socket: &Identity, owner: Option<&Owner>) {
+        self.heading(out, context.shown_host().is_some());
         let Columns { owner: owner_width, end, .. } = self.columns;
-        self.line.left(Columns::TIME, Paint::Faint, self.calendar.time_of_day(real_ns));
+        self.line.left(Columns::TIME, Paint::Faint, self.calendar.time_of_day(context.real_ns(time_ns)));
+        if let Some(host) = context.shown_host() {
+            self.line.left(Columns::HOST, Paint::Plain, Shown(host));
+        }
         match owner {
             Some(owner) => {
                 self.line.left(owner_width, Paint::Plain, format_args!("{}/{}", owner.comm, owner.pid));
@@ -122,7 +135,7 @@ impl Table {
         self.line.left(end, Paint::Plain, socket.remote);
     }
 
-    fn heading(&mut self, out: &mut Vec<u8>) {
+    fn heading(&mut self, out: &mut Vec<u8>, hosts: bool) {
         let is_due = match self.lines_below_heading {
             None => true,
             Some(lines) => self.style.terminal && lines >= HEADING_EVERY,
@@ -132,9 +145,11 @@ impl Table {
             return;
         }
         let Columns { owner, end, role } = self.columns;
-        for (width, title) in
-            [(Columns::TIME, "TIME (UTC)"), (owner, "OWNER"), (end, "LOCAL"), (end, "REMOTE"), (role, "ROLE")]
-        {
+        self.line.left(Columns::TIME, Paint::Strong, "TIME (UTC)");
+        if hosts {
+            self.line.left(Columns::HOST, Paint::Strong, "HOST");
+        }
+        for (width, title) in [(owner, "OWNER"), (end, "LOCAL"), (end, "REMOTE"), (role, "ROLE")] {
             self.line.left(width, Paint::Strong, title);
         }
         self.line.right(Columns::TOTAL, Paint::Strong, "TOTAL");
@@ -151,5 +166,14 @@ const fn short(phase: Phase) -> &'static str {
         Phase::Closing => "cl",
         Phase::CloseWait => "cw",
         Phase::LastAck => "la",
+    }
+}
+
+/// A name that a capture claims: it must not write escape codes into a reader's terminal.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| f.write_char(if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }))
     }
 }

@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use super::line::Line;
 use super::paint::Paint;
-use super::short;
+use super::{Shown, short};
 use crate::model::{Books, PHASES, Phase};
 use crate::output::{Style, units::DurationNs};
-use crate::report::{Quantiles, Summary};
+use crate::report::{Quantiles, Run, Summary};
 
 const NAME: usize = 18;
 const COUNT: usize = 10;
@@ -24,6 +24,7 @@ pub(super) fn blocks(out: &mut Vec<u8>, summary: &Summary, end_time: &str, style
         page.line.word(Paint::Warning, format_args!("({incomplete} of them incomplete)"));
     }
     page.flush();
+    page.run(&summary.run);
     page.counts("role", &summary.by_role);
     page.counts("outcome", &summary.by_outcome);
     page.latency(&summary.latency);
@@ -58,6 +59,26 @@ impl Page<'_> {
         self.out.push(b'\n');
     }
 
+    fn run(&mut self, run: &Run) {
+        if !run.hosts.is_empty() {
+            self.line.left(NAME, Paint::Strong, "hosts");
+            run.hosts.iter().for_each(|host| self.line.word(Paint::Plain, Shown(host)));
+            self.flush();
+        }
+        if run.sample_one_in > 1 {
+            self.line.left(NAME, Paint::Strong, "sample");
+            let n = run.sample_one_in;
+            self.line.word(Paint::Warning, format_args!("1/{n} of the connections: counts of closes are estimates,"));
+            self.line.word(Paint::Warning, format_args!("each that was seen stands for {n}"));
+            self.flush();
+        }
+        if let Some(lines) = run.held_back.filter(|lines| *lines > 0) {
+            self.line.left(NAME, Paint::Strong, "held back");
+            self.line.word(Paint::Warning, format_args!("{lines} lines by --max-rate; they are counted here"));
+            self.flush();
+        }
+    }
+
     /// A block of names and numbers, each with its share.
     fn counts(&mut self, title: &str, counts: &[(&'static str, u64)]) {
         let total: u64 = counts.iter().map(|(_, count)| count).sum();
@@ -89,7 +110,7 @@ impl Page<'_> {
         }
         self.flush();
         for (name, quantiles) in latency.iter().filter(|(_, quantiles)| quantiles.count > 0) {
-            let Quantiles { count, p50_ns, p90_ns, p99_ns, max_ns } = *quantiles;
+            let Quantiles { count, p50_ns, p90_ns, p99_ns, max_ns, .. } = *quantiles;
             match PHASES.into_iter().find(|phase| phase.as_str() == *name) {
                 Some(phase) => self.line.left(NAME, Paint::Plain, format_args!("{name} ({})", short(phase))),
                 None => self.line.left(NAME, Paint::Plain, name),

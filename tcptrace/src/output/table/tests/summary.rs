@@ -2,14 +2,16 @@ use super::{orphan, passive, simultaneous};
 use crate::model::{Anomalies, Books, Close, FindingStatus, Outcome, Output, Status};
 use crate::output::fixtures::{close, context, finding};
 use crate::output::{Format, Renderer, Style};
-use crate::report::Report;
+use crate::report::{Report, Run};
 
 fn summary(outputs: &[Output], status: Status) -> String {
     let mut report = Report::default();
-    outputs.iter().for_each(|output| report.record(output));
+    outputs.iter().for_each(|output| report.record(output, 1));
     let mut out = Vec::new();
     let mut renderer = Renderer::new(Format::Table, Style::default());
-    renderer.summary(&mut out, &report.summary(status), &context());
+    let real_ns = |mono_ns| context().real_ns(mono_ns);
+    let status = Status { first_ns: real_ns(status.first_ns), last_ns: real_ns(status.last_ns), ..status };
+    renderer.summary(&mut out, &report.summary(status, Run::default()));
     String::from_utf8(out).unwrap()
 }
 
@@ -86,6 +88,6 @@ fn the_summary_stands_apart_from_the_lines() {
     let mut renderer = Renderer::new(Format::Table, Style::default());
     let mut out = Vec::new();
     renderer.render(&mut out, &Output::Close(close()), &context());
-    renderer.summary(&mut out, &Report::default().summary(Status::default()), &context());
+    renderer.summary(&mut out, &Report::default().summary(Status::default(), Run::default()));
     assert!(String::from_utf8(out).unwrap().contains("fw2 2.00s\n\n0 closes in 0ns"));
 }

@@ -1,0 +1,117 @@
+//! One host: its engine, what it calls things, and what of it is wanted.
+
+use std::{
+    io::{self, Write},
+    mem,
+};
+
+use super::sink::{Sink, Tap};
+use crate::{
+    decode::{Frame, decode},
+    engine::{Config, Engine},
+    filter::Filter,
+    model::{Input, Status, Tick},
+    report::Context,
+};
+
+pub(super) struct Host {
+    pub(super) engine: Engine,
+    /// Events for which the engine reads ahead; whatever else comes or is asked, they are handled first.
+    ahead: Vec<Input>,
+    filter: Filter,
+    pub(super) context: Context,
+    /// Newest time in any input, CLOCK_MONOTONIC nanoseconds.
+    mono_ns: u64,
+    /// The first tick: wall clocks step, so only this one aligns the host with others.
+    first_tick: Option<Tick>,
+}
+
+impl Host {
+    pub(super) fn new(config: Config, filter: Filter) -> Self {
+        Self {
+            engine: Engine::new(config),
+            ahead: Vec::with_capacity(Engine::AHEAD),
+            filter,
+            context: Context::default(),
+            mono_ns: 0,
+            first_tick: None,
+        }
+    }
+
+    pub(super) fn frame<W: Write, T: Tap>(&mut self, frame: Frame<'_>, sink: &mut Sink<W, T>) -> io::Result<()> {
+        let input = decode(frame);
+        if let Input::Event(event) = &input {
+            self.mono_ns = self.mono_ns.max(event.time_ns);
+            self.ahead.push(input);
+            return if self.ahead.len() < Engine::AHEAD { Ok(()) } else { self.catch_up(sink) };
+        }
+        self.catch_up(sink)?;
+        match &input {
+            Input::Host(host) => self.context.host(host),
+            Input::Tick(tick) => {
+                self.first_tick.get_or_insert(*tick);
+                self.mono_ns = self.mono_ns.max(tick.mono_ns);
+                self.context.tick(*tick);
+            }
+            Input::Cgroup(name) => {
+                self.filter.learn_cgroup(name);
+                self.context.cgroup(name.clone());
+            }
+            _ => {}
+        }
+        self.engine.handle(&input);
+        self.poll(sink)
+    }
+
+    pub(super) fn gap<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+        self.catch_up(sink)?;
+        self.engine.handle(&Input::Gap);
+        self.poll(sink)
+    }
+
+    pub(super) fn catch_up<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+        self.engine.read_ahead(&self.ahead);
+        let mut inputs = mem::take(&mut self.ahead);
+        for input in inputs.drain(..) {
+            self.engine.handle(&input);
+            self.poll(sink)?;
+        }
+        self.ahead = inputs;
+        Ok(())
+    }
+
+    fn poll<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+        while let Some(output) = self.engine.poll() {
+            if self.filter.admits(&output) {
+                sink.output(&output, self.filter.shows(&output), &self.context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges what waits.
+    pub(super) fn finish<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+        self.catch_up(sink)?;
+        self.engine.finish();
+        self.poll(sink)
+    }
+
+    /// The engine's, with times since 1970, and of a sample what it stands for.
+    pub(super) fn status(&self) -> Status {
+        let status = self.engine.status();
+        let real_ns = |mono_ns| if mono_ns == 0 { 0 } else { self.context.real_ns(mono_ns) };
+        Status {
+            first_ns: real_ns(status.first_ns),
+            last_ns: real_ns(status.last_ns),
+            open: status.open.map(|open| open.saturating_mul(self.context.weight())),
+            ..status
+        }
+    }
+
+    /// See [`super::Pipeline::time_ns`].
+    pub(super) fn time_ns(&self) -> Option<u64> {
+        let first = self.first_tick?;
+        let time_ns = i128::from(first.real_ns) + i128::from(self.mono_ns) - i128::from(first.mono_ns);
+        Some(u64::try_from(time_ns.max(0)).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,155 @@
+//! The one way from frames to text, for live runs and replays alike, of one host or of several.
+
+mod host;
+mod rate;
+mod sink;
+
+use std::io::{self, Write};
+
+use crate::{
+    decode::Frame,
+    engine::Config,
+    filter::Filter,
+    model::{Status, Want},
+    output::Renderer,
+    report::Summary,
+};
+use host::Host;
+use rate::Rate;
+use sink::Sink;
+pub use sink::Tap;
+
+/// What a pipeline is made of, apart from its hosts.
+pub struct Parts<W> {
+    /// How everything looks.
+    pub renderer: Renderer,
+    /// Where it goes.
+    pub out: W,
+    /// Print a line for each close and finding, not the summary alone.
+    pub lines: bool,
+    /// Lines in each second of the hosts' time at most; more are held back and counted.
+    pub max_rate: Option<u32>,
+}
+
+/// decode -> engine -> filter for each host, and one report -> output.
+pub struct Pipeline<W, T = ()> {
+    hosts: Vec<Host>,
+    sink: Sink<W, T>,
+    /// The host whose frame came last.
+    current: usize,
+    began: bool,
+}
+
+impl<W: Write> Pipeline<W> {
+    /// A pipeline that has no hosts yet.
+    pub fn new(parts: Parts<W>) -> Self {
+        Self::with_tap(parts, ())
+    }
+}
+
+impl<W: Write, T: Tap> Pipeline<W, T> {
+    /// A pipeline that has no hosts yet, and tells somebody else, too.
+    pub fn with_tap(parts: Parts<W>, tap: T) -> Self {
+        Self { hosts: Vec::new(), sink: Sink::new(parts, tap), current: 0, began: false }
+    }
+
+    /// Adds a host, with its own engine and the filter for what it says; its number is given to [`Pipeline::frame`].
+    /// Where there are several, each line names its host.
+    pub fn add_host(&mut self, config: Config, filter: Filter) -> usize {
+        self.hosts.push(Host::new(config, filter));
+        let several = self.hosts.len() > 1;
+        self.hosts.iter_mut().for_each(|host| host.context.name_host(several));
+        self.hosts.len() - 1
+    }
+
+    /// Takes one frame of a host. Those of several hosts should come in the order of their times, for which
+    /// [`Pipeline::time_ns`] helps.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn frame(&mut self, host: usize, frame: Frame<'_>) -> io::Result<()> {
+        self.began = true;
+        if host != self.current {
+            self.catch_up()?;
+            self.current = host;
+        }
+        match self.hosts.get_mut(host) {
+            Some(host) => host.frame(frame, &mut self.sink),
+            None => Ok(()),
+        }
+    }
+
+    /// Frames of a host are missing here.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn gap(&mut self, host: usize) -> io::Result<()> {
+        match self.hosts.get_mut(host) {
+            Some(host) => host.gap(&mut self.sink),
+            None => Ok(()),
+        }
+    }
+
+    /// How far a host has come: nanoseconds since 1970 by its wall clock at its first tick, and by its monotonic clock
+    /// from there; `None` before.
+    #[must_use]
+    pub fn time_ns(&self, host: usize) -> Option<u64> {
+        self.hosts.get(host)?.time_ns()
+    }
+
+    /// Handles the events that were held back.
+    fn catch_up(&mut self) -> io::Result<()> {
+        match self.hosts.get_mut(self.current) {
+            Some(host) => host.catch_up(&mut self.sink),
+            None => Ok(()),
+        }
+    }
+
+    /// Handles every frame to its end, and writes what has gathered.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.catch_up()?;
+        self.sink.write()
+    }
+
+    /// The next thing that an engine wants to know, if any; the answer is a frame. As of the last flush.
+    pub fn poll_want(&mut self) -> Option<Want> {
+        self.hosts.iter_mut().find_map(|host| host.engine.poll_want())
+    }
+
+    /// Orphans that were not looked at yet, as of the last flush.
+    #[must_use]
+    pub fn orphans_unseen(&self) -> u64 {
+        self.hosts.iter().map(|host| host.engine.orphans_unseen()).sum()
+    }
+
+    /// Whether any frame has come.
+    #[must_use]
+    pub fn began(&self) -> bool {
+        self.began
+    }
+
+    /// Whether every event that the kernel side saw has come through, as of the last flush.
+    #[must_use]
+    pub fn balanced(&self) -> bool {
+        self.hosts.iter().all(|host| host.engine.status().books.balanced())
+    }
+
+    /// Judges what waits, writes the summary, and gives it with the number of findings raised.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn finish(mut self) -> io::Result<(Summary, u64)> {
+        self.catch_up()?;
+        let mut status: Option<Status> = None;
+        for host in &mut self.hosts {
+            host.finish(&mut self.sink)?;
+            let of_host = host.status();
+            status = Some(status.map_or(of_host, |sum| sum.plus(&of_host)));
+        }
+        let hosts: Vec<_> = self.hosts.iter().map(|host| &host.context).collect();
+        self.sink.finish(status.unwrap_or_default(), &hosts)
+    }
+}

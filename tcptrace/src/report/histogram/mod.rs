@@ -1,0 +1,5 @@
+//! Latency histograms of closes.
+
+mod of;
+
+pub use of::Of;
