@@ -13,7 +13,7 @@ use parquet::{
 
 use super::{Column, Format, Origin, Row, Table, closes, findings, parquet::GROUP_ROWS};
 use crate::model::{
-    CgroupName, Close, Comm, Endpoint, Finding, Identity, Outcome, Owner, OwnerSource, Phase, Phases, Reason,
+    CgroupName, Close, Comm, Endpoint, Finding, HostInfo, Identity, Outcome, Owner, OwnerSource, Phase, Phases, Reason,
     Retransmits, Role, SocketKey, Tick,
 };
 use crate::report::Context;
@@ -125,6 +125,16 @@ fn an_empty_table_has_its_columns() {
     assert_eq!(reader.metadata().num_row_groups(), 0);
     assert_eq!(String::from_utf8(written(Format::Csv, &[])).unwrap().matches("\r\n").count(), 1);
     assert!(written(Format::Jsonl, &[]).is_empty());
+}
+
+#[test]
+fn a_row_of_a_sample_stands_for_many() {
+    let (mut context, close) = (context(), close());
+    context.host(&HostInfo { sample_one_in: 8, ..HostInfo::default() });
+    let mut table = Table::new(closes(), Format::Jsonl, Vec::new()).unwrap();
+    table.row(&Row::close(&close, "", &context)).unwrap();
+    let text = String::from_utf8(table.finish(&[]).unwrap()).unwrap();
+    assert!(text.contains(r#""host":null,"weight":8,"#), "{text}");
 }
 
 #[test]
