@@ -103,11 +103,12 @@ pub(crate) fn reserve(counter_set: u32) -> Option<(RingBufEntry<Record>, u64)> {
     }
 }
 
-/// What was reserved is not sent after all.
+/// What [`reserve`] counted is not sent after all: somebody else has it.
 #[inline(always)]
-pub(crate) fn unsee(counter_set: u32) {
+pub(crate) fn unsee(counter_set: u32, found_room: bool) {
     if let Some(counters) = counters(counter_set) {
         counters.seen -= 1;
+        counters.lost -= u64::from(!found_room);
     }
 }
 

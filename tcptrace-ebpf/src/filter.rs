@@ -27,6 +27,8 @@ pub struct Filter {
     pub cgroup_levels: [u32; CGROUPS_MAX],
     /// 0 where the option was not given.
     pub cgroup_count: u32,
+    /// Any option but those of owners and the sample: one look tells that there is nothing to compare.
+    pub sockets: u32,
     /// `--port`: list [`PORTS_EITHER`].
     pub has_ports: u32,
     /// `--local-port`: list [`PORTS_LOCAL`].
@@ -47,8 +49,6 @@ pub struct Filter {
     pub family: u32,
     /// `--sample`: one socket in so many; 0 and 1 mean all. See [`sampled`].
     pub sample_one_in: u32,
-    /// Always 0: makes the size a multiple of 8 without hidden bytes.
-    pub pad: u32,
 }
 
 /// Size of [`Filter`].
@@ -62,6 +62,7 @@ impl Filter {
         cgroup_ids: [0; CGROUPS_MAX],
         cgroup_levels: [0; CGROUPS_MAX],
         cgroup_count: 0,
+        sockets: 0,
         has_ports: 0,
         has_local_ports: 0,
         has_remote_ports: 0,
@@ -72,7 +73,6 @@ impl Filter {
         owners: 0,
         family: 0,
         sample_one_in: 0,
-        pad: 0,
     };
 
     /// Whether a `connect()` may have to wait until its local end is known.

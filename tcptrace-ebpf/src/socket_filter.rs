@@ -43,6 +43,9 @@ pub(crate) fn wants(sk: Sock, local_port: impl FnOnce() -> u16) -> bool {
 /// As [`wants`], of a socket that may be connecting just now.
 #[inline(always)]
 pub(crate) fn judge(sk: Sock, local_port: impl FnOnce() -> u16, connecting: bool) -> Wanted {
+    if filter!(sockets) == 0 {
+        return Wanted::Yes;
+    }
     let mut later = false;
     if filter!(has_netns) != 0 && NETNS.get_ptr(sk.netns()).is_none() {
         return Wanted::No;

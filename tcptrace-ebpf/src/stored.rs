@@ -60,7 +60,9 @@ pub(crate) fn forget_connect(key: u64) {
 #[inline(always)]
 fn send(record: *const Record, counter_set: u32, take: impl FnOnce() -> bool) {
     let Some((mut entry, wake)) = reserve(counter_set) else {
-        let _ = take();
+        if !take() {
+            unsee(counter_set, false);
+        }
         return;
     };
     // SAFETY: both are memory of one record, and of its alignment; elements stay readable when they are freed.
@@ -69,7 +71,7 @@ fn send(record: *const Record, counter_set: u32, take: impl FnOnce() -> bool) {
         entry.submit(wake);
     } else {
         entry.discard(wake);
-        unsee(counter_set);
+        unsee(counter_set, true);
     }
 }
 

@@ -5,29 +5,28 @@ mod target;
 
 use std::{
     fmt, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 pub(super) use self::args::ExportArgs;
 use self::{args::TableArg, target::Target};
 use super::{
+    captures::{Fleet, Thresholds},
     exit::{self, CliError},
-    replay,
-    setup::{nanos, replay_filter},
+    setup::replay_filter,
     signals, talk,
 };
 use crate::{
-    capture,
-    decode::Frame,
-    engine::{Bounds, Config},
     export::{Origin, Row, Table, closes, findings},
     filter::Filter,
     model::{Close, Finding, HostInfo, Output},
-    output::{self, Renderer, Style},
-    pipeline::{Parts, Pipeline, Tap},
+    pipeline::{Pipeline, Sink},
     report::Context,
 };
 
@@ -35,10 +34,9 @@ use crate::{
 pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, CliError> {
     let filter = replay_filter(&args.filter)?;
     let place = place(args)?;
-    let stop = signals::asked_to_stop().map_err(|source| CliError::System { what: "handle signals", source })?;
     let mut tables = Tables::new(args, &place)?;
     for path in &args.files {
-        export(path, args, filter.clone(), &mut tables, &stop)?;
+        tables = export(path, args, &filter, tables)?;
     }
     tables.finish(&place)?;
     Ok(exit::DONE)
@@ -78,70 +76,31 @@ fn place(args: &ExportArgs) -> Result<Place, CliError> {
     Ok(Place::Prefix(prefix))
 }
 
-fn export(
-    path: &Path,
-    args: &ExportArgs,
-    filter: Filter,
-    tables: &mut Tables,
-    stop: &AtomicBool,
-) -> Result<(), CliError> {
-    let mut reader = capture::open(path)?;
-    let torn = reader.gap()?;
-    let first = reader.next()?;
-    let host = match &first {
-        Some(Frame::Host(host)) => host.clone(),
-        _ => HostInfo::default(),
-    };
-    tables.begin(&host);
+/// Adds the rows of one capture.
+fn export(path: &PathBuf, args: &ExportArgs, filter: &Filter, tables: Tables) -> Result<Tables, CliError> {
     let failed = tables.failure();
-    let parts = Parts {
-        renderer: Renderer::new(output::Format::Json, Style::default()),
-        out: io::sink(),
-        lines: false,
-        max_rate: None,
-    };
-    let mut pipeline = Pipeline::with_tap(parts, tables);
-    let number = pipeline.add_host(config(args, &host), filter);
-    if torn {
-        pipeline.gap(number).map_err(failed)?;
+    let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: false };
+    let mut pipeline = Pipeline::new(tables);
+    let mut fleet = Fleet::open(slice::from_ref(path), thresholds, filter, &mut pipeline)?;
+    let host = fleet.hosts().next().cloned().unwrap_or_default();
+    let read = fleet.read(&mut pipeline);
+    let ended = read.and_then(|()| Ok(pipeline.end()?));
+    let tables = pipeline.into_sink();
+    if tables.stop.load(Ordering::Relaxed) {
+        let source = io::Error::other("a signal ended it, and nothing is left behind");
+        return Err(CliError::System { what: "finish the export", source });
     }
-    if let Some(frame) = first {
-        pipeline.frame(number, frame).map_err(failed)?;
-    }
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            let source = io::Error::other("a signal ended it, and nothing is left behind");
-            return Err(CliError::System { what: "finish the export", source });
-        }
-        if reader.gap()? {
-            pipeline.gap(number).map_err(failed)?;
-        }
-        let Some(frame) = reader.next()? else { break };
-        pipeline.frame(number, frame).map_err(failed)?;
-    }
-    let (summary, _) = pipeline.finish().map_err(failed)?;
-    replay::tell_state(path, &reader);
-    let lost = summary.status.books.lost;
+    // What a sink cannot write, the pipeline takes for standard output.
+    let status = ended.map_err(|error| match error {
+        CliError::Output(source) => failed(source),
+        other => other,
+    })?;
+    let lost = status.books.lost;
     if lost > 0 {
         talk::note(&format_args!("{}: {lost} events were lost while it was recorded", path.display()));
     }
-    Ok(())
-}
-
-/// As `replay` judges.
-fn config(args: &ExportArgs, host: &HostInfo) -> Config {
-    let default = Config::default();
-    let chosen = |asked: Option<Duration>, recorded_ns: u64, default_ns: u64| match (asked, recorded_ns) {
-        (Some(time), _) => nanos(time),
-        (None, 0) => default_ns,
-        (None, recorded_ns) => recorded_ns,
-    };
-    Config {
-        stuck_after_ns: chosen(args.stuck_after, host.stuck_after_ns, default.stuck_after_ns),
-        leak_after_ns: chosen(args.leak_after, host.leak_after_ns, default.leak_after_ns),
-        echo_events: false,
-        bounds: Bounds::default(),
-    }
+    let HostInfo { hostname, kernel_release, .. } = host;
+    Ok(tables.with_origin(Origin { host: hostname, kernel_release }))
 }
 
 /// The tables that were asked for.
@@ -149,8 +108,9 @@ struct Tables {
     closes: Option<Counted<Close>>,
     findings: Option<Counted<Finding>>,
     origins: Vec<Origin>,
-    host: String,
     to_stdout: bool,
+    /// A signal asks for the end.
+    stop: Arc<AtomicBool>,
 }
 
 struct Counted<T> {
@@ -173,8 +133,8 @@ impl Tables {
             closes: None,
             findings: None,
             origins: Vec::new(),
-            host: String::new(),
             to_stdout: matches!(place, Place::Stdout),
+            stop: signals::asked_to_stop().map_err(|source| CliError::System { what: "handle signals", source })?,
         };
         let failed = |source| place.failed(source);
         if args.table != TableArg::Findings {
@@ -188,14 +148,13 @@ impl Tables {
         Ok(tables)
     }
 
-    /// What follows is of this host.
-    fn begin(&mut self, host: &HostInfo) {
-        self.host.clone_from(&host.hostname);
-        let HostInfo { hostname, kernel_release, .. } = host.clone();
-        self.origins.push(Origin { host: hostname, kernel_release });
+    /// What came last is from there.
+    fn with_origin(mut self, origin: Origin) -> Self {
+        self.origins.push(origin);
+        self
     }
 
-    /// Writing is all that can fail in a pipeline.
+    /// What it means that a row cannot be written.
     fn failure(&self) -> fn(io::Error) -> CliError {
         if self.to_stdout { CliError::Output } else { |source| CliError::System { what: "write the tables", source } }
     }
@@ -222,19 +181,21 @@ impl Tables {
     }
 }
 
-impl Tap for &mut Tables {
-    fn output(&mut self, output: &Output, context: &Context) -> io::Result<()> {
-        match output {
-            Output::Close(close) => match &mut self.closes {
-                Some(closes) => closes.add(&Row::close(close, &self.host, context)),
-                None => Ok(()),
-            },
-            Output::Finding(finding) => match &mut self.findings {
-                Some(findings) => findings.add(&Row::finding(finding, &self.host, context)),
-                None => Ok(()),
-            },
-            Output::Event(_) => Ok(()),
+impl Sink for Tables {
+    fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("a signal ended it"));
         }
+        match (output, &mut self.closes, &mut self.findings) {
+            (Output::Close(close), Some(closes), _) if shown => closes.add(&Row::close(close, context)),
+            (Output::Finding(finding), _, Some(findings)) if shown => findings.add(&Row::finding(finding, context)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tables are written in pieces of their own.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

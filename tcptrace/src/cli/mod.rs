@@ -1,6 +1,7 @@
 //! The command line: arguments become a checked configuration once, and each command is a file.
 
 mod args;
+mod captures;
 mod check;
 mod exit;
 mod export;

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     decode::Frame,
     model::HostInfo,
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Text},
     source::{Answers, Live, LiveOptions, Looker},
 };
 
@@ -25,7 +25,7 @@ use crate::{
 /// that never began has nothing to report.
 pub(super) fn report_after<W: Write>(
     run: Result<(), CliError>,
-    pipeline: Pipeline<W>,
+    pipeline: Pipeline<Text<W>>,
     exit_code: bool,
 ) -> Result<ExitCode, CliError> {
     match run {
@@ -79,7 +79,7 @@ impl Tee for NoTee {
 pub(super) fn run<W: Write>(
     args: &LiveArgs,
     watch: &Watch,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<Text<W>>,
     tee: &mut impl Tee,
 ) -> Result<(), CliError> {
     if args.debug_bpf {
@@ -93,7 +93,7 @@ pub(super) fn run<W: Write>(
 async fn live<W: Write>(
     args: &LiveArgs,
     watch: &Watch,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<Text<W>>,
     tee: &mut impl Tee,
 ) -> Result<(), CliError> {
     let system = |what| move |source| CliError::System { what, source };
@@ -188,7 +188,7 @@ fn ring_bytes(args: &LiveArgs) -> Result<u32, CliError> {
 
 /// The tee first, so that a capture holds whatever a report was made of.
 struct Both<'a, W, T> {
-    pipeline: &'a mut Pipeline<W>,
+    pipeline: &'a mut Pipeline<Text<W>>,
     tee: &'a mut T,
     watch: &'a Watch,
     /// Why the tee gets nothing more. What the kernel side holds is reported all the same.

@@ -15,7 +15,7 @@ use crate::{
     filter::{Filter, FilterError, FilterSpec, parse_prefix},
     model::Family,
     output::{Format, Renderer, Style},
-    pipeline::{Parts, Pipeline},
+    pipeline::{Parts, Pipeline, Text},
     source::{cgroup_id, proc::resolve},
 };
 
@@ -23,24 +23,24 @@ use crate::{
 const DEFAULT_WIDTH: usize = 100;
 
 /// The pipeline of a live run.
-pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Stdout>, CliError> {
+pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Stdout>>, CliError> {
     let filter = live_filter(&args.filter)?;
     let mut pipeline = pipeline(&args.show);
-    let config = config(&args.show, nanos(args.live.stuck_after), nanos(args.live.leak_after));
+    let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
     pipeline.add_host(config, filter);
     Ok(pipeline)
 }
 
 /// A pipeline to standard output, without hosts.
-pub(super) fn pipeline(show: &ShowArgs) -> Pipeline<Stdout> {
+pub(super) fn pipeline(show: &ShowArgs) -> Pipeline<Text<Stdout>> {
     let out = std::io::stdout();
     let renderer = renderer(show.output, &out);
-    Pipeline::new(Parts { renderer, out, lines: !show.summary, max_rate: show.max_rate })
+    Pipeline::to_text(Parts { renderer, out, lines: !show.summary, max_rate: show.max_rate })
 }
 
 /// The engine's configuration.
-pub(super) fn config(show: &ShowArgs, stuck_after_ns: u64, leak_after_ns: u64) -> Config {
-    Config { stuck_after_ns, leak_after_ns, echo_events: show.transitions, bounds: Bounds::default() }
+pub(super) fn config(echo_events: bool, stuck_after_ns: u64, leak_after_ns: u64) -> Config {
+    Config { stuck_after_ns, leak_after_ns, echo_events, bounds: Bounds::default() }
 }
 
 /// As the arguments and the reader want it.

@@ -8,10 +8,10 @@ use crate::model::{Close, Phase, Reason};
 use crate::report::Context;
 
 impl<'a> Row<'a, Close> {
-    /// A close on a host; the name is empty where it is not known.
+    /// A close of a host.
     #[must_use]
-    pub fn close(close: &'a Close, host: &'a str, context: &'a Context) -> Self {
-        Self::with(close.end_ns, (&close.socket, close.owner.as_ref()), close, host, context)
+    pub fn close(close: &'a Close, context: &'a Context) -> Self {
+        Self::with(close.end_ns, (&close.socket, close.owner.as_ref()), close, context)
     }
 }
 

@@ -8,10 +8,10 @@ use crate::model::{Diagnosis, Finding, FindingStatus, GivesUp};
 use crate::report::Context;
 
 impl<'a> Row<'a, Finding> {
-    /// A finding on a host; the name is empty where it is not known.
+    /// A finding of a host.
     #[must_use]
-    pub fn finding(finding: &'a Finding, host: &'a str, context: &'a Context) -> Self {
-        Self::with(finding.time_ns, (&finding.socket, finding.owner.as_ref()), finding, host, context)
+    pub fn finding(finding: &'a Finding, context: &'a Context) -> Self {
+        Self::with(finding.time_ns, (&finding.socket, finding.owner.as_ref()), finding, context)
     }
 
     fn diagnosis<V>(&self, value: impl FnOnce(&Diagnosis) -> Option<V>) -> Option<V> {

@@ -20,10 +20,9 @@ impl<'a, T> Row<'a, T> {
         time_ns: u64,
         (socket, owner): (&'a Identity, Option<&'a Owner>),
         of: &'a T,
-        host: &'a str,
         context: &'a Context,
     ) -> Self {
-        let host = (!host.is_empty()).then_some(host);
+        let host = context.hostname();
         let cgroup = owner.and_then(|owner| context.cgroup_of(owner.cgroup_id));
         Self { time_ns: context.real_ns(time_ns), host, weight: context.weight(), socket, owner, cgroup, of }
     }

@@ -27,6 +27,7 @@ fn end(last: u8, port: u16) -> Endpoint {
 /// Monotonic 0 is 2026-01-02T03:04:00Z.
 fn context() -> Context {
     let mut context = Context::default();
+    context.host(&HostInfo { hostname: "web,1".to_owned(), ..HostInfo::default() });
     context.tick(Tick { mono_ns: 0, real_ns: 1_767_323_040_000_000_000 });
     context.cgroup(CgroupName { id: 7, path: "/system.slice/a,b.service".to_owned() });
     context
@@ -59,7 +60,7 @@ fn written(format: Format, closes_of: &[Close]) -> Vec<u8> {
     let context = context();
     let mut table = Table::new(closes(), format, Vec::new()).unwrap();
     for close in closes_of {
-        table.row(&Row::close(close, "web,1", &context)).unwrap();
+        table.row(&Row::close(close, &context)).unwrap();
     }
     table.finish(&[Origin { host: "web,1".to_owned(), kernel_release: "6.18".to_owned() }]).unwrap()
 }
@@ -132,7 +133,7 @@ fn a_row_of_a_sample_stands_for_many() {
     let (mut context, close) = (context(), close());
     context.host(&HostInfo { sample_one_in: 8, ..HostInfo::default() });
     let mut table = Table::new(closes(), Format::Jsonl, Vec::new()).unwrap();
-    table.row(&Row::close(&close, "", &context)).unwrap();
+    table.row(&Row::close(&close, &context)).unwrap();
     let text = String::from_utf8(table.finish(&[]).unwrap()).unwrap();
     assert!(text.contains(r#""host":null,"weight":8,"#), "{text}");
 }
@@ -165,7 +166,7 @@ fn a_closed_pipe_stays_one() {
         let context = context();
         let close = close();
         let ended = Table::new(closes(), format, Closed).and_then(|mut table| {
-            table.row(&Row::close(&close, "", &context))?;
+            table.row(&Row::close(&close, &context))?;
             table.finish(&[])
         });
         assert_eq!(ended.err().map(|error| error.kind()), Some(ErrorKind::BrokenPipe), "{format:?}");

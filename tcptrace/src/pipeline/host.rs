@@ -1,11 +1,8 @@
 //! One host: its engine, what it calls things, and what of it is wanted.
 
-use std::{
-    io::{self, Write},
-    mem,
-};
+use std::{io, mem};
 
-use super::sink::{Sink, Tap};
+use super::Sink;
 use crate::{
     decode::{Frame, decode},
     engine::{Config, Engine},
@@ -38,7 +35,7 @@ impl Host {
         }
     }
 
-    pub(super) fn frame<W: Write, T: Tap>(&mut self, frame: Frame<'_>, sink: &mut Sink<W, T>) -> io::Result<()> {
+    pub(super) fn frame<S: Sink>(&mut self, frame: Frame<'_>, sink: &mut S) -> io::Result<()> {
         let input = decode(frame);
         if let Input::Event(event) = &input {
             self.mono_ns = self.mono_ns.max(event.time_ns);
@@ -63,13 +60,13 @@ impl Host {
         self.poll(sink)
     }
 
-    pub(super) fn gap<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+    pub(super) fn gap<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.catch_up(sink)?;
         self.engine.handle(&Input::Gap);
         self.poll(sink)
     }
 
-    pub(super) fn catch_up<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+    pub(super) fn catch_up<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.engine.read_ahead(&self.ahead);
         let mut inputs = mem::take(&mut self.ahead);
         for input in inputs.drain(..) {
@@ -80,7 +77,7 @@ impl Host {
         Ok(())
     }
 
-    fn poll<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+    fn poll<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         while let Some(output) = self.engine.poll() {
             if self.filter.admits(&output) {
                 sink.output(&output, self.filter.shows(&output), &self.context)?;
@@ -90,7 +87,7 @@ impl Host {
     }
 
     /// Judges what waits.
-    pub(super) fn finish<W: Write, T: Tap>(&mut self, sink: &mut Sink<W, T>) -> io::Result<()> {
+    pub(super) fn finish<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.catch_up(sink)?;
         self.engine.finish();
         self.poll(sink)

@@ -2,7 +2,7 @@
 
 mod host;
 mod rate;
-mod sink;
+mod text;
 
 use std::io::{self, Write};
 
@@ -10,16 +10,30 @@ use crate::{
     decode::Frame,
     engine::Config,
     filter::Filter,
-    model::{Status, Want},
+    model::{Output, Status, Want},
     output::Renderer,
-    report::Summary,
+    report::{Context, Summary},
 };
 use host::Host;
 use rate::Rate;
-use sink::Sink;
-pub use sink::Tap;
+pub use text::Text;
 
-/// What a pipeline is made of, apart from its hosts.
+/// Takes what the engines give and the filters admit.
+pub trait Sink {
+    /// One output; `shown` is false for what only counts. The context is that of its host.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()>;
+
+    /// Writes what has gathered.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+/// What text is made of.
 pub struct Parts<W> {
     /// How everything looks.
     pub renderer: Renderer,
@@ -31,26 +45,36 @@ pub struct Parts<W> {
     pub max_rate: Option<u32>,
 }
 
-/// decode -> engine -> filter for each host, and one report -> output.
-pub struct Pipeline<W, T = ()> {
+/// decode -> engine -> filter for each host, and one sink for all: report -> output.
+pub struct Pipeline<S> {
     hosts: Vec<Host>,
-    sink: Sink<W, T>,
+    sink: S,
     /// The host whose frame came last.
     current: usize,
     began: bool,
 }
 
-impl<W: Write> Pipeline<W> {
-    /// A pipeline that has no hosts yet.
-    pub fn new(parts: Parts<W>) -> Self {
-        Self::with_tap(parts, ())
+impl<W: Write> Pipeline<Text<W>> {
+    /// A pipeline to text that has no hosts yet.
+    pub fn to_text(parts: Parts<W>) -> Self {
+        Self::new(Text::new(parts))
+    }
+
+    /// Judges what waits, writes the summary, and gives it with the number of findings raised.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn finish(mut self) -> io::Result<(Summary, u64)> {
+        let status = self.end()?;
+        let hosts: Vec<_> = self.hosts.iter().map(|host| &host.context).collect();
+        self.sink.finish(status, &hosts)
     }
 }
 
-impl<W: Write, T: Tap> Pipeline<W, T> {
-    /// A pipeline that has no hosts yet, and tells somebody else, too.
-    pub fn with_tap(parts: Parts<W>, tap: T) -> Self {
-        Self { hosts: Vec::new(), sink: Sink::new(parts, tap), current: 0, began: false }
+impl<S: Sink> Pipeline<S> {
+    /// A pipeline that has no hosts yet.
+    pub fn new(sink: S) -> Self {
+        Self { hosts: Vec::new(), sink, current: 0, began: false }
     }
 
     /// Adds a host, with its own engine and the filter for what it says; its number is given to [`Pipeline::frame`].
@@ -66,7 +90,7 @@ impl<W: Write, T: Tap> Pipeline<W, T> {
     /// [`Pipeline::time_ns`] helps.
     ///
     /// # Errors
-    /// When the text cannot be written.
+    /// As the sink's.
     pub fn frame(&mut self, host: usize, frame: Frame<'_>) -> io::Result<()> {
         self.began = true;
         if host != self.current {
@@ -82,7 +106,7 @@ impl<W: Write, T: Tap> Pipeline<W, T> {
     /// Frames of a host are missing here.
     ///
     /// # Errors
-    /// When the text cannot be written.
+    /// As the sink's.
     pub fn gap(&mut self, host: usize) -> io::Result<()> {
         match self.hosts.get_mut(host) {
             Some(host) => host.gap(&mut self.sink),
@@ -108,10 +132,10 @@ impl<W: Write, T: Tap> Pipeline<W, T> {
     /// Handles every frame to its end, and writes what has gathered.
     ///
     /// # Errors
-    /// When the text cannot be written.
+    /// As the sink's.
     pub fn flush(&mut self) -> io::Result<()> {
         self.catch_up()?;
-        self.sink.write()
+        self.sink.flush()
     }
 
     /// The next thing that an engine wants to know, if any; the answer is a frame. As of the last flush.
@@ -137,11 +161,11 @@ impl<W: Write, T: Tap> Pipeline<W, T> {
         self.hosts.iter().all(|host| host.engine.status().books.balanced())
     }
 
-    /// Judges what waits, writes the summary, and gives it with the number of findings raised.
+    /// Judges what waits, and gives the state of all engines at the end.
     ///
     /// # Errors
-    /// When the text cannot be written.
-    pub fn finish(mut self) -> io::Result<(Summary, u64)> {
+    /// As the sink's.
+    pub fn end(&mut self) -> io::Result<Status> {
         self.catch_up()?;
         let mut status: Option<Status> = None;
         for host in &mut self.hosts {
@@ -149,7 +173,11 @@ impl<W: Write, T: Tap> Pipeline<W, T> {
             let of_host = host.status();
             status = Some(status.map_or(of_host, |sum| sum.plus(&of_host)));
         }
-        let hosts: Vec<_> = self.hosts.iter().map(|host| &host.context).collect();
-        self.sink.finish(status.unwrap_or_default(), &hosts)
+        Ok(status.unwrap_or_default())
+    }
+
+    /// Where everything went.
+    pub fn into_sink(self) -> S {
+        self.sink
     }
 }

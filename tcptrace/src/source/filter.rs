@@ -66,6 +66,8 @@ impl KernelFilter {
             Family::Ipv4 => AF_INET,
             Family::Ipv6 => AF_INET6,
         });
+        let ports = switches.has_ports | switches.has_local_ports | switches.has_remote_ports;
+        switches.sockets = u32::from(ports | switches.has_prefixes | switches.has_netns | switches.family != 0);
         let paths = distinct("--cgroup", &spec.cgroup_paths, CGROUPS_MAX)?;
         // One whose place is not known would have to match everything.
         if let Some(places) = paths.iter().map(|path| place_of(path)).collect::<Option<Vec<_>>>() {

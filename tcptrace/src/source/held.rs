@@ -1,7 +1,7 @@
 //! Closes that the kernel side holds back until it knows their owner, and those that it refused.
 //!
-//! A passive close that nobody finishes has no owner for as long as it leaks, and is just what `--leak-after` is for. So
-//! what has been held for that long is taken out and handed on, as it was recorded; from then on the kernel side
+//! A passive close that nobody finishes has no owner for as long as it leaks, and is just what `--leak-after` is for.
+//! So what has been held for that long is taken out and handed on, as it was recorded; from then on the kernel side
 //! knows nothing of the socket, and lets all of it pass.
 
 use std::time::{Duration, Instant};

@@ -120,7 +120,7 @@ fn pipeline_ns(raws: &[Raw]) -> Result<f64, String> {
 }
 
 fn pipeline(raws: &[Raw]) -> io::Result<()> {
-    let mut pipeline = Pipeline::new(Parts {
+    let mut pipeline = Pipeline::to_text(Parts {
         renderer: Renderer::new(Format::Json, Style::default()),
         out: io::sink(),
         lines: true,

@@ -1,8 +1,8 @@
-//! Where what was found comes together: the report, and the text.
+//! What was found as text: a line for each, and a summary at the end.
 
 use std::io::{self, Write};
 
-use super::{Parts, Rate};
+use super::{Parts, Rate, Sink};
 use crate::{
     model::{FindingStatus, Output, Status},
     output::Renderer,
@@ -12,62 +12,28 @@ use crate::{
 /// Text is handed to the writer when this much has gathered, and at each flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Takes each close, finding and event that is shown, beside the text.
-pub trait Tap {
-    /// One output, with what makes words of its numbers.
-    ///
-    /// # Errors
-    /// Ends the run.
-    fn output(&mut self, output: &Output, context: &Context) -> io::Result<()>;
-}
-
-/// Takes nothing.
-impl Tap for () {
-    fn output(&mut self, _output: &Output, _context: &Context) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-pub(super) struct Sink<W, T> {
+/// Counts, prints, and sums up.
+pub struct Text<W> {
     report: Report,
     renderer: Renderer,
     out: W,
-    tap: T,
     text: Vec<u8>,
     lines: bool,
     rate: Option<Rate>,
     findings: u64,
 }
 
-impl<W: Write, T: Tap> Sink<W, T> {
-    pub(super) fn new(parts: Parts<W>, tap: T) -> Self {
+impl<W: Write> Text<W> {
+    pub(super) fn new(parts: Parts<W>) -> Self {
         Self {
             report: Report::default(),
             renderer: parts.renderer,
             out: parts.out,
-            tap,
             text: Vec::with_capacity(2 * BUFFER_BYTES),
             lines: parts.lines,
             rate: parts.max_rate.map(Rate::new),
             findings: 0,
         }
-    }
-
-    /// Counts an output, and prints it if it is `shown`.
-    pub(super) fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()> {
-        if let Output::Finding(finding) = output
-            && finding.status == FindingStatus::Raised
-        {
-            self.findings += 1;
-        }
-        self.report.record(output, context.weight());
-        if shown {
-            self.tap.output(output, context)?;
-        }
-        if self.lines && shown {
-            self.print(output, context)?;
-        }
-        Ok(())
     }
 
     fn print(&mut self, output: &Output, context: &Context) -> io::Result<()> {
@@ -81,16 +47,7 @@ impl<W: Write, T: Tap> Sink<W, T> {
             }
         }
         self.renderer.render(&mut self.text, output, context);
-        if self.text.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
-    }
-
-    pub(super) fn write(&mut self) -> io::Result<()> {
-        if !self.text.is_empty() {
-            self.out.write_all(&self.text)?;
-            self.text.clear();
-            self.out.flush()?;
-        }
-        Ok(())
+        if self.text.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Writes the summary. `status` is that of all hosts, with times since 1970.
@@ -105,7 +62,31 @@ impl<W: Write, T: Tap> Sink<W, T> {
         };
         let summary = self.report.summary(status, run);
         self.renderer.summary(&mut self.text, &summary);
-        self.write()?;
+        self.flush()?;
         Ok((summary, self.findings))
+    }
+}
+
+impl<W: Write> Sink for Text<W> {
+    fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()> {
+        if let Output::Finding(finding) = output
+            && finding.status == FindingStatus::Raised
+        {
+            self.findings += 1;
+        }
+        self.report.record(output, context.weight());
+        if self.lines && shown {
+            self.print(output, context)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.text.is_empty() {
+            self.out.write_all(&self.text)?;
+            self.text.clear();
+            self.out.flush()?;
+        }
+        Ok(())
     }
 }
