@@ -12,6 +12,7 @@ pub mod cli;
 pub mod decode;
 pub mod diagnosis;
 pub mod engine;
+pub mod export;
 pub mod filter;
 pub mod inspection;
 pub mod model;

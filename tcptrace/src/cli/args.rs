@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tcptrace_ebpf::filter::SAMPLE_MAX;
 
+use super::export::ExportArgs;
 use super::hist::{HistArgs, HistogramArgs};
 
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
@@ -24,6 +25,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print what a capture holds, as `trace` would have; needs no privilege
     Replay(ReplayArgs),
+    /// Write the closes and findings of captures as tables: Parquet, CSV or JSON lines
+    Export(ExportArgs),
     /// Draw histograms of how long closes take: each interval, and in total at the end
     Hist(HistArgs),
     /// List sockets that are stuck closing, now, and why; also those from before, in every namespace

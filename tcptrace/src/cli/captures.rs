@@ -53,6 +53,11 @@ impl Fleet {
         Ok(Self(files.iter().map(open).collect::<Result<_, _>>()?))
     }
 
+    /// The recording hosts that are known, until reading begins.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &HostInfo> {
+        self.0.iter().filter_map(|capture| capture.host.as_ref())
+    }
+
     /// Reads all of them to their ends, and says what is wrong with any.
     pub(super) fn read<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
         let read = self.read_all(pipeline);

@@ -4,6 +4,7 @@ mod args;
 mod captures;
 mod check;
 mod exit;
+mod export;
 mod hist;
 mod inspect;
 mod page;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::run(args),
         Command::Record(args) => record::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Export(args) => export::run(args),
         Command::Hist(args) => hist::run(args),
         Command::Stuck(args) => inspect::stuck(args),
         Command::Leaks(args) => inspect::leaks(args),

@@ -12,6 +12,7 @@ mod units;
 use crate::model::{LeaksReport, Output, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
+pub(crate) use time::Calendar;
 
 /// `--output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

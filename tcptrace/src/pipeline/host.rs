@@ -59,7 +59,7 @@ impl Host {
         self.engine.handle(&input);
         self.poll(sink)?;
         match (&input, self.time_ns()) {
-            (Input::Tick(_), Some(time_ns)) => sink.tick(time_ns, &self.context),
+            (Input::Tick(_), Some(time_ns)) => sink.tick(time_ns),
             _ => Ok(()),
         }
     }

@@ -31,7 +31,10 @@ pub trait Sink {
     ///
     /// # Errors
     /// Ends the run.
-    fn tick(&mut self, time_ns: u64, context: &Context) -> io::Result<()>;
+    fn tick(&mut self, time_ns: u64) -> io::Result<()> {
+        let _ = time_ns;
+        Ok(())
+    }
 
     /// Writes what has gathered.
     ///

@@ -89,7 +89,7 @@ impl<W: Write> Sink for Text<W> {
         Ok(())
     }
 
-    fn tick(&mut self, time_ns: u64, _context: &Context) -> io::Result<()> {
+    fn tick(&mut self, time_ns: u64) -> io::Result<()> {
         if let Some(drawn) = &mut self.drawn {
             drawn.tick(&mut self.text, &mut self.renderer, time_ns);
         }

@@ -77,6 +77,12 @@ impl Context {
         self.is_one_of_several = several;
     }
 
+    /// The host's name, where it was told.
+    #[must_use]
+    pub fn hostname(&self) -> Option<&str> {
+        (!self.hostname.is_empty()).then_some(self.hostname.as_str())
+    }
+
     /// The host's name, where lines have to say it.
     #[must_use]
     pub fn shown_host(&self) -> Option<&str> {
