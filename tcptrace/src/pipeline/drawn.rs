@@ -95,7 +95,7 @@ impl Hosts {
         if let Some(number) = self.numbers.get(at).copied().flatten() {
             return number;
         }
-        let name = context.hostname();
+        let name = context.hostname().unwrap_or("unknown");
         let found = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
             self.names.push(name.to_owned());
             self.names.len() - 1

@@ -66,12 +66,6 @@ impl Context {
         self.number
     }
 
-    /// Its name.
-    #[must_use]
-    pub fn hostname(&self) -> &str {
-        &self.hostname
-    }
-
     /// Lines name their host where there are several.
     pub fn name_host(&mut self, several: bool) {
         self.is_one_of_several = several;
