@@ -20,6 +20,10 @@ mod closes;
 #[cfg(test)]
 mod diag;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod doctor_watch;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod findings;

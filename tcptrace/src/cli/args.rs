@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::doctor::DoctorArgs;
+
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
 /// which programs leak CLOSE_WAIT.
 #[derive(Debug, Parser)]
@@ -25,6 +27,8 @@ pub(super) enum Command {
     Stuck(StuckArgs),
     /// List CLOSE_WAIT sockets that programs have forgotten, by process, and why
     Leaks(LeaksArgs),
+    /// Say which settings of closes matter on this host, by its own evidence; changes nothing
+    Doctor(DoctorArgs),
     /// Show what tcptrace needs of this host, and what is missing
     Check(CheckArgs),
 }
@@ -217,7 +221,7 @@ pub(super) enum FamilyArg {
 }
 
 /// Durations are bounded by what nanoseconds in 64 bits hold, with room to add.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.is_zero() {

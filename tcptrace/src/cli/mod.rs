@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod doctor;
 mod exit;
 mod inspect;
 mod page;
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Stuck(args) => inspect::stuck(args),
         Command::Leaks(args) => inspect::leaks(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
     };
     match done {

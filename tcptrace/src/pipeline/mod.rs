@@ -10,7 +10,7 @@ use crate::{
     decode::Frame,
     engine::Config,
     filter::Filter,
-    model::{Status, Want},
+    model::{Output, Status, Want},
     output::Renderer,
     report::Summary,
 };
@@ -29,6 +29,9 @@ pub struct Parts<W> {
     /// Lines in each second of the hosts' time at most; more are held back and counted.
     pub max_rate: Option<u32>,
 }
+
+/// Sees outputs as they come.
+pub type Observer = Box<dyn FnMut(&Output)>;
 
 /// decode -> engine -> filter for each host, and one report -> output.
 pub struct Pipeline<W> {
@@ -52,6 +55,11 @@ impl<W: Write> Pipeline<W> {
         let several = self.hosts.len() > 1;
         self.hosts.iter_mut().for_each(|host| host.context.name_host(several));
         self.hosts.len() - 1
+    }
+
+    /// Shows each output that passes the filter to `observer`, beside what is printed.
+    pub fn observe(&mut self, observer: Observer) {
+        self.sink.observer = Some(observer);
     }
 
     /// Takes one frame of a host. Those of several hosts should come in the order of their times, for which

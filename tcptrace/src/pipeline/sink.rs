@@ -20,6 +20,8 @@ pub(super) struct Sink<W> {
     lines: bool,
     rate: Option<Rate>,
     findings: u64,
+    /// Sees each output, too.
+    pub(super) observer: Option<super::Observer>,
 }
 
 impl<W: Write> Sink<W> {
@@ -32,6 +34,7 @@ impl<W: Write> Sink<W> {
             lines: parts.lines,
             rate: parts.max_rate.map(Rate::new),
             findings: 0,
+            observer: None,
         }
     }
 
@@ -41,6 +44,9 @@ impl<W: Write> Sink<W> {
             && finding.status == FindingStatus::Raised
         {
             self.findings += 1;
+        }
+        if let Some(observer) = &mut self.observer {
+            observer(output);
         }
         self.report.record(output, context.weight());
         if self.lines && shown {

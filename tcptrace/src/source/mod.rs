@@ -7,6 +7,7 @@ mod cgroups;
 mod clock;
 pub mod diag;
 mod error;
+pub mod host;
 pub mod layout;
 mod live;
 mod load;

@@ -69,6 +69,11 @@ impl Survey {
         self.places.hidden()
     }
 
+    /// Does something on this thread within a namespace; `None` where it cannot be entered.
+    pub fn within<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Option<T> {
+        self.places.enter(netns, body).ok()
+    }
+
     /// Tells the sockets of a namespace: those in `detailed` states with [`Snapshot::info`], those in `others` without.
     pub fn dump(&mut self, netns: u32, detailed: StateSet, others: StateSet, sink: &mut dyn FnMut(Snapshot)) -> Place {
         let began_ns = clock::monotonic_ns();

@@ -125,7 +125,7 @@ impl Places {
     }
 
     /// Does something within a namespace.
-    fn enter<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, NoWay> {
+    pub(in crate::source) fn enter<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, NoWay> {
         let mut entered = self.namespaces.enter(netns, &body);
         if matches!(entered, Err(EnterError::Gone)) {
             // The process that led there may be gone, and not the namespace.
