@@ -150,7 +150,7 @@ fn without_proc_sys_it_is_unknown() -> Result<()> {
 #[test]
 fn sysctl_files() -> Result<()> {
     bounded(|| {
-        let words = ["doctor", "--output", "json", "--netns", "1", "--only", "tw_recycle", "--only", "persistence"];
+        let words = ["doctor", "--output", "json", "--netns", "self", "--only", "tw_recycle", "--only", "persistence"];
         let finished = in_own_mounts(&words, || {
             for folder in ["/etc/sysctl.d", "/usr/lib/sysctl.d"] {
                 empty(folder)?;

@@ -59,6 +59,11 @@ impl View {
         used.held + if self.reuses(tuple) { 0 } else { used.waiting() }
     }
 
+    /// Whether `connect()` finds none: one of an odd number may be left out of the search.
+    fn is_exhausted(&self, taken: u64) -> bool {
+        taken.saturating_add(self.range.left_out()) >= self.usable
+    }
+
     fn seconds_left(&self, tuple: &Tuple, used: &PortUse) -> Option<u64> {
         if self.reuses(tuple) { None } else { seconds_to_exhaustion(self.usable, used.held, &used.time_wait) }
     }
@@ -126,7 +131,7 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     let full = taken > 0 && at_least(taken, limits::PORTS_ACT_PERCENT, view.usable);
     if full || soonest.is_some() {
         let soon = match soonest {
-            _ if taken >= view.usable => "they are used up: connect() fails with EADDRNOTAVAIL".to_owned(),
+            _ if view.is_exhausted(taken) => "they are used up: connect() fails with EADDRNOTAVAIL".to_owned(),
             Some(seconds) => format!("they are used up in {seconds} s if closes go on like this: then EADDRNOTAVAIL"),
             None => "connect() is close to EADDRNOTAVAIL".to_owned(),
         };
@@ -152,7 +157,7 @@ fn object(view: &View, tuple: &Tuple, used: &PortUse) -> Evidence {
         // A slice has 10 s.
         ("closed_per_second", Fact::Tenths(closed)),
         ("exhausted_in_s", view.seconds_left(tuple, used).into()),
-        ("eaddrnotavail", (view.taken(tuple, used) >= view.usable).into()),
+        ("eaddrnotavail", view.is_exhausted(view.taken(tuple, used)).into()),
     ]
 }
 

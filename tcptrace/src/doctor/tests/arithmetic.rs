@@ -20,7 +20,10 @@ fn ports_of_ranges() {
     assert_eq!(ports("32768\t60999"), 28_232);
     assert_eq!(ports("1024 65535"), 64_512, "both ends count; 64,511 is their difference");
     assert_eq!(65_535 - 1024, 64_511);
-    assert_eq!(ports("1025 65535"), 64_510, "64,511 ports, and an odd one out");
+    assert_eq!(ports("1025 65535"), 64_511);
+    for (text, left_out) in [("32768 60999", 0), ("1025 65535", 1), ("40000 40002", 1), ("40000 40000", 0)] {
+        assert_eq!(PortRange::parse(text).unwrap().left_out(), left_out, "{text}");
+    }
     assert_eq!(ports("40000 40019"), 20);
     assert_eq!(ports("40000 40000"), 1);
     assert_eq!(ports("0 65535"), 65_536);
