@@ -202,7 +202,8 @@ impl Examination {
         });
         let ReadPlace { settings, counters, is_initial, .. } =
             read.unwrap_or_else(|| ReadPlace { settings: unreadable(&no_way()), ..ReadPlace::default() });
-        Place { netns, is_initial, settings, counters, moved, sockets, leaks, live, holders: BTreeMap::new() }
+        let way = self.survey.way(netns);
+        Place { netns, way, is_initial, settings, counters, moved, sockets, leaks, live, holders: BTreeMap::new() }
     }
 
     fn sockets(&mut self, netns: u32, range: Option<PortRange>) -> Seen<Sockets> {
@@ -238,15 +239,18 @@ impl Examination {
         }
     }
 
-    /// Those of the host's first namespace, which is that of process 1, or the own one.
+    /// Those of the host's first namespace: that of process 1, the own one, or another that a process leads to.
     fn first_settings(&mut self) -> Option<Settings> {
-        for text in ["1", "self"] {
-            let read = resolve(text).ok().and_then(|netns| self.survey.within(netns, read_place));
-            if let Some(read) = read.filter(|read| read.is_initial == Some(true)) {
-                return Some(read.settings);
-            }
-        }
-        None
+        let likely: Vec<u32> = ["1", "self"].into_iter().filter_map(|text| resolve(text).ok()).collect();
+        self.initial_among(likely).or_else(|| {
+            let all = self.survey.places();
+            self.initial_among(all)
+        })
+    }
+
+    fn initial_among(&mut self, netns: Vec<u32>) -> Option<Settings> {
+        let mut read = netns.into_iter().filter_map(|netns| self.survey.within(netns, read_place));
+        read.find(|read| read.is_initial == Some(true)).map(|read| read.settings)
     }
 }
 

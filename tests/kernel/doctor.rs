@@ -9,11 +9,11 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 use tcptrace_tests::{
     child::{Actor, HOLD},
     netns::{self, NetNs},
-    pair::{self, Ends, Pair},
+    pair::{self, Pair},
     proc_net::{self, State},
     scenario::zero_window,
     tool::{self, Finished, Line, Tool},
@@ -22,7 +22,7 @@ use tcptrace_tests::{
 use crate::harness::{SOON, bounded};
 
 /// Outside of the ranges that these tests set.
-const SERVICE: u16 = 5000;
+pub(crate) const SERVICE: u16 = 5000;
 
 /// Runs it to its end for a namespace.
 fn run(netns: &NetNs, more: &[&str]) -> Result<Finished> {
@@ -45,13 +45,13 @@ fn told(netns: &NetNs, row: &str, more: &[&str]) -> Result<Line> {
     Ok(line)
 }
 
-fn says(netns: &NetNs, row: &str, verdict: &str) -> Result<Line> {
+pub(crate) fn says(netns: &NetNs, row: &str, verdict: &str) -> Result<Line> {
     let line = told(netns, row, &[])?;
     ensure!(line.at("/verdict") == verdict, "expected {verdict}: {}", line.text);
     Ok(line)
 }
 
-fn actor(socket: impl Into<std::os::fd::OwnedFd>) -> Result<Actor> {
+pub(crate) fn actor(socket: impl Into<std::os::fd::OwnedFd>) -> Result<Actor> {
     Actor::given(Path::new(env!("CARGO_BIN_EXE_actor")), HOLD, socket)
 }
 
@@ -271,55 +271,6 @@ fn an_idle_connection() -> Result<()> {
             ensure!(line.count("/evidence/keepalive_notices_after_s") == 7875, "{}", line.text);
             SockRef::from(&client).set_keepalive(true)?;
             idle("ok")?;
-            Ok(())
-        })
-    })
-}
-
-#[test]
-fn changed_settings() -> Result<()> {
-    bounded(|| {
-        netns::run(|netns| {
-            says(netns, "orphan_retries", "ok")?;
-            netns.set_sysctl("net/ipv4/tcp_orphan_retries", "1")?;
-            let line = says(netns, "orphan_retries", "watch")?;
-            ensure!(line.at("/evidence/gives_up_after_s") == 0.6, "{}", line.text);
-            let refused = netns.set_sysctl("net/ipv4/tcp_orphan_retries", "-1");
-            ensure!(refused.is_err(), "this kernel takes -1");
-            netns.set_sysctl("net/ipv4/tcp_fin_timeout", "61")?;
-            says(netns, "fin_timeout", "watch")?;
-            says(netns, "syn_side", "ok")?;
-            netns.set_sysctl("net/ipv4/tcp_syncookies", "0")?;
-            says(netns, "syn_side", "watch")?;
-            let line = says(netns, "persistence", "ok")?;
-            let set = line.at("/evidence/set_at_run_time").as_array().context("no list")?;
-            let keys: Vec<_> = set.iter().filter_map(|one| one["key"].as_str()).collect();
-            let wanted = ["net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_orphan_retries", "net.ipv4.tcp_syncookies"];
-            ensure!(keys == wanted, "{}", line.text);
-            Ok(())
-        })
-    })
-}
-
-/// `sk_acceptq_is_full()`: one more than the backlog.
-#[test]
-fn a_full_queue() -> Result<()> {
-    bounded(|| {
-        netns::run(|netns| {
-            let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-            listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, SERVICE)).into())?;
-            listener.listen(1)?;
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, SERVICE));
-            let _first = TcpStream::connect(address)?;
-            says(netns, "syn_side", "ok")?;
-            let second = TcpStream::connect(address)?;
-            proc_net::wait_for(Ends::of(&second)?, State::Established)?;
-            let actor = actor(listener)?;
-            let line = says(netns, "syn_side", "act")?;
-            ensure!(line.count("/evidence/full_queues/0/port") == u64::from(SERVICE), "{}", line.text);
-            ensure!(line.count("/evidence/full_queues/0/waiting") == 2, "{}", line.text);
-            ensure!(line.count("/evidence/full_queues/0/limit") == 1, "{}", line.text);
-            ensure!(line.at("/evidence/full_queues/0/pid") == actor.pid(), "{}", line.text);
             Ok(())
         })
     })

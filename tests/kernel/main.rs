@@ -22,6 +22,8 @@ mod diag;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod doctor_settings;
+#[cfg(test)]
 mod doctor_watch;
 #[cfg(test)]
 mod failures;

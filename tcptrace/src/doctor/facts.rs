@@ -69,6 +69,8 @@ pub struct ProcessCount {
 pub struct Place {
     /// Its inode.
     pub netns: u32,
+    /// The file that leads there (nsenter(1)); `None` for the own one.
+    pub way: Option<String>,
     /// It is the first one, which sysctl files are for; `None` where that cannot be told.
     pub is_initial: Option<bool>,
     /// Settings.

@@ -20,9 +20,22 @@ pub fn judge(host: &Host, places: &[Place], rows: &[Row]) -> Vec<Advice> {
         for row in Row::ALL.into_iter().filter(|row| rows.contains(row)) {
             match row {
                 Row::MaxOrphans | Row::TwRecycle if number > 0 => {}
-                _ => advice.push(one(row, host, places, place)),
+                _ => advice.push(there(one(row, host, places, place), place)),
             }
         }
+    }
+    advice
+}
+
+/// Commands that are for another namespace say so: whoever copies them must not change his own.
+fn there(mut advice: Advice, place: &Place) -> Advice {
+    let Some(way) = place.way.as_ref().filter(|_| advice.netns.is_some()) else { return advice };
+    for command in &mut advice.commands {
+        *command = if command.starts_with("tcptrace ") {
+            format!("{command} --netns {}", place.netns)
+        } else {
+            format!("nsenter --net={way} {command}")
+        };
     }
     advice
 }

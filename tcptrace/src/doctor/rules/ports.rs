@@ -167,22 +167,20 @@ fn widen(draft: Draft, place: &Place, view: &View, taken: u64) -> Draft {
         return draft;
     }
     let why = format!("{taken} of {} usable ports to one place are taken", view.usable);
-    let draft = draft.setting(keys::PORT_RANGE, format!("{} {}", ADVISED.low, ADVISED.high), why);
+    let widened = |draft: Draft| draft.setting(keys::PORT_RANGE, format!("{} {}", ADVISED.low, ADVISED.high), why);
     let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(ADVISED)).unwrap_or_default();
     let missing: Vec<&u16> = listening.difference(&view.reserved).collect();
     if missing.is_empty() {
-        return draft;
+        return widened(draft);
     }
     let names = missing.iter().take(RESERVED_MAX).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let draft =
-        draft.caveat(format!("Listeners in the wider range must be reserved before they start again: {names}."));
+    let draft = draft.caveat(format!(
+        "Reserve the ports of listeners in the wider range first, for the time they start again: {names}."
+    ));
     if missing.len() > RESERVED_MAX {
-        return draft;
+        return widened(draft);
     }
     let all: BTreeSet<u16> = view.reserved.union(&listening).copied().collect();
-    draft.setting(
-        keys::RESERVED_PORTS,
-        reserved_text(&all),
-        "listeners in the range, whose ports connect() must not take",
-    )
+    let reason = "listeners in the wider range, whose ports connect() must not take";
+    widened(draft.setting(keys::RESERVED_PORTS, reserved_text(&all), reason))
 }

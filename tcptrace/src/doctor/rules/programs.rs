@@ -30,7 +30,8 @@ pub(super) fn short_connections(place: &Place) -> Advice {
         Err(why) => {
             return match waiting {
                 Some(waiting) if waiting < limits::FEW_CLOSES => {
-                    let finding = format!("{waiting} closes to any one place in the last minute at the most");
+                    let finding =
+                        format!("at the most {} to any one place in the last minute", count(waiting, "close"));
                     draft.says(Verdict::Ok, finding, "leave it: that is less than one connection a second")
                 }
                 _ => draft.command("tcptrace doctor --only short_connections --watch 30s").unknown(why.as_str()),

@@ -164,3 +164,14 @@ fn what_is_of_the_host_comes_once() {
     assert_eq!(one.iter().map(|one| one.netns).collect::<Vec<_>>(), [Some(NETNS), Some(7)]);
     assert_eq!(settings(&[]).number(keys::FIN_TIMEOUT), Some(60));
 }
+
+#[test]
+fn commands_for_another_namespace_say_so() {
+    let there =
+        Place { way: Some("/proc/7/ns/net".to_owned()), ..place(&[(keys::MAX_TW_BUCKETS, "0")], Sockets::default()) };
+    let advice = row(Row::TimeWait, &host(), &there);
+    assert_eq!(advice.commands, ["nsenter --net=/proc/7/ns/net sysctl -w net.ipv4.tcp_max_tw_buckets=65536"]);
+    let many = Sockets { unsendable: 1, ..Sockets::default() };
+    let advice = row(Row::UnsendableFin, &host(), &Place { sockets: Ok(many), ..there });
+    assert_eq!(advice.commands, [format!("tcptrace stuck --netns {NETNS}")]);
+}

@@ -34,6 +34,7 @@ pub(super) fn settings(changes: &[(&'static str, &str)]) -> Settings {
 pub(super) fn place(changes: &[(&'static str, &str)], sockets: Sockets) -> Place {
     Place {
         netns: NETNS,
+        way: None,
         is_initial: Some(true),
         settings: settings(changes),
         counters: super::Counters::default(),
