@@ -4,6 +4,7 @@ use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_probe_read_kernel},
+    maps::ring_buf::RingBufEntry,
 };
 use aya_log_ebpf::debug;
 use tcptrace_ebpf::record::{
@@ -13,8 +14,9 @@ use tcptrace_ebpf::record::{
 
 use crate::{
     maps::{EVENTS, counters, layout, loss_mark, mark_loss},
+    owners::{self, Fate},
     sock::{Sock, TcpSock},
-    task,
+    stored, task,
 };
 
 const AF_INET6: u16 = 10;
@@ -39,6 +41,8 @@ pub(crate) struct Event {
     pub(crate) totals: bool,
     /// Record the number of segments received.
     pub(crate) segs_in: bool,
+    /// Not to be sent yet: see [`stored::connects`](crate::stored).
+    pub(crate) later: bool,
 }
 
 /// Sends one event of a full socket, or counts it as lost.
@@ -58,20 +62,54 @@ pub(crate) fn emit_timewait<C: EbpfContext>(ctx: &C, sk: Sock, event: Event) {
 fn send<C: EbpfContext>(ctx: &C, sk: Sock, tcp: Option<TcpSock>, event: Event) {
     // Copies, for a reference would keep the whole event in memory.
     let (kind, old, new) = (event.kind, event.old_state, event.new_state);
-    let Some(counters) = counters(event.counter_set) else { return };
-    counters.seen += 1;
-    let wake = wake_flag(counters.seen);
-    let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
-        counters.lost += 1;
-        // SAFETY: the helper takes nothing and only reads a clock.
-        mark_loss(unsafe { bpf_ktime_get_ns() });
+    let counter_set = event.counter_set;
+    match owners::judge(&event) {
+        Fate::Pass => {}
+        Fate::PassAfterHeld => stored::send_held(event.key, counter_set),
+        Fate::Hold => {
+            if stored::hold(sk, tcp, &event) {
+                return;
+            }
+        }
+        Fate::Drop => return,
+    }
+    if event.later && stored::keep_connect(sk, tcp, &event) {
+        return;
+    }
+    let Some((mut entry, wake)) = reserve(counter_set) else {
         debug!(ctx, "ring buffer full: lost {} -> {}", old, new);
         return;
     };
     // SAFETY: reserved memory of this very type, written field by field below, all of them.
-    unsafe { fill(entry.as_mut_ptr(), sk, tcp, event) };
+    unsafe { fill(entry.as_mut_ptr(), sk, tcp, &event) };
     entry.submit(wake);
     debug!(ctx, "event {}: {} -> {}", kind, old, new);
+}
+
+/// Room for one record, and how to submit it. It counts as seen, and as lost where there is none.
+#[inline(always)]
+pub(crate) fn reserve(counter_set: u32) -> Option<(RingBufEntry<Record>, u64)> {
+    let counters = counters(counter_set)?;
+    counters.seen += 1;
+    let wake = wake_flag(counters.seen);
+    match EVENTS.reserve::<Record>(0) {
+        Some(entry) => Some((entry, wake)),
+        None => {
+            counters.lost += 1;
+            // SAFETY: the helper takes nothing and only reads a clock.
+            mark_loss(unsafe { bpf_ktime_get_ns() });
+            None
+        }
+    }
+}
+
+/// What [`reserve`] counted is not sent after all: somebody else has it.
+#[inline(always)]
+pub(crate) fn unsee(counter_set: u32, found_room: bool) {
+    if let Some(counters) = counters(counter_set) {
+        counters.seen -= 1;
+        counters.lost -= u64::from(!found_room);
+    }
 }
 
 /// The reader looks by itself every 100 ms, so nobody is woken for an event, only for a buffer that
@@ -88,9 +126,9 @@ fn wake_flag(seen: u64) -> u64 {
 }
 
 /// # Safety
-/// `to` points at reserved memory for one record.
+/// `to` points at memory for one record, all of which is written.
 #[inline(always)]
-unsafe fn fill(to: *mut Record, sk: Sock, tcp: Option<TcpSock>, event: Event) {
+pub(crate) unsafe fn fill(to: *mut Record, sk: Sock, tcp: Option<TcpSock>, event: &Event) {
     let mut flags = event.flags;
     let family = sk.family();
     // SAFETY: `to` is valid for writes, and helpers are given pointers to memory that we own.

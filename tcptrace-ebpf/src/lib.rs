@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod counters;
+pub mod filter;
 pub mod layout;
 pub mod names;
 pub mod record;

@@ -9,8 +9,11 @@
 mod emit;
 mod maps;
 mod nesting;
+mod owners;
 mod programs;
 mod sock;
+mod socket_filter;
+mod stored;
 mod task;
 
 /// The kernel offers some of the helpers to GPL-compatible programs only.

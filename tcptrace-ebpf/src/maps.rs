@@ -2,11 +2,13 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
 use tcptrace_ebpf::{
     counters::{COUNTER_SETS, Counters},
+    filter::{CommWords, Filter, PrefixData},
     layout::Layout,
+    record::Record,
 };
 
 /// User space sets the size at load (`--ring-bytes`).
@@ -17,6 +19,25 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
 /// one in softirq may interrupt another in task context, and would lose a count of a shared element.
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(COUNTER_SETS, 0);
+
+// User space gives the maps of filters their size where they are used.
+#[map]
+pub(crate) static PORTS: Array<u64> = Array::with_max_entries(1, 0);
+#[map]
+pub(crate) static PREFIXES: LpmTrie<PrefixData, u8> = LpmTrie::with_max_entries(1, 0);
+#[map]
+pub(crate) static NETNS: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+#[map]
+pub(crate) static PIDS: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+#[map]
+pub(crate) static COMMS: HashMap<CommWords, u8> = HashMap::with_max_entries(1, 0);
+#[map]
+pub(crate) static HELD: HashMap<u64, Record> = HashMap::with_max_entries(1, 0);
+#[map]
+pub(crate) static REFUSED: LruHashMap<u64, u8> = LruHashMap::with_max_entries(1, 0);
+/// The least recently used, because one whose outcome nobody saw would stay for ever.
+#[map]
+pub(crate) static CONNECTS: LruHashMap<u64, Record> = LruHashMap::with_max_entries(1, 0);
 
 /// For [`tcptrace_ebpf::record::Record::loss_mark`].
 #[map]
@@ -83,6 +104,18 @@ pub(crate) static LAYOUT: Layout = Layout {
     wake_bytes: 0,
     address_mask: 0,
 };
+
+/// Filled and frozen in the same way.
+#[unsafe(no_mangle)]
+pub(crate) static FILTER: Filter = Filter::NONE;
+
+/// One field of the filter.
+macro_rules! filter {
+    ($field:ident) => {
+        $crate::maps::constant(&$crate::maps::FILTER.$field)
+    };
+}
+pub(crate) use filter;
 
 /// One field of the layout. Volatile, so that the compiler does not fold the zeros above.
 macro_rules! layout {

@@ -6,6 +6,25 @@ pub const MAP_EVENTS: &str = "EVENTS";
 pub const MAP_COUNTERS: &str = "COUNTERS";
 /// Read-only global of type [`crate::layout::Layout`].
 pub const GLOBAL_LAYOUT: &str = "LAYOUT";
+/// Read-only global of type [`crate::filter::Filter`].
+pub const GLOBAL_FILTER: &str = "FILTER";
+
+/// Array of words: the bits of all lists of ports, see [`crate::filter::port_place`].
+pub const MAP_PORTS: &str = "PORTS";
+/// LPM trie of [`crate::filter::PrefixData`].
+pub const MAP_PREFIXES: &str = "PREFIXES";
+/// Set of inodes of network namespaces.
+pub const MAP_NETNS: &str = "NETNS";
+/// Set of process ids.
+pub const MAP_PIDS: &str = "PIDS";
+/// Set of [`crate::filter::comm_key`].
+pub const MAP_COMMS: &str = "COMMS";
+/// By key, the record of a close that waits for its owner.
+pub const MAP_HELD: &str = "HELD";
+/// By key, sockets that owners refused.
+pub const MAP_REFUSED: &str = "REFUSED";
+/// By key, the record of a `connect()` that waits for its local end.
+pub const MAP_CONNECTS: &str = "CONNECTS";
 
 /// On `sock:inet_sock_set_state`.
 pub const PROGRAM_SET_STATE: &str = "inet_sock_set_state";

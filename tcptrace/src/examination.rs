@@ -1,9 +1,8 @@
 //! The one way from a host to advice: source -> doctor, for `doctor`.
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
-    rc::Rc,
+    io,
 };
 
 use crate::{
@@ -11,7 +10,9 @@ use crate::{
     doctor::{Closes, Host, Live, Moved, Place, PortRange, Seen, Settings, Sockets, Tally, Value, keys},
     filter::Filter,
     inspection::{Inspection, Report},
-    model::{Close, LeakGroup, State, StateSet},
+    model::{LeakGroup, Output, State, StateSet},
+    pipeline::Sink,
+    report::Context,
     source::{
         Place as Told, SourceError, Survey,
         host::{ReadPlace, read_files, read_place, read_sockstat},
@@ -36,25 +37,38 @@ pub struct Watched {
     pub orphans_peak: Option<u64>,
 }
 
-/// Closes of all namespaces, gathered while they are watched.
-#[derive(Clone, Debug, Default)]
-pub struct Gathered(Rc<RefCell<HashMap<u32, Closes>>>);
+/// Closes of all namespaces, gathered while they are watched: where the pipeline of a live run ends.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    closes: HashMap<u32, Closes>,
+    listening: HashMap<u32, HashSet<u16>>,
+}
 
 impl Gathered {
-    /// Who takes each close. `watched` tells who listens where.
+    /// Nothing yet. `watched` tells who listens where.
     #[must_use]
-    pub fn collector(&self, watched: &Watched) -> Box<dyn FnMut(&Close)> {
-        let (all, listening) = (Rc::clone(&self.0), watched.listening.clone());
-        let nobody = HashSet::new();
-        Box::new(move |close| {
-            let netns = close.socket.netns;
-            all.borrow_mut().entry(netns).or_default().see(close, listening.get(&netns).unwrap_or(&nobody));
-        })
+    pub fn new(watched: &Watched) -> Self {
+        Self { closes: HashMap::new(), listening: watched.listening.clone() }
     }
 
     /// The closes of one namespace, watched for so long.
     fn of(&self, netns: u32, ns: u64, lost: u64) -> Closes {
-        Closes { ns, lost, ..self.0.borrow().get(&netns).cloned().unwrap_or_default() }
+        Closes { ns, lost, ..self.closes.get(&netns).cloned().unwrap_or_default() }
+    }
+}
+
+impl Sink for Gathered {
+    fn output(&mut self, output: &Output, _shown: bool, _context: &Context) -> io::Result<()> {
+        if let Output::Close(close) = output {
+            let netns = close.socket.netns;
+            let nobody = HashSet::new();
+            self.closes.entry(netns).or_default().see(close, self.listening.get(&netns).unwrap_or(&nobody));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ pub mod diagnosis;
 pub mod doctor;
 pub mod engine;
 pub mod examination;
+pub mod export;
 pub mod filter;
 pub mod inspection;
 pub mod model;

@@ -6,7 +6,7 @@ use crate::support::{Folder, run};
 
 const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--max-rate", "--exit-code"];
 const THRESHOLDS: &[&str] = &["--stuck-after", "--leak-after"];
-const LIVE: &[&str] = &["--duration", "--ring-mib", "--debug-bpf"];
+const LIVE: &[&str] = &["--duration", "--sample", "--ring-mib", "--debug-bpf"];
 const LOOK: &[&str] = &["--watch", "--duration", "--output", "--exit-code"];
 const FILTERS: &[&str] =
     &["--port", "--local-port", "--remote-port", "--addr", "--pid", "--comm", "--cgroup", "--netns", "--family"];
@@ -129,6 +129,10 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["trace", "--ring-mib", "3"], &["--ring-mib", "power of two"]),
     (&["trace", "--ring-mib", "0"], &["--ring-mib"]),
     (&["trace", "--ring-mib", "2048"], &["--ring-mib"]),
+    (&["trace", "--sample", "2/3"], &["--sample", "1/N"]),
+    (&["trace", "--sample", "1/0"], &["--sample", "1000000"]),
+    (&["trace", "--sample", "1/1000001"], &["--sample", "1000000"]),
+    (&["replay", "orderly.cap", "--sample", "1/10"], &["--sample"]),
     (&["trace", "--cgroup", "/nope"], &["/nope", "cgroup"]),
     (&["trace", "--transitions", "--summary"], &["--transitions", "--summary"]),
     (&["trace", "--comm", "longer than fifteen"], &["--comm", "15"]),
@@ -180,6 +184,17 @@ fn wrong_usage_is_2() -> Result<()> {
         }
         let is_clear = !finished.stderr.contains("panicked") && !finished.stderr.contains("Os {");
         ensure!(is_clear, "{arguments:?}: {}", finished.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn too_many_values_of_a_filter() -> Result<()> {
+    let pids: Vec<String> = (1..=1025).flat_map(|pid| ["--pid".to_owned(), pid.to_string()]).collect();
+    for command in [&["trace"][..], &["record", "x.cap"]] {
+        let finished = run(command.iter().map(|&word| word.to_owned()).chain(pids.clone()))?;
+        finished.expect_code(2)?;
+        ensure!(finished.stderr.contains("--pid was given more than 1024 times"), "{}", finished.stderr);
     }
     Ok(())
 }

@@ -32,6 +32,35 @@ fn churn_of_20_000_closes() -> Result<()> {
     })
 }
 
+/// The kernel side holds each of these closes until it knows whose it is, and drops those of the other thread.
+#[test]
+fn churn_of_which_one_thread_is_watched() -> Result<()> {
+    bounded(|| {
+        let netns = NetNs::new()?;
+        let tool = Tool::trace(&["--comm", "server", "--netns", &netns.inode().to_string()])?;
+        netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
+        let told = tool.wait_for_closes(netns.inode(), usize::try_from(CONNECTIONS)?, SOON);
+        let finished = tool.stop()?;
+        finished.expect_code(0)?;
+        let summary = finished.summary()?;
+        judge::whole_books(&summary)?;
+        told.with_context(|| judge::books_in_words(&finished))?;
+        let lines = finished.lines_in(netns.inode())?;
+        for line in lines.iter().filter(|line| line.is("close")) {
+            let whole = *line.at("/role") == "passive" && *line.at("/complete") == true;
+            ensure!(whole && *line.at("/owner/comm") == "server", "not whole, or another's: {}", line.text);
+        }
+        let (closes, crossed) = (summary.count("/closes"), summary.count("/events/delivered"));
+        // A softirq may interrupt the first program between its work and its note: then the second sends it again.
+        let twice = summary.count("/anomalies/duplicates");
+        ensure!(closes == CONNECTIONS, "{closes} closes: {}", summary.text);
+        let retransmits =
+            ["tlp", "rto", "fast", "failed"].map(|kind| summary.count(&format!("/fin_retransmits/{kind}")));
+        ensure!(crossed == 3 * CONNECTIONS + twice + retransmits.iter().sum::<u64>(), "{}", summary.text);
+        Ok(())
+    })
+}
+
 /// For each connection one record of either side, active and passive.
 fn each_once(lines: &[Line]) -> Result<()> {
     let mut sockets: HashMap<&str, &Line> = HashMap::new();

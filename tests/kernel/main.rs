@@ -8,6 +8,8 @@ mod harness;
 mod judge;
 #[cfg(test)]
 mod look;
+#[cfg(test)]
+mod twin;
 
 #[cfg(test)]
 mod books;
@@ -28,6 +30,8 @@ mod doctor_watch;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod findings;
 #[cfg(test)]
 mod healing;
@@ -38,12 +42,18 @@ mod namespaces;
 #[cfg(test)]
 mod orphans;
 #[cfg(test)]
+mod owner_filters;
+#[cfg(test)]
 mod past;
 #[cfg(test)]
 mod predictions;
 #[cfg(test)]
+mod random_filters;
+#[cfg(test)]
 mod resets;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod sampling;
 #[cfg(test)]
 mod transitions;

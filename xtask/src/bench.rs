@@ -45,21 +45,28 @@ enum What {
     Diag,
     /// What each BPF program costs, by the kernel's own account
     Kernel,
+    /// What an event costs that a filter refuses in the kernel, beside one that passes
+    Filter,
     /// Connections per second with and without tcptrace, its CPU time, and what it missed
     Churn,
+    /// The same under `hist`
+    Hist,
     /// The same with closes that each have to be looked up: what the looks cost, and what they did not tell
     Orphans,
 }
 
 impl What {
-    const ALL: [Self; 5] = [Self::Engine, Self::Diag, Self::Kernel, Self::Churn, Self::Orphans];
+    const ALL: [Self; 7] =
+        [Self::Engine, Self::Diag, Self::Kernel, Self::Filter, Self::Churn, Self::Hist, Self::Orphans];
 
     fn name(self) -> &'static str {
         match self {
             Self::Engine => "engine",
             Self::Diag => "diag",
             Self::Kernel => "kernel",
+            Self::Filter => "filter",
             Self::Churn => "churn",
+            Self::Hist => "hist",
             Self::Orphans => "orphans",
         }
     }
@@ -131,7 +138,9 @@ fn measure(what: &[What], release: &Path, args: &Args) -> Result<()> {
             What::Engine => {}
             What::Diag => process::run(&mut Command::new(&bench.diag))?,
             What::Kernel => kernel::run(&bench)?,
+            What::Filter => kernel::run_filter(&bench)?,
             What::Churn => churn::run(&bench)?,
+            What::Hist => churn::run_hist(&bench)?,
             What::Orphans => orphans::run(&bench)?,
         }
     }
@@ -180,6 +189,6 @@ mod tests {
     fn the_command_to_repeat_names_everything() {
         let args = Args { what: vec![], pairs: 3, seconds: 2, built: None };
         let line = command_line(&What::ALL, &args);
-        assert_eq!(line, "cargo xtask bench engine diag kernel churn orphans --pairs 3 --seconds 2");
+        assert_eq!(line, "cargo xtask bench engine diag kernel filter churn hist orphans --pairs 3 --seconds 2");
     }
 }

@@ -4,6 +4,8 @@
 //! Build scripts install nothing; they name this command instead.
 
 mod cargo_tool;
+mod debian;
+mod duckdb;
 mod rust_core;
 
 use anyhow::Result;
@@ -48,6 +50,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::find()?;
     ensure_build(&workspace)?;
+    ensure_tests(&workspace)?;
     if args.lint {
         ensure_lint(&workspace)?;
     }
@@ -58,6 +61,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn ensure_build(workspace: &Workspace) -> Result<()> {
     rust_core::ensure(workspace)?;
     BPF_LINKER.ensure(workspace)
+}
+
+/// All that the tests need beyond the build.
+pub(crate) fn ensure_tests(workspace: &Workspace) -> Result<()> {
+    duckdb::ensure(workspace)
 }
 
 /// All that `cargo xtask lint` needs beyond the build.

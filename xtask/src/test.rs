@@ -23,6 +23,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     // Asked first: half an hour of tests must not end in "who will run the rest?".
     let runner = kernel_runner()?;
     setup::ensure_build(&workspace)?;
+    setup::ensure_tests(&workspace)?;
     let binary = workspace.build_release()?;
     eprintln!("test: the workspace");
     process::run(&mut workspace_tests(&workspace, &binary, args))?;
@@ -58,7 +59,7 @@ fn runner_variable(triple: &str) -> String {
 fn workspace_tests(workspace: &Workspace, binary: &Path, args: &Args) -> Command {
     let mut command = workspace.cargo();
     command.args(["test", "--workspace"]).args(&args.filter).arg("--").args(&args.args);
-    command.env("TCPTRACE_BIN", binary);
+    command.env("TCPTRACE_BIN", binary).env("TCPTRACE_PYTHON_PACKAGES", workspace.python_packages());
     command
 }
 

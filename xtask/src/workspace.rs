@@ -37,6 +37,11 @@ impl Workspace {
         self.tools().join("bin").join(name)
     }
 
+    /// Where pip puts what tests need of Python.
+    pub(crate) fn python_packages(&self) -> PathBuf {
+        self.tools().join("python")
+    }
+
     /// The release binary that `run`, the kernel tests and measurements use.
     pub(crate) fn release_binary(&self) -> PathBuf {
         self.target.join("release").join("tcptrace")

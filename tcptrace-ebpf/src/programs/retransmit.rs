@@ -11,6 +11,7 @@ use crate::{
     emit::{Event, emit, key},
     maps::{counters, layout},
     sock::{Sock, TcpSock, load},
+    socket_filter::{in_sample, wants},
 };
 
 const TCPHDR_FIN: u16 = 1;
@@ -32,6 +33,13 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(tcp) = sk.tcp() else { return 0 };
+    if !wants(sk, || u16::from_be(tcp.sport())) {
+        return 0;
+    }
+    let key = key(&ctx, sk);
+    if !in_sample(key) {
+        return 0;
+    }
     let mut flags = timer_flags(tcp);
     let mut detail = 0;
     // Older kernels have two arguments, and reading a third one would not verify there.
@@ -45,7 +53,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     let state = sk.state();
     let event = Event {
         kind: KIND_RETRANSMIT,
-        key: key(&ctx, sk),
+        key,
         old_state: state,
         new_state: state,
         flags,
@@ -55,6 +63,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
         owner: false,
         totals: false,
         segs_in: false,
+        later: false,
     };
     emit(&ctx, sk, tcp, event);
     0

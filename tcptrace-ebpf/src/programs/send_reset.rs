@@ -13,6 +13,7 @@ use crate::{
     emit::{Event, emit, emit_timewait, key},
     maps::{counters, layout},
     sock::Sock,
+    socket_filter::{in_sample, wants},
 };
 
 #[btf_tracepoint(function = "tcp_send_reset")]
@@ -33,9 +34,16 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
         return timewait(&ctx, sk, flags, detail);
     }
     let Some(tcp) = sk.tcp() else { return foreign() };
+    if !wants(sk, || u16::from_be(tcp.sport())) {
+        return 0;
+    }
+    let key = key(&ctx, sk);
+    if !in_sample(key) {
+        return 0;
+    }
     let event = Event {
         kind: KIND_RESET_SENT,
-        key: key(&ctx, sk),
+        key,
         old_state: state,
         new_state: state,
         flags,
@@ -45,6 +53,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
         owner: false,
         totals: false,
         segs_in: false,
+        later: false,
     };
     emit(&ctx, sk, tcp, event);
     0
@@ -58,6 +67,9 @@ fn timewait(ctx: &BtfTracePointContext, sk: Sock, flags: u16, detail: u32) -> i3
     let cookie = sk.cookie();
     if cookie == 0 || layout!(has_cookie) == 0 {
         return foreign();
+    }
+    if !wants(sk, || sk.num()) || !in_sample(cookie) {
+        return 0;
     }
     // `tcp_timewait_state_process()` asks for resets in substate FIN_WAIT2 alone, which only orphans reach.
     let flags = flags | FLAG_ORPHAN;
@@ -74,6 +86,7 @@ fn timewait(ctx: &BtfTracePointContext, sk: Sock, flags: u16, detail: u32) -> i3
         owner: false,
         totals: false,
         segs_in: false,
+        later: false,
     };
     emit_timewait(ctx, sk, event);
     0

@@ -16,6 +16,8 @@ use crate::{
     emit::{Event, emit, key},
     nesting,
     sock::Sock,
+    socket_filter::{self, Wanted, in_sample},
+    stored,
 };
 
 const IPPROTO_TCP: u16 = 6;
@@ -24,9 +26,10 @@ const SHUTDOWN_MASK: u8 = 3;
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    if let Some((sk, old, new)) = of_interest(&ctx) {
-        let key = key(&ctx, sk);
-        transition(&ctx, sk, key, (old, new), set_of(KIND_TRANSITION));
+    if let Some(change) = of_interest(&ctx, set_of(KIND_TRANSITION)) {
+        let Change { key, old, new, .. } = change;
+        transition(&ctx, change, set_of(KIND_TRANSITION));
+        // Also what was held or dropped: the second program must not do so again.
         nesting::handled(key, old, new);
     }
     0
@@ -34,25 +37,66 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state_nested(ctx: BtfTracePointContext) -> i32 {
-    if let Some((sk, old, new)) = of_interest(&ctx) {
-        let key = key(&ctx, sk);
-        if !nesting::take(key, old, new) {
-            transition(&ctx, sk, key, (old, new), SET_NESTED);
-        }
+    if let Some(change) = of_interest(&ctx, SET_NESTED)
+        && !nesting::take(change.key, change.old, change.new)
+    {
+        transition(&ctx, change, SET_NESTED);
     }
     0
 }
 
+/// One step of a socket that is wanted.
+struct Change {
+    sk: Sock,
+    key: u64,
+    old: u8,
+    new: u8,
+    /// It is not known yet whether it is wanted.
+    later: bool,
+}
+
+/// The same for both programs, whoever of them handles it.
 #[inline(always)]
-fn of_interest(ctx: &BtfTracePointContext) -> Option<(Sock, u8, u8)> {
+fn of_interest(ctx: &BtfTracePointContext, counter_set: u32) -> Option<Change> {
     let sk = Sock::new(ctx.arg(0))?;
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     let (old, new) = (old as u8, new as u8);
-    (state::crosses(old, new) && sk.protocol() == IPPROTO_TCP).then_some((sk, old, new))
+    if old == state::SYN_SENT && socket_filter::connects_wait() && sk.protocol() == IPPROTO_TCP {
+        settle_connect(ctx, sk, counter_set);
+    }
+    if !state::crosses(old, new) || sk.protocol() != IPPROTO_TCP {
+        return None;
+    }
+    let wanted = socket_filter::judge(sk, || local_port(sk), new == state::SYN_SENT);
+    if wanted == Wanted::No {
+        return None;
+    }
+    let key = key(ctx, sk);
+    in_sample(key).then_some(Change { sk, key, old, new, later: wanted == Wanted::Later })
+}
+
+/// A connect got as far as it gets, and by now its local end is known: what was kept is sent, or forgotten.
+#[inline(always)]
+fn settle_connect(ctx: &BtfTracePointContext, sk: Sock, counter_set: u32) {
+    let key = key(ctx, sk);
+    if !stored::has_connect(key) {
+        return;
+    }
+    if socket_filter::wants(sk, || local_port(sk)) {
+        stored::send_connect(key, counter_set);
+    } else {
+        stored::forget_connect(key);
+    }
 }
 
 #[inline(always)]
-fn transition(ctx: &BtfTracePointContext, sk: Sock, key: u64, (old, new): (u8, u8), counter_set: u32) {
+fn local_port(sk: Sock) -> u16 {
+    sk.tcp().map_or(0, |tcp| u16::from_be(tcp.sport()))
+}
+
+#[inline(always)]
+fn transition(ctx: &BtfTracePointContext, change: Change, counter_set: u32) {
+    let Change { sk, key, old, new, later } = change;
     let Some(tcp) = sk.tcp() else { return };
     let ends = new == state::CLOSE;
     let event = Event {
@@ -67,6 +111,7 @@ fn transition(ctx: &BtfTracePointContext, sk: Sock, key: u64, (old, new): (u8, u
         owner: state::in_owner_context(old, new) || (ends && aborted_by_close(sk, old)),
         totals: ends,
         segs_in: ends || new == state::FIN_WAIT2,
+        later,
     };
     emit(ctx, sk, tcp, event);
 }

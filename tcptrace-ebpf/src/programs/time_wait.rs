@@ -10,6 +10,7 @@ use tcptrace_ebpf::{counters::set_of, record::KIND_TIME_WAIT, state};
 use crate::{
     emit::{Event, emit_timewait},
     sock::{Sock, load},
+    socket_filter::{in_sample, wants},
 };
 
 /// Byte and bit of FIN in a TCP header (RFC 9293 section 3.1).
@@ -31,7 +32,7 @@ fn tcp_timewait_state_process(ctx: FExitContext) -> i32 {
     }
     // It inherits the cookie of its full socket. Without one no event named that socket.
     let cookie = tw.cookie();
-    if cookie == 0 {
+    if cookie == 0 || !wants(tw, || tw.num()) || !in_sample(cookie) {
         return 0;
     }
     let event = Event {
@@ -46,6 +47,7 @@ fn tcp_timewait_state_process(ctx: FExitContext) -> i32 {
         owner: false,
         totals: false,
         segs_in: false,
+        later: false,
     };
     emit_timewait(&ctx, tw, event);
     0

@@ -3,6 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tcptrace_ebpf::filter::SAMPLE_MAX;
+
+use super::export::ExportArgs;
+use super::hist::{HistArgs, HistogramArgs};
 
 use super::doctor::DoctorArgs;
 
@@ -23,6 +27,10 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print what a capture holds, as `trace` would have; needs no privilege
     Replay(ReplayArgs),
+    /// Write the closes and findings of captures as tables: Parquet, CSV or JSON lines
+    Export(ExportArgs),
+    /// Draw histograms of how long closes take: each interval, and in total at the end
+    Hist(HistArgs),
     /// List sockets that are stuck closing, now, and why; also those from before, in every namespace
     Stuck(StuckArgs),
     /// List CLOSE_WAIT sockets that programs have forgotten, by process, and why
@@ -65,6 +73,8 @@ pub(super) struct ReplayArgs {
     /// Judge with this threshold instead of the recording run's
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) leak_after: Option<Duration>,
+    #[command(flatten)]
+    pub(super) histograms: HistogramArgs,
     #[command(flatten)]
     pub(super) show: ShowArgs,
     #[command(flatten)]
@@ -132,6 +142,9 @@ pub(super) struct LiveArgs {
     /// A socket longer than this in CLOSE_WAIT is leaked
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub(super) leak_after: Duration,
+    /// Follow one connection in N, chosen by its socket, from beginning to end: 1/N, N from 1 to 1000000
+    #[arg(long, value_name = "1/N", value_parser = sample)]
+    pub(super) sample: Option<u32>,
     /// Ring buffer between kernel and reader, MiB: a power of two
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) ring_mib: u32,
@@ -172,7 +185,7 @@ pub(super) struct FilterArgs {
 }
 
 /// What sockets to leave out, and whose.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct SocketFilterArgs {
     /// Local or remote port
@@ -193,7 +206,7 @@ pub(super) struct SocketFilterArgs {
     /// Name of the owner, as printed
     #[arg(long, value_name = "NAME")]
     pub(super) comm: Vec<String>,
-    /// cgroup of the owner (v2), such as /system.slice/nginx.service
+    /// cgroup of the owner (v2), or one above it, such as /system.slice/nginx.service
     #[arg(long, value_name = "PATH")]
     pub(super) cgroup: Vec<String>,
     /// Network namespace: name (`ip netns`), path, process id, inode, or self; of a capture, inode
@@ -233,6 +246,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// `1/N`, and nothing that looks like it.
+fn sample(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("1/").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let one_in = digits.and_then(|digits| digits.parse().ok());
+    let one_in = one_in.filter(|one_in| (1..=SAMPLE_MAX).contains(one_in));
+    one_in.ok_or_else(|| format!("must be 1/N with N from 1 to {SAMPLE_MAX}, such as 1/100"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +262,14 @@ mod tests {
     fn arguments_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn samples_are_read_strictly() {
+        assert_eq!(["1/1", "1/100", "1/1000000"].map(sample), [Ok(1), Ok(100), Ok(1_000_000)]);
+        for text in ["", "1", "1/", "1/0", "2/3", "1/+5", "1/ 5", "1/1000001", "1/99999999999", "0.1", "10%", "1/x"] {
+            assert!(sample(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -12,20 +12,19 @@ use tokio::{
 };
 
 use super::{
-    args::{LiveArgs, OutputFormat, duration},
+    args::{LiveArgs, OutputFormat, SocketFilterArgs, duration},
     exit::{self, CliError},
     session::{self, NoTee},
     setup::{self, nanos},
-    talk,
+    talk, watch,
 };
 use crate::{
     doctor::{self, Host, Place},
     engine::Config,
     examination::{Examination, Gathered, Watch, Watched},
     filter::{Filter, FilterSpec},
-    model::{Output, Row, Verdict},
-    output::{Format, Renderer, Style},
-    pipeline::{Parts, Pipeline},
+    model::{Row, Verdict},
+    pipeline::Pipeline,
     source::{SourceError, host::OrphanPeak, proc::resolve},
 };
 
@@ -74,7 +73,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     }
     let mut examination = Examination::new(filter(args)?, nanos(args.leak_after), nanos(args.idle_after) / 1_000_000)?;
     let (host, places) = match args.watch {
-        Some(time) => watch(&mut examination, time)?,
+        Some(time) => look_twice(args, &mut examination, time)?,
         None => examination.look(None, &Watch::No("closes are followed with --watch alone".to_owned())),
     };
     let rows: &[Row] = if args.only.is_empty() { &Row::ALL } else { &args.only };
@@ -105,11 +104,15 @@ fn filter(args: &DoctorArgs) -> Result<Filter, CliError> {
 }
 
 /// A look, closes for a while, and another look.
-fn watch(examination: &mut Examination, time: Duration) -> Result<(Host, Vec<Place>), CliError> {
+fn look_twice(
+    args: &DoctorArgs,
+    examination: &mut Examination,
+    time: Duration,
+) -> Result<(Host, Vec<Place>), CliError> {
     let mut watched = examination.begin();
     let system = |what| move |source| CliError::System { what, source };
     let peak = OrphanPeak::start().map_err(system("start a thread"))?;
-    let live = match follow(&watched, time) {
+    let live = match follow(args, &watched, time) {
         Ok(watch) => watch,
         Err(CliError::Source(
             error @ (SourceError::Privilege { .. } | SourceError::Kernel(_) | SourceError::Btf(_)),
@@ -125,33 +128,24 @@ fn watch(examination: &mut Examination, time: Duration) -> Result<(Host, Vec<Pla
 }
 
 /// Follows closes, as `trace` does, and prints nothing.
-fn follow(watched: &Watched, time: Duration) -> Result<Watch, CliError> {
-    let parts = Parts {
-        renderer: Renderer::new(Format::Json, Style::default()),
-        out: std::io::sink(),
-        lines: false,
-        max_rate: None,
-    };
-    let mut pipeline = Pipeline::new(parts);
-    pipeline.add_host(Config::default(), Filter::new(FilterSpec::default())?);
-    let gathered = Gathered::default();
-    let mut collect = gathered.collector(watched);
-    pipeline.observe(Box::new(move |output| {
-        if let Output::Close(close) = output {
-            collect(close);
-        }
-    }));
+fn follow(args: &DoctorArgs, watched: &Watched, time: Duration) -> Result<Watch, CliError> {
     let live = LiveArgs {
         duration: Some(time),
         stuck_after: Duration::from_nanos(Config::default().stuck_after_ns),
         leak_after: Duration::from_nanos(Config::default().leak_after_ns),
+        sample: None,
         ring_mib: 16,
         debug_bpf: false,
     };
-    session::run(&live, &mut pipeline, &mut NoTee)?;
-    let (summary, _) = pipeline.finish()?;
-    let status = summary.status;
-    Ok(Watch::Yes { gathered, ns: status.last_ns.saturating_sub(status.first_ns), lost: status.books.lost })
+    // The kernel side leaves out what is of other namespaces.
+    let sockets = SocketFilterArgs { netns: args.netns.clone(), ..SocketFilterArgs::default() };
+    let at_sources = watch::Watch::new(&live, &sockets)?;
+    let mut pipeline = Pipeline::new(Gathered::new(watched));
+    pipeline.add_host(Config::default(), filter(args)?);
+    session::run(&live, &at_sources, &mut pipeline, &mut NoTee)?;
+    let status = pipeline.end()?;
+    let ns = status.last_ns.saturating_sub(status.first_ns);
+    Ok(Watch::Yes { gathered: pipeline.into_sink(), ns, lost: status.books.lost })
 }
 
 /// As long as closes would have been followed, or until Ctrl-C.

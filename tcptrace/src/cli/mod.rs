@@ -1,9 +1,12 @@
 //! The command line: arguments become a checked configuration once, and each command is a file.
 
 mod args;
+mod captures;
 mod check;
 mod doctor;
 mod exit;
+mod export;
+mod hist;
 mod inspect;
 mod page;
 mod record;
@@ -13,6 +16,7 @@ mod setup;
 mod signals;
 mod talk;
 mod trace;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -28,6 +32,8 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::run(args),
         Command::Record(args) => record::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Hist(args) => hist::run(args),
         Command::Stuck(args) => inspect::stuck(args),
         Command::Leaks(args) => inspect::leaks(args),
         Command::Doctor(args) => doctor::run(args),

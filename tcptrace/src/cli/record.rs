@@ -13,6 +13,7 @@ use super::{
     session::{self, Tee},
     setup::live_pipeline,
     talk,
+    watch::Watch,
 };
 use crate::{
     capture::{self, Writer},
@@ -22,8 +23,9 @@ use crate::{
 /// Traces, and stores every frame.
 pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     let mut pipeline = live_pipeline(&args.trace)?;
+    let watch = Watch::new(&args.trace.live, &args.trace.filter.socket)?;
     let mut capture = Capture { path: &args.file, force: args.force, writer: None, flushed: None };
-    let run = session::run(&args.trace.live, &mut pipeline, &mut capture);
+    let run = session::run(&args.trace.live, &watch, &mut pipeline, &mut capture);
     if run.is_err() && pipeline.began() && capture.writer.is_some() {
         // Said before the report, which may be long.
         talk::note(&"recording stopped; what was seen until now follows");

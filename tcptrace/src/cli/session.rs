@@ -12,11 +12,12 @@ use super::{
     exit::{self, CliError},
     setup::nanos,
     signals, talk,
+    watch::Watch,
 };
 use crate::{
     decode::Frame,
     model::HostInfo,
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Sink, Text},
     source::{Answers, Live, LiveOptions, Looker},
 };
 
@@ -24,7 +25,7 @@ use crate::{
 /// that never began has nothing to report.
 pub(super) fn report_after<W: Write>(
     run: Result<(), CliError>,
-    pipeline: Pipeline<W>,
+    pipeline: Pipeline<Text<W>>,
     exit_code: bool,
 ) -> Result<ExitCode, CliError> {
     match run {
@@ -75,31 +76,43 @@ impl Tee for NoTee {
 
 /// Runs until the duration is over, a signal comes, or something fails. Whatever ends it, what was seen until
 /// then is in the pipeline and can be reported.
-pub(super) fn run<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut impl Tee) -> Result<(), CliError> {
+pub(super) fn run<S: Sink>(
+    args: &LiveArgs,
+    watch: &Watch,
+    pipeline: &mut Pipeline<S>,
+    tee: &mut impl Tee,
+) -> Result<(), CliError> {
     if args.debug_bpf {
         env_logger::Builder::new().filter_level(log::LevelFilter::Trace).init();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|source| CliError::System { what: "start the runtime", source })?;
-    runtime.block_on(live(args, pipeline, tee))
+    runtime.block_on(live(args, watch, pipeline, tee))
 }
 
-async fn live<W: Write>(args: &LiveArgs, pipeline: &mut Pipeline<W>, tee: &mut impl Tee) -> Result<(), CliError> {
+async fn live<S: Sink>(
+    args: &LiveArgs,
+    watch: &Watch,
+    pipeline: &mut Pipeline<S>,
+    tee: &mut impl Tee,
+) -> Result<(), CliError> {
     let system = |what| move |source| CliError::System { what, source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
     let mut hangup = signals::hangup().map_err(system("handle SIGHUP"))?;
     signals::install().map_err(system("handle signals"))?;
     let log_level = if args.debug_bpf { LOG_ALL } else { 0 };
-    let mut source = Live::start(LiveOptions { ring_bytes: ring_bytes(args)?, log_level })?;
+    let leak_after_ns = nanos(args.leak_after);
+    let filter = watch.kernel().clone();
+    let mut source = Live::start(LiveOptions { ring_bytes: ring_bytes(args)?, log_level, filter, leak_after_ns })?;
     let mut looker = start_looker(&source);
     let host = HostInfo {
         stuck_after_ns: nanos(args.stuck_after),
-        leak_after_ns: nanos(args.leak_after),
+        leak_after_ns,
         sock_diag: looker.is_some(),
-        ..source.host()
+        ..watch.tell(&source, source.host())
     };
-    let mut both = Both { pipeline, tee, failed: None };
+    let mut both = Both { pipeline, tee, watch, failed: None };
     both.frame(Frame::Host(host))?;
     both.frame(Frame::Tick(source.tick()))?;
     // A capture that cannot be made is said at once.
@@ -174,14 +187,15 @@ fn ring_bytes(args: &LiveArgs) -> Result<u32, CliError> {
 }
 
 /// The tee first, so that a capture holds whatever a report was made of.
-struct Both<'a, W, T> {
-    pipeline: &'a mut Pipeline<W>,
+struct Both<'a, S, T> {
+    pipeline: &'a mut Pipeline<S>,
     tee: &'a mut T,
+    watch: &'a Watch,
     /// Why the tee gets nothing more. What the kernel side holds is reported all the same.
     failed: Option<CliError>,
 }
 
-impl<W: Write, T: Tee> Both<'_, W, T> {
+impl<S: Sink, T: Tee> Both<'_, S, T> {
     fn frame(&mut self, frame: Frame<'_>) -> Result<(), CliError> {
         if self.failed.is_none() {
             self.failed = self.tee.frame(&frame).err();
@@ -206,7 +220,9 @@ impl<W: Write, T: Tee> Both<'_, W, T> {
             }
         }
         for frame in answers {
-            self.frame(frame)?;
+            if self.watch.wants(source, &frame) {
+                self.frame(frame)?;
+            }
         }
         Ok(())
     }

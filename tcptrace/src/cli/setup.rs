@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    args::{FamilyArg, FilterArgs, OutputFormat, ShowArgs, SocketFilterArgs, TraceArgs},
+    args::{FamilyArg, FilterArgs, LiveArgs, OutputFormat, ShowArgs, SocketFilterArgs, TraceArgs},
     exit::CliError,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     filter::{Filter, FilterError, FilterSpec, parse_prefix},
     model::Family,
     output::{Format, Renderer, Style},
-    pipeline::{Parts, Pipeline},
+    pipeline::{Draw, Parts, Pipeline, Text},
     source::{cgroup_id, proc::resolve},
 };
 
@@ -23,24 +23,40 @@ use crate::{
 const DEFAULT_WIDTH: usize = 100;
 
 /// The pipeline of a live run.
-pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Stdout>, CliError> {
+pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Stdout>>, CliError> {
     let filter = live_filter(&args.filter)?;
-    let mut pipeline = pipeline(&args.show);
-    let config = config(&args.show, nanos(args.live.stuck_after), nanos(args.live.leak_after));
+    let mut pipeline = pipeline(&args.show, None);
+    let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
     pipeline.add_host(config, filter);
     Ok(pipeline)
 }
 
-/// A pipeline to standard output, without hosts.
-pub(super) fn pipeline(show: &ShowArgs) -> Pipeline<Stdout> {
+/// The pipeline of a live run that draws.
+pub(super) fn hist_pipeline(
+    live: &LiveArgs,
+    filter: &SocketFilterArgs,
+    output: OutputFormat,
+    draw: Draw,
+) -> Result<Pipeline<Text<Stdout>>, CliError> {
+    let filter = socket_filter(filter)?;
+    let out = std::io::stdout();
+    let renderer = renderer(output, &out);
+    let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines: false, draw: Some(draw), max_rate: None });
+    pipeline.add_host(config(false, nanos(live.stuck_after), nanos(live.leak_after)), filter);
+    Ok(pipeline)
+}
+
+/// A pipeline to standard output, without hosts. Histograms take the place of lines.
+pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Stdout>> {
     let out = std::io::stdout();
     let renderer = renderer(show.output, &out);
-    Pipeline::new(Parts { renderer, out, lines: !show.summary, max_rate: show.max_rate })
+    let lines = !show.summary && draw.is_none();
+    Pipeline::to_text(Parts { renderer, out, lines, draw, max_rate: show.max_rate })
 }
 
 /// The engine's configuration.
-pub(super) fn config(show: &ShowArgs, stuck_after_ns: u64, leak_after_ns: u64) -> Config {
-    Config { stuck_after_ns, leak_after_ns, echo_events: show.transitions, bounds: Bounds::default() }
+pub(super) fn config(echo_events: bool, stuck_after_ns: u64, leak_after_ns: u64) -> Config {
+    Config { stuck_after_ns, leak_after_ns, echo_events, bounds: Bounds::default() }
 }
 
 /// As the arguments and the reader want it.
@@ -86,7 +102,7 @@ pub(super) fn replay_filter(args: &FilterArgs) -> Result<Filter, CliError> {
     Ok(Filter::new(spec)?)
 }
 
-fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
+pub(super) fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
     let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
     let inode = |text: &String| resolve(text).map_err(|error| format!("--netns {text}: {error}"));
     let netns: Result<Vec<u32>, String> = args.netns.iter().map(inode).collect();

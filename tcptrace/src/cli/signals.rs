@@ -6,7 +6,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,9 +26,21 @@ pub(super) fn install() -> io::Result<()> {
     Ok(())
 }
 
+/// Set by the first signal that asks for an end, for work that has to clear up behind itself; else as [`install`].
+pub(super) fn asked_to_stop() -> io::Result<Arc<AtomicBool>> {
+    install()?;
+    let asked = Arc::new(AtomicBool::new(false));
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+        if !is_ignored(number) {
+            flag::register(number, Arc::clone(&asked))?;
+        }
+    }
+    Ok(asked)
+}
+
 /// A terminal that goes away ends the run in order, unless `nohup` has asked for the opposite.
 pub(super) fn hangup() -> io::Result<Option<Signal>> {
-    if is_ignored(1) { Ok(None) } else { signal(SignalKind::hangup()).map(Some) }
+    if is_ignored(SIGHUP) { Ok(None) } else { signal(SignalKind::hangup()).map(Some) }
 }
 
 /// Waits for the signal; for ever where it is not handled.
@@ -42,7 +54,7 @@ pub(super) async fn next(signal: &mut Option<Signal>) {
 }
 
 /// `SigIgn` of proc(5). Where it cannot be read, nothing is taken for ignored.
-fn is_ignored(number: u32) -> bool {
+fn is_ignored(number: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);

@@ -186,6 +186,11 @@ impl Engine {
         if Phase::of(snapshot.state).is_none() || !self.audit.may_adopt(snapshot.socket.key) {
             return;
         }
+        // The kernel side tells nothing of sockets that other owners close, so nobody would see their end. Those from
+        // before the start are nobody's yet.
+        if self.owners_filtered && self.audit.done > 0 {
+            return;
+        }
         if self.table.is_full() {
             self.anomalies.table_full += 1;
             return;

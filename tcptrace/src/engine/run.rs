@@ -25,6 +25,8 @@ pub struct Engine {
     pub(super) outputs: VecDeque<Output>,
     /// Somebody answers what is asked.
     pub(super) looks_on: bool,
+    /// The kernel side left out what other owners closed: see [`crate::model::HostInfo::owners_filtered`].
+    pub(super) owners_filtered: bool,
     pub(super) wants: VecDeque<Want>,
     pub(super) schedule: Schedule,
     pub(super) audit: Audit,
@@ -62,6 +64,7 @@ impl Engine {
             config,
             outputs: VecDeque::new(),
             looks_on: false,
+            owners_filtered: false,
             wants: VecDeque::new(),
             schedule: Schedule::default(),
             audit: Audit::default(),
@@ -92,6 +95,7 @@ impl Engine {
                 let named = |(number, name): &(u32, String)| (*number, ResetReason::from_kernel_name(name));
                 self.reset_reasons = host.reset_reasons.iter().map(named).collect();
                 self.looks_on = host.sock_diag;
+                self.owners_filtered = host.owners_filtered;
             }
             Input::Event(event) => {
                 self.deliver(event.time_ns, event.loss_mark);

@@ -34,9 +34,9 @@ impl Filter {
         })
     }
 
-    /// Takes the id of a cgroup that was asked for by path.
+    /// Takes the id of a cgroup that was asked for by path, or is below one.
     pub fn learn_cgroup(&mut self, name: &CgroupName) {
-        let wanted = self.spec.cgroup_paths.iter().any(|path| names_cgroup(path, &name.path));
+        let wanted = self.spec.cgroup_paths.iter().any(|path| holds_cgroup(path, &name.path));
         if wanted && !self.spec.cgroup_ids.contains(&name.id) {
             self.spec.cgroup_ids.push(name.id);
         }
@@ -88,7 +88,7 @@ impl Filter {
         let spec = &self.spec;
         let is_wanted = |holder: &Holder| {
             any(&spec.pids, |pid| *pid == holder.pid)
-                && any(&spec.cgroup_paths, |path| names_cgroup(path, &holder.cgroup))
+                && any(&spec.cgroup_paths, |path| holds_cgroup(path, &holder.cgroup))
                 && any(&spec.comms, |name| *name == holder.comm)
         };
         !self.wants_owner || holders.iter().any(is_wanted)
@@ -111,12 +111,18 @@ impl Filter {
     }
 }
 
-/// Users may name a cgroup by its place in the file system, too.
-fn names_cgroup(wanted: &str, path: &str) -> bool {
+/// Whether a path is that of the wanted cgroup, or of one below. Users may name one by its place in the file system,
+/// too.
+fn holds_cgroup(wanted: &str, path: &str) -> bool {
     const MOUNTS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
-    let trimmed = |text: &str| text.trim_matches('/').to_owned();
-    let below = MOUNTS.iter().find_map(|mount| wanted.strip_prefix(mount));
-    trimmed(wanted) == trimmed(path) || below.is_some_and(|below| trimmed(below) == trimmed(path))
+    let below = MOUNTS.iter().filter_map(|mount| wanted.strip_prefix(mount)).next();
+    let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_at_or_below(wanted, path) || below.is_some_and(|below| is_at_or_below(below, path))
+}
+
+fn is_at_or_below(wanted: &str, path: &str) -> bool {
+    let (wanted, path) = (wanted.trim_matches('/'), path.trim_matches('/'));
+    wanted.is_empty() || path.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// An option that was not given holds.

@@ -89,6 +89,14 @@ pub enum FilterError {
         /// Its length.
         bytes: usize,
     },
+    /// More values than the kernel side compares with.
+    #[error("{option} was given more than {max} times: that is the most that a live run takes")]
+    TooMany {
+        /// As written on the command line.
+        option: &'static str,
+        /// The bound.
+        max: usize,
+    },
     /// pid 0.
     #[error("--pid 0: that is the kernel's idle task, which owns no socket")]
     PidZero,

@@ -231,9 +231,13 @@ fn cgroups_are_learnt_by_path() {
         assert!(!filter.admits(&Output::Close(close())));
         filter.learn_cgroup(&CgroupName { id: id + 1, path: "/web".to_owned() });
         filter.learn_cgroup(&CgroupName { id: id + 2, path: "/other".to_owned() });
+        filter.learn_cgroup(&CgroupName { id: id + 3, path: "/webs".to_owned() });
         assert!(!filter.admits(&Output::Close(close())), "{wanted}");
-        filter.learn_cgroup(&CgroupName { id, path: "/web".to_owned() });
-        assert!(filter.admits(&Output::Close(close())), "{wanted}");
+        for path in ["/web", "/web/worker/1"] {
+            let mut filter = filter.clone();
+            filter.learn_cgroup(&CgroupName { id, path: path.to_owned() });
+            assert!(filter.admits(&Output::Close(close())), "{wanted} holds {path}");
+        }
     }
 }
 
@@ -250,7 +254,12 @@ fn holders_are_whom_the_user_asked_for() {
         (with!(comms: vec!["ap".into()]), false),
         (with!(cgroup_paths: vec!["a.slice/b/".into()], cgroup_ids: vec![42]), true),
         (with!(cgroup_paths: vec!["/sys/fs/cgroup/a.slice/b".into()]), true),
-        (with!(cgroup_paths: vec!["/a.slice".into()]), false),
+        (with!(cgroup_paths: vec!["/a.slice".into()]), true),
+        (with!(cgroup_paths: vec!["/sys/fs/cgroup".into()]), true),
+        (with!(cgroup_paths: vec!["/".into()]), true),
+        (with!(cgroup_paths: vec!["/a".into()]), false),
+        (with!(cgroup_paths: vec!["/sys/fs/cgroupa.slice".into()]), false),
+        (with!(cgroup_paths: vec!["/a.slice/b/c".into()]), false),
         // One of them has to be all of it.
         (with!(pids: vec![8], comms: vec!["api".into()]), false),
     ] {

@@ -22,8 +22,13 @@ pub struct HostInfo {
     pub leak_after_ns: u64,
     /// sock_diag answers what the engine asks; without it, what only a look can tell stays unknown.
     pub sock_diag: bool,
-    /// `--sample 1/N`: one connection in N was traced; 0 or 1 for all.
+    /// Owners were asked for, and the kernel side left out what others closed: a socket that no event told of is
+    /// theirs, unless it was closing before the start.
+    pub owners_filtered: bool,
+    /// One socket in so many was followed, with its whole life; 0 and 1 mean all.
     pub sample_one_in: u32,
+    /// The filters that the kernel side applied, as options on the command line; empty for none.
+    pub filters: String,
 }
 
 /// Time passes. Also tells wall-clock time, which can step; nothing is measured by it.

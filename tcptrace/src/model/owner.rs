@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A task's name as the kernel keeps it: at most 15 bytes, any bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Comm(pub [u8; 16]);
 
 impl Comm {

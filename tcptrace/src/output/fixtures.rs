@@ -9,6 +9,7 @@ use crate::model::{
     Totals,
 };
 use crate::report::Context;
+use crate::report::histogram::{By, Config, Histograms, Of};
 
 pub(super) fn end(text: &str) -> Endpoint {
     match text.parse().unwrap() {
@@ -195,4 +196,43 @@ pub(super) fn leaks_report() -> LeaksReport {
         sockets: vec![Listed { finding: waiting, fin_rto: None }],
     };
     LeaksReport { round: round(), groups: vec![first, queue], by_cause: [1, 7, 0, 30, 0] }
+}
+
+/// Six intervals of 10 s: closes of web servers, most of them within milliseconds, some slow ones that grow more, and
+/// programs that are there in passing. Each counts `weight` times.
+pub(super) fn histograms(ofs: &[Of], bys: &[&str], weight: u64) -> Histograms {
+    let bys: Vec<By> = bys.iter().map(|by| by.parse().unwrap()).collect();
+    let mut found = Histograms::new(Config { ofs: ofs.to_vec(), bys, top: 3, ..Config::default() });
+    let mut context = context();
+    let path = "/kubepods.slice/kubepods-burstable.slice/web.service".to_owned();
+    context.cgroup(CgroupName { id: 2, path });
+    found.begin(context.real_ns(0));
+    let mut number = 1_u64;
+    let mut below = |end: u64| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) % end
+    };
+    for interval in 0..6 {
+        for turn in 0..500 {
+            let comm = ["nginx", "nginx", "nginx", "envoy", "curl", "python3"][usize::try_from(below(6)).unwrap()];
+            let is_slow = below(40) < interval;
+            let ns = if is_slow { 200_000_000 + below(900_000_000) } else { (1 + below(40)) * (1 + below(40)) * 9_000 };
+            let mut owner = owner(comm, 7);
+            owner.cgroup_id = 1 + u64::from(comm == "nginx");
+            let remote = format!("10.0.{}.7:443", below(3));
+            let close = Close {
+                end_ns: interval * 10_000_000_000 + turn,
+                socket: socket("127.0.0.1:45555", &remote),
+                owner: Some(owner).filter(|_| turn % 50 > 0),
+                phases: phases(&[(Phase::FinWait1, 21_000), (Phase::FinWait2, ns)]),
+                close_ns: Some(ns + 21_000),
+                ..close()
+            };
+            found.record(&close, 0, weight, &context);
+        }
+        if interval < 5 {
+            found.next_interval(context.real_ns((interval + 1) * 10_000_000_000));
+        }
+    }
+    found
 }

@@ -10,7 +10,9 @@ mod time;
 mod units;
 
 use crate::model::{Advice, LeaksReport, Output, StuckReport};
+use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
+pub(crate) use time::Calendar;
 
 /// `--output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +95,21 @@ impl Renderer {
         match &mut self.0 {
             Kind::Table(table) => table.advice(out, advice, full, own_netns),
             Kind::Json(_) => json::advice(out, advice),
+        }
+    }
+
+    /// Appends histograms of a span of time.
+    pub fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {
+        match &mut self.0 {
+            Kind::Table(table) => table.histograms(out, view),
+            Kind::Json(json) => json.histograms(out, view),
+        }
+    }
+
+    /// Appends a heat map. In JSON the histograms of the intervals are it.
+    pub fn heatmap(&mut self, out: &mut Vec<u8>, heat: &Heat) {
+        if let Kind::Table(table) = &mut self.0 {
+            table.heatmap(out, heat);
         }
     }
 

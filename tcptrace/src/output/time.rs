@@ -8,14 +8,14 @@ const STAMP_LEN: usize = 30;
 
 /// Writes times, most of which fall into the same second as the one before.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Calendar {
+pub(crate) struct Calendar {
     second: Option<u64>,
     text: [u8; STAMP_LEN],
 }
 
 impl Calendar {
     /// RFC 3339 with nanoseconds: `2026-01-02T03:04:05.678901234Z`.
-    pub(super) fn stamp(&mut self, real_ns: u64) -> &str {
+    pub(crate) fn stamp(&mut self, real_ns: u64) -> &str {
         let second = real_ns / NS_PER_SECOND;
         if self.second != Some(second) {
             self.second = Some(second);

@@ -50,16 +50,18 @@ impl fmt::Display for DurationNs {
 
 /// So many bytes. Prints as `512B`, `2.50MB`: decimal units, at most six columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bytes(pub(super) u32);
+pub(super) struct Bytes(pub(super) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = u64::from(self.0);
+        let bytes = u128::from(self.0);
         if bytes < 1_000 {
             return write!(f, "{bytes}B");
         }
-        for (unit, name) in [(1_000, "kB"), (1_000_000, "MB"), (1_000_000_000, "GB")] {
-            let rounded = |parts: u64| (bytes * parts + unit / 2) / unit;
+        let mut unit = 1;
+        for name in ["kB", "MB", "GB", "TB", "PB", "EB"] {
+            unit *= 1_000;
+            let rounded = |parts: u128| (bytes * parts + unit / 2) / unit;
             match (rounded(100), rounded(10), rounded(1)) {
                 (n, _, _) if n < 1_000 => return write!(f, "{}.{:02}{name}", n / 100, n % 100),
                 (_, n, _) if n < 1_000 => return write!(f, "{}.{}{name}", n / 10, n % 10),
@@ -85,7 +87,8 @@ mod tests {
             (999_499, "999kB"),
             (999_500, "1.00MB"),
             (2_626_560, "2.63MB"),
-            (u32::MAX, "4.29GB"),
+            (u32::MAX.into(), "4.29GB"),
+            (u64::MAX, "18.4EB"),
         ] {
             assert_eq!(Bytes(bytes).to_string(), text);
         }

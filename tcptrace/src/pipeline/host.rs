@@ -1,11 +1,8 @@
 //! One host: its engine, what it calls things, and what of it is wanted.
 
-use std::{
-    io::{self, Write},
-    mem,
-};
+use std::{io, mem};
 
-use super::sink::Sink;
+use super::Sink;
 use crate::{
     decode::{Frame, decode},
     engine::{Config, Engine},
@@ -38,7 +35,7 @@ impl Host {
         }
     }
 
-    pub(super) fn frame<W: Write>(&mut self, frame: Frame<'_>, sink: &mut Sink<W>) -> io::Result<()> {
+    pub(super) fn frame<S: Sink>(&mut self, frame: Frame<'_>, sink: &mut S) -> io::Result<()> {
         let input = decode(frame);
         if let Input::Event(event) = &input {
             self.mono_ns = self.mono_ns.max(event.time_ns);
@@ -60,16 +57,20 @@ impl Host {
             _ => {}
         }
         self.engine.handle(&input);
-        self.poll(sink)
+        self.poll(sink)?;
+        match (&input, self.time_ns()) {
+            (Input::Tick(_), Some(time_ns)) => sink.tick(time_ns),
+            _ => Ok(()),
+        }
     }
 
-    pub(super) fn gap<W: Write>(&mut self, sink: &mut Sink<W>) -> io::Result<()> {
+    pub(super) fn gap<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.catch_up(sink)?;
         self.engine.handle(&Input::Gap);
         self.poll(sink)
     }
 
-    pub(super) fn catch_up<W: Write>(&mut self, sink: &mut Sink<W>) -> io::Result<()> {
+    pub(super) fn catch_up<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.engine.read_ahead(&self.ahead);
         let mut inputs = mem::take(&mut self.ahead);
         for input in inputs.drain(..) {
@@ -80,7 +81,7 @@ impl Host {
         Ok(())
     }
 
-    fn poll<W: Write>(&mut self, sink: &mut Sink<W>) -> io::Result<()> {
+    fn poll<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         while let Some(output) = self.engine.poll() {
             if self.filter.admits(&output) {
                 sink.output(&output, self.filter.shows(&output), &self.context)?;
@@ -90,7 +91,7 @@ impl Host {
     }
 
     /// Judges what waits.
-    pub(super) fn finish<W: Write>(&mut self, sink: &mut Sink<W>) -> io::Result<()> {
+    pub(super) fn finish<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.catch_up(sink)?;
         self.engine.finish();
         self.poll(sink)

@@ -1,8 +1,9 @@
 //! The one way from frames to text, for live runs and replays alike, of one host or of several.
 
+mod drawn;
 mod host;
 mod rate;
-mod sink;
+mod text;
 
 use std::io::{self, Write};
 
@@ -12,13 +13,49 @@ use crate::{
     filter::Filter,
     model::{Output, Status, Want},
     output::Renderer,
-    report::Summary,
+    report::{Context, Summary, histogram},
 };
 use host::Host;
 use rate::Rate;
-use sink::Sink;
+pub use text::Text;
 
-/// What a pipeline is made of, apart from its hosts.
+/// Takes what the engines give and the filters admit.
+pub trait Sink {
+    /// One output; `shown` is false for what only counts. The context is that of its host.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()>;
+
+    /// Time has passed on a host, see [`Pipeline::time_ns`]. Of several hosts, it is that of the one furthest behind.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn tick(&mut self, time_ns: u64) -> io::Result<()> {
+        let _ = time_ns;
+        Ok(())
+    }
+
+    /// Writes what has gathered.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+/// Histograms in place of lines.
+pub struct Draw {
+    /// Which.
+    pub config: histogram::Config,
+    /// Length of an interval, nanoseconds.
+    pub interval_ns: u64,
+    /// Also those of each interval, not the total alone.
+    pub intervals: bool,
+    /// Also how they changed.
+    pub heatmap: bool,
+}
+
+/// What text is made of.
 pub struct Parts<W> {
     /// How everything looks.
     pub renderer: Renderer,
@@ -26,47 +63,62 @@ pub struct Parts<W> {
     pub out: W,
     /// Print a line for each close and finding, not the summary alone.
     pub lines: bool,
+    /// Histograms, too.
+    pub draw: Option<Draw>,
     /// Lines in each second of the hosts' time at most; more are held back and counted.
     pub max_rate: Option<u32>,
 }
 
-/// Sees outputs as they come.
-pub type Observer = Box<dyn FnMut(&Output)>;
-
-/// decode -> engine -> filter for each host, and one report -> output.
-pub struct Pipeline<W> {
+/// decode -> engine -> filter for each host, and one sink for all: report -> output.
+pub struct Pipeline<S> {
     hosts: Vec<Host>,
-    sink: Sink<W>,
+    sink: S,
     /// The host whose frame came last.
     current: usize,
     began: bool,
 }
 
-impl<W: Write> Pipeline<W> {
+impl<W: Write> Pipeline<Text<W>> {
+    /// A pipeline to text that has no hosts yet.
+    pub fn to_text(parts: Parts<W>) -> Self {
+        Self::new(Text::new(parts))
+    }
+
+    /// Judges what waits, writes the summary, and gives it with the number of findings raised.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn finish(mut self) -> io::Result<(Summary, u64)> {
+        let status = self.end()?;
+        let hosts: Vec<_> = self.hosts.iter().map(|host| &host.context).collect();
+        self.sink.finish(status, &hosts)
+    }
+}
+
+impl<S: Sink> Pipeline<S> {
     /// A pipeline that has no hosts yet.
-    pub fn new(parts: Parts<W>) -> Self {
-        Self { hosts: Vec::new(), sink: Sink::new(parts), current: 0, began: false }
+    pub fn new(sink: S) -> Self {
+        Self { hosts: Vec::new(), sink, current: 0, began: false }
     }
 
     /// Adds a host, with its own engine and the filter for what it says; its number is given to [`Pipeline::frame`].
     /// Where there are several, each line names its host.
     pub fn add_host(&mut self, config: Config, filter: Filter) -> usize {
+        let number = self.hosts.len();
         self.hosts.push(Host::new(config, filter));
-        let several = self.hosts.len() > 1;
-        self.hosts.iter_mut().for_each(|host| host.context.name_host(several));
-        self.hosts.len() - 1
-    }
-
-    /// Shows each output that passes the filter to `observer`, beside what is printed.
-    pub fn observe(&mut self, observer: Observer) {
-        self.sink.observer = Some(observer);
+        let several = number > 0;
+        for (host, number) in self.hosts.iter_mut().zip(0..=u16::MAX) {
+            host.context.set_number(number);
+            host.context.name_host(several);
+        }
+        number
     }
 
     /// Takes one frame of a host. Those of several hosts should come in the order of their times, for which
     /// [`Pipeline::time_ns`] helps.
     ///
     /// # Errors
-    /// When the text cannot be written.
+    /// As the sink's.
     pub fn frame(&mut self, host: usize, frame: Frame<'_>) -> io::Result<()> {
         self.began = true;
         if host != self.current {
@@ -82,7 +134,7 @@ impl<W: Write> Pipeline<W> {
     /// Frames of a host are missing here.
     ///
     /// # Errors
-    /// When the text cannot be written.
+    /// As the sink's.
     pub fn gap(&mut self, host: usize) -> io::Result<()> {
         match self.hosts.get_mut(host) {
             Some(host) => host.gap(&mut self.sink),
@@ -108,10 +160,10 @@ impl<W: Write> Pipeline<W> {
     /// Handles every frame to its end, and writes what has gathered.
     ///
     /// # Errors
-    /// When the text cannot be written.
+    /// As the sink's.
     pub fn flush(&mut self) -> io::Result<()> {
         self.catch_up()?;
-        self.sink.write()
+        self.sink.flush()
     }
 
     /// The next thing that an engine wants to know, if any; the answer is a frame. As of the last flush.
@@ -137,11 +189,11 @@ impl<W: Write> Pipeline<W> {
         self.hosts.iter().all(|host| host.engine.status().books.balanced())
     }
 
-    /// Judges what waits, writes the summary, and gives it with the number of findings raised.
+    /// Judges what waits, and gives the state of all engines at the end.
     ///
     /// # Errors
-    /// When the text cannot be written.
-    pub fn finish(mut self) -> io::Result<(Summary, u64)> {
+    /// As the sink's.
+    pub fn end(&mut self) -> io::Result<Status> {
         self.catch_up()?;
         let mut status: Option<Status> = None;
         for host in &mut self.hosts {
@@ -149,7 +201,11 @@ impl<W: Write> Pipeline<W> {
             let of_host = host.status();
             status = Some(status.map_or(of_host, |sum| sum.plus(&of_host)));
         }
-        let hosts: Vec<_> = self.hosts.iter().map(|host| &host.context).collect();
-        self.sink.finish(status.unwrap_or_default(), &hosts)
+        Ok(status.unwrap_or_default())
+    }
+
+    /// Where everything went.
+    pub fn into_sink(self) -> S {
+        self.sink
     }
 }

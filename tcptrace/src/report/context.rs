@@ -14,6 +14,8 @@ const CLOCK_JITTER_NS: i128 = 1_000_000;
 /// Grows from the inputs, so that a replay knows what the live run knew.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
+    /// Among the hosts of a run.
+    number: u16,
     hostname: String,
     /// There are others, so that lines must say whose they are.
     is_one_of_several: bool,
@@ -53,9 +55,26 @@ impl Context {
         self.sample_one_in = host.sample_one_in;
     }
 
+    /// Gives the host a number among the hosts of a run.
+    pub fn set_number(&mut self, number: u16) {
+        self.number = number;
+    }
+
+    /// Its number, 0 for the only one.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
     /// Lines name their host where there are several.
     pub fn name_host(&mut self, several: bool) {
         self.is_one_of_several = several;
+    }
+
+    /// The host's name, where it was told.
+    #[must_use]
+    pub fn hostname(&self) -> Option<&str> {
+        (!self.hostname.is_empty()).then_some(self.hostname.as_str())
     }
 
     /// The host's name, where lines have to say it.

@@ -2,16 +2,18 @@
 //! known is not counted. No I/O, no clock.
 
 mod context;
-mod latency;
+mod distribution;
+pub mod histogram;
 mod summary;
 mod workload;
 
 pub use context::{Cgroup, Context};
+pub use distribution::Distribution;
 pub use summary::{Quantiles, Run, Summary};
 pub use workload::Workload;
 
 use crate::model::{Close, Finding, FindingKind, FindingStatus, Outcome, Output, PHASES, Phase, Role, Status};
-use latency::Latency;
+use histogram::Of;
 
 /// What a run has come to so far. Of a fixed size, whatever the length of the run.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +24,7 @@ pub struct Report {
     by_outcome: [u64; Outcome::ALL.len()],
     findings: [u64; FindingKind::ALL.len()],
     fin_retransmits: [u64; 4],
-    phases: [Latency; PHASES.len()],
-    close: Latency,
-    network: Latency,
-    local_app: Latency,
-    remote_app: Latency,
+    latencies: [Distribution; Of::ALL.len()],
 }
 
 impl Report {
@@ -42,20 +40,13 @@ impl Report {
     /// The run so far; `status` is the engines' at this moment, with times since 1970.
     #[must_use]
     pub fn summary(&self, status: Status, run: Run) -> Summary {
-        let phases = PHASES.iter().zip(&self.phases).map(|(phase, latency)| (phase.as_str(), latency));
-        let sums = [
-            ("close", &self.close),
-            ("network", &self.network),
-            ("local_app", &self.local_app),
-            ("remote_app", &self.remote_app),
-        ];
         Summary {
             duration_ns: status.last_ns.saturating_sub(status.first_ns),
             closes: self.closes,
             incomplete: self.incomplete,
             by_role: named(Role::ALL.map(Role::as_str), self.by_role),
             by_outcome: named(Outcome::ALL.map(Outcome::as_str), self.by_outcome),
-            latency: phases.chain(sums).map(|(name, latency)| (name, latency.quantiles())).collect(),
+            latency: Of::ALL.iter().zip(&self.latencies).map(|(of, found)| (of.as_str(), found.quantiles())).collect(),
             findings: named(FindingKind::ALL.map(FindingKind::as_str), self.findings),
             fin_retransmits: self.fin_retransmits,
             status,
@@ -72,22 +63,11 @@ impl Report {
         for (sum, n) in self.fin_retransmits.iter_mut().zip([again.tlp, again.rto, again.fast, again.failed]) {
             *sum += u64::from(n) * weight;
         }
-        self.latencies(close);
-    }
-
-    fn latencies(&mut self, close: &Close) {
-        for (phase, latency) in PHASES.into_iter().zip(&mut self.phases) {
-            record(latency, close.phases.get(phase));
+        for (of, latency) in Of::ALL.into_iter().zip(&mut self.latencies) {
+            if let Some(ns) = of.ns(close) {
+                latency.record(ns, weight);
+            }
         }
-        if has_latency(close) {
-            record(&mut self.close, close.close_ns);
-        }
-        // The sum over an unknown phase would pass for the network's whole part.
-        if close.complete {
-            record(&mut self.network, close.phases.network_ns());
-        }
-        record(&mut self.local_app, close.phases.local_app_ns());
-        record(&mut self.remote_app, close.phases.remote_app_ns());
     }
 
     fn finding(&mut self, finding: &Finding, weight: u64) {
@@ -102,12 +82,6 @@ impl Report {
 #[must_use]
 pub fn has_latency(close: &Close) -> bool {
     close.role != Role::Abort || PHASES.into_iter().any(|phase: Phase| close.phases.get(phase).is_some())
-}
-
-fn record(latency: &mut Latency, ns: Option<u64>) {
-    if let Some(ns) = ns {
-        latency.record(ns);
-    }
 }
 
 /// The enums' order is that of their `ALL`.

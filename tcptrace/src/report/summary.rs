@@ -13,6 +13,8 @@ pub struct Quantiles {
     pub p90_ns: u64,
     /// 99th percentile.
     pub p99_ns: u64,
+    /// 99.9th percentile.
+    pub p999_ns: u64,
     /// Largest value.
     pub max_ns: u64,
 }

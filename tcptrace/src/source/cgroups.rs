@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -63,10 +63,19 @@ impl Cgroups {
 
 /// The mount point of the unified hierarchy, from `/proc/self/mountinfo` (proc(5)).
 fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
+    cgroup2_field(mountinfo, 4).map(PathBuf::from)
+}
+
+/// What of the hierarchy is mounted there.
+fn cgroup2_root(mountinfo: &str) -> Option<&str> {
+    cgroup2_field(mountinfo, 3)
+}
+
+fn cgroup2_field(mountinfo: &str, field: usize) -> Option<&str> {
     mountinfo.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;
         (after.split(' ').next()? == "cgroup2").then_some(())?;
-        before.split(' ').nth(4).map(PathBuf::from)
+        before.split(' ').nth(field)
     })
 }
 
@@ -98,13 +107,45 @@ pub fn id_of(path: &str) -> Result<u64, String> {
     let Some(mount) = cgroup2_mount(&mounts) else {
         return if path == "/" { Ok(ROOT_ID) } else { Err(none()) };
     };
+    let meta = dir_of(&mount, path).and_then(|dir| fs::metadata(dir).ok());
+    meta.map(|meta| meta.ino()).ok_or_else(none)
+}
+
+/// The directory that a user means: below the mount, or anywhere in the file system.
+fn dir_of(mount: &Path, path: &str) -> Option<PathBuf> {
     let candidates = [mount.join(path.trim_start_matches('/')), PathBuf::from(path)];
-    let found = candidates.iter().find_map(|dir| {
+    candidates.iter().find_map(|dir| {
         let dir = dir.canonicalize().ok()?;
-        let meta = fs::metadata(&dir).ok().filter(fs::Metadata::is_dir)?;
-        dir.starts_with(&mount).then(|| meta.ino())
-    });
-    found.ok_or_else(none)
+        (dir.is_dir() && dir.starts_with(mount)).then_some(dir)
+    })
+}
+
+/// A cgroup, and how far below the root of all it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CgroupPlace {
+    pub(super) id: u64,
+    pub(super) level: u32,
+}
+
+/// The initial cgroup namespace (`PROC_CGROUP_INIT_INO`), in which paths begin at the root.
+const INITIAL_NAMESPACE: &str = "cgroup:[4026531835]";
+
+/// The place of a cgroup that a user names; `None` where it cannot be told, as in a container.
+pub(super) fn place_of(path: &str) -> Option<CgroupPlace> {
+    let namespace = fs::read_link("/proc/self/ns/cgroup").ok()?;
+    if namespace.as_os_str() != INITIAL_NAMESPACE {
+        return None;
+    }
+    let id = id_of(path).ok()?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let Some(mount) = cgroup2_mount(&mounts) else { return Some(CgroupPlace { id, level: 0 }) };
+    let dir = dir_of(&mount, path)?;
+    let level = depth(Path::new(cgroup2_root(&mounts)?)) + depth(dir.strip_prefix(&mount).ok()?);
+    Some(CgroupPlace { id, level: u32::try_from(level).ok()? })
+}
+
+fn depth(path: &Path) -> usize {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).count()
 }
 
 #[cfg(test)]
@@ -116,6 +157,7 @@ mod tests {
         let text = "25 30 0:23 / /sys rw - sysfs sysfs rw\n\
                     31 25 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
         assert_eq!(cgroup2_mount(text), Some(PathBuf::from("/sys/fs/cgroup")));
+        assert_eq!(cgroup2_root(text), Some("/"));
         assert_eq!(cgroup2_mount("garbage\n1 2 - cgroup2"), None);
     }
 

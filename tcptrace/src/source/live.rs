@@ -18,6 +18,8 @@ use super::{
     cgroups::Cgroups,
     clock::now,
     error::SourceError,
+    filter::KernelFilter,
+    held::Held,
     load::{CpuCounters, Kernel},
 };
 use crate::{
@@ -31,12 +33,16 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const BATCH_MAX: usize = 1 << 16;
 
 /// How to run the kernel side.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LiveOptions {
     /// Size of the ring buffer, bytes: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// Level of debug messages from the programs, 0 (off, costs nothing) to 5.
     pub log_level: u8,
+    /// What the kernel side leaves out.
+    pub filter: KernelFilter,
+    /// A passive close without an owner is handed on after this time, nanoseconds: `--leak-after`.
+    pub leak_after_ns: u64,
 }
 
 /// The kernel side, attached.
@@ -46,6 +52,7 @@ pub struct Live {
     counters: PerCpuArray<MapData, CpuCounters>,
     programs: Vec<OwnedFd>,
     cgroups: Cgroups,
+    held: Option<Held>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
@@ -55,7 +62,7 @@ impl Live {
     /// # Errors
     /// See [`SourceError`].
     pub fn start(options: LiveOptions) -> Result<Self, SourceError> {
-        let mut kernel = Kernel::load(options.ring_bytes, options.log_level)?;
+        let mut kernel = Kernel::load(options.ring_bytes, options.log_level, &options.filter)?;
         let ring = kernel.take_ring()?;
         // SAFETY: the map behind `ring` owns its descriptor and gives the same one for all its life.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
@@ -63,10 +70,11 @@ impl Live {
         let counters = kernel.take_counters()?;
         let logger = (options.log_level > 0).then(|| EbpfLogger::init(kernel.ebpf_mut())).transpose();
         let logger = logger.map_err(|error| SourceError::from_bpf("open the debug log", &error))?;
+        let held = kernel.take_held(options.leak_after_ns)?;
         kernel.attach()?;
         // Only now is it known which programs run.
         let programs = kernel.unaided_programs()?;
-        Ok(Self { kernel, ring, counters, programs, cgroups: Cgroups::new(), logger })
+        Ok(Self { kernel, ring, counters, programs, cgroups: Cgroups::new(), held, logger })
     }
 
     /// What is known of this host, thresholds left to the caller.
@@ -86,6 +94,18 @@ impl Live {
     #[must_use]
     pub fn has_cookies(&self) -> bool {
         self.kernel.layout.has_cookie != 0
+    }
+
+    /// Whether the kernel side leaves out what the asked-for owners have nothing to do with.
+    #[must_use]
+    pub fn filters_owners(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Whether the kernel side keeps the events of the socket with this key back.
+    #[must_use]
+    pub fn keeps_back(&self, key: u64) -> bool {
+        self.held.as_ref().is_some_and(|held| held.keeps_back(key))
     }
 
     /// The time now, for a stream's beginning: wall-clock time must be known before the first event.
@@ -124,6 +144,9 @@ impl Live {
                 return Ok(false);
             }
         }
+        for record in self.held.as_mut().map(|held| held.release(tick.mono_ns)).unwrap_or_default() {
+            sink(Frame::Record(&record))?;
+        }
         sink(Frame::Tick(tick))?;
         sink(Frame::Counters(self.count()?))?;
         Ok(true)
@@ -149,6 +172,8 @@ impl Live {
                 sum.foreign_resets += cpu.foreign_resets;
             }
         }
+        // The kernel side counts what it sends.
+        sum.seen += self.held.as_ref().map_or(0, Held::released);
         sum.missed = self.programs.iter().map(skipped_runs).sum();
         Ok(sum)
     }

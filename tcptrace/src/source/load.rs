@@ -8,11 +8,13 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, ProgramFd},
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
-use tcptrace_ebpf::{counters::Counters, layout::Layout, names};
+use tcptrace_ebpf::{counters::Counters, filter::Filter, layout::Layout, names};
 
 use super::{
     btf::Btf,
     error::SourceError,
+    filter::KernelFilter,
+    held::Held,
     layout::{reset_reasons, resolve},
     time_wait,
 };
@@ -27,6 +29,14 @@ struct GlobalLayout(Layout);
 
 // SAFETY: integers alone, `repr(C)`, no padding (40 `u32` and one `u64`), so any bytes are valid.
 unsafe impl aya::Pod for GlobalLayout {}
+
+/// [`Filter`] in the same way.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct GlobalFilter(Filter);
+
+// SAFETY: integers alone, `repr(C)`, no padding (16 `u64`, then 28 `u32`).
+unsafe impl aya::Pod for GlobalFilter {}
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -44,6 +54,8 @@ pub struct Kernel {
     pub layout: Layout,
     /// Whether TIME_WAIT of orphans comes as an event, as far as was tried; or why not.
     time_wait: Result<(), String>,
+    /// What it leaves out.
+    filter: KernelFilter,
 }
 
 impl Kernel {
@@ -51,7 +63,7 @@ impl Kernel {
     ///
     /// # Errors
     /// Sorted by what the user can do; see [`SourceError`].
-    pub fn load(ring_bytes: u32, log_level: u8) -> Result<Self, SourceError> {
+    pub fn load(ring_bytes: u32, log_level: u8, filter: &KernelFilter) -> Result<Self, SourceError> {
         // Kernels before 5.11 charge maps to this limit. Without the right to raise it, loading says so.
         let unlimited = Rlimit { current: None, maximum: None };
         let _ = setrlimit(Resource::Memlock, unlimited);
@@ -62,17 +74,28 @@ impl Kernel {
         layout.address_mask = random();
         let reset_reasons = reset_reasons(&kernel_btf);
         let btf = AyaBtf::from_sys_fs().map_err(|error| SourceError::from_bpf("read BTF", &error))?;
-        let mut ebpf = match load_programs(&layout, &btf, ring_bytes, log_level) {
-            Err(error) if lacks_cookie(&error) => {
-                layout.has_cookie = 0;
-                // `bpf_get_current_task_btf()` came shortly before the cookie.
-                layout.task_comm = 0;
-                load_programs(&layout, &btf, ring_bytes, log_level)?
+        let mut filter = filter.clone();
+        let mut ebpf = loop {
+            match load_programs(&layout, &filter, &btf, ring_bytes, log_level) {
+                Err(error) if layout.has_cookie == 1 && lacks(&error, "bpf_get_socket_cookie") => {
+                    layout.has_cookie = 0;
+                    // `bpf_get_current_task_btf()` came shortly before the cookie.
+                    layout.task_comm = 0;
+                }
+                Err(error) if filter.has_cgroups() && lacks(&error, "bpf_get_current_ancestor_cgroup_id") => {
+                    filter = filter.without_cgroups();
+                }
+                other => break other?,
             }
-            other => other?,
         };
         let time_wait = time_wait::load(&mut ebpf, &btf, &layout);
-        Ok(Self { ebpf, reset_reasons, layout, time_wait })
+        Ok(Self { ebpf, reset_reasons, layout, time_wait, filter })
+    }
+
+    /// What the kernel side leaves out: all that was asked for, as far as this kernel can.
+    #[must_use]
+    pub fn filter(&self) -> &KernelFilter {
+        &self.filter
     }
 
     /// Attaches every program; events flow from here on.
@@ -140,20 +163,39 @@ impl Kernel {
         PerCpuArray::try_from(map).map_err(|error| SourceError::from_bpf("open the counters", &error))
     }
 
+    /// What waits for its owner, where owners are asked for.
+    pub(super) fn take_held(&mut self, release_after_ns: u64) -> Result<Option<Held>, SourceError> {
+        if !self.filter.has_owners() {
+            return Ok(None);
+        }
+        let mut take = |name| self.ebpf.take_map(name).ok_or_else(|| absent(name));
+        let (records, refused) = (take(names::MAP_HELD)?, take(names::MAP_REFUSED)?);
+        Held::new(records, refused, release_after_ns).map(Some)
+    }
+
     pub(super) fn ebpf_mut(&mut self) -> &mut Ebpf {
         &mut self.ebpf
     }
 }
 
-fn load_programs(layout: &Layout, btf: &AyaBtf, ring_bytes: u32, log_level: u8) -> Result<Ebpf, SourceError> {
-    let layout = GlobalLayout(*layout);
-    let mut ebpf = EbpfLoader::new()
+fn load_programs(
+    layout: &Layout,
+    filter: &KernelFilter,
+    btf: &AyaBtf,
+    ring_bytes: u32,
+    log_level: u8,
+) -> Result<Ebpf, SourceError> {
+    let (layout, switches) = (GlobalLayout(*layout), GlobalFilter(filter.switches()));
+    let mut loader = EbpfLoader::new();
+    loader
         .btf(Some(btf))
         .override_global(names::GLOBAL_LAYOUT, &layout, true)
+        .override_global(names::GLOBAL_FILTER, &switches, true)
         .override_global(aya_log::LEVEL, &log_level, true)
-        .map_max_entries(names::MAP_EVENTS, ring_bytes)
-        .load(OBJECT)
-        .map_err(|error| SourceError::from_bpf("create the BPF maps", &error))?;
+        .map_max_entries(names::MAP_EVENTS, ring_bytes);
+    filter.size_maps(&mut loader);
+    let mut ebpf = loader.load(OBJECT).map_err(|error| SourceError::from_bpf("create the BPF maps", &error))?;
+    filter.fill_maps(&mut ebpf)?;
     for (name, tracepoint) in names::PROGRAMS {
         let loaded = program(&mut ebpf, name)?.load(tracepoint, btf);
         loaded.map_err(|error| SourceError::from_bpf(&format!("load the program {name}"), &error))?;
@@ -165,9 +207,9 @@ fn cloned(fd: &ProgramFd) -> Result<OwnedFd, SourceError> {
     fd.as_fd().try_clone_to_owned().map_err(|source| SourceError::Io { what: "clone a descriptor", source })
 }
 
-/// 5.10 has no `bpf_get_socket_cookie()` for tracing programs.
-fn lacks_cookie(error: &SourceError) -> bool {
-    matches!(error, SourceError::Kernel(text) if text.contains("bpf_get_socket_cookie"))
+/// 5.10 has no `bpf_get_socket_cookie()` for tracing programs, 5.13 no `bpf_get_current_ancestor_cgroup_id()`.
+fn lacks(error: &SourceError, helper: &str) -> bool {
+    matches!(error, SourceError::Kernel(text) if text.contains(helper))
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, SourceError> {

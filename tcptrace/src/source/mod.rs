@@ -7,6 +7,8 @@ mod cgroups;
 mod clock;
 pub mod diag;
 mod error;
+mod filter;
+mod held;
 pub mod host;
 pub mod layout;
 mod live;
@@ -18,6 +20,7 @@ mod time_wait;
 
 pub use cgroups::id_of as cgroup_id;
 pub use error::SourceError;
+pub use filter::KernelFilter;
 pub use live::{Live, LiveOptions};
 pub use load::Kernel;
 pub use looker::{Answers, Looker};

@@ -120,10 +120,11 @@ fn pipeline_ns(raws: &[Raw]) -> Result<f64, String> {
 }
 
 fn pipeline(raws: &[Raw]) -> io::Result<()> {
-    let mut pipeline = Pipeline::new(Parts {
+    let mut pipeline = Pipeline::to_text(Parts {
         renderer: Renderer::new(Format::Json, Style::default()),
         out: io::sink(),
         lines: true,
+        draw: None,
         max_rate: None,
     });
     let host = pipeline.add_host(calm(), Filter::default());

@@ -17,7 +17,25 @@ const MOST_STOLEN: f64 = 0.05;
 /// Nor one during which other programs of this host took more than this. The kernel's own threads are among them, which
 /// take some percent to write the output to the disk.
 const MOST_FOREIGN: f64 = 0.10;
-const AIMS: &str = "aims: kept >= 0.90, CPU <= 4 s per million connections, missing 0, lost 0";
+/// What watches, and what it should come to.
+struct Subject {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    aims: &'static str,
+}
+
+const TRACE: Subject = Subject {
+    name: "trace --output json to a file on disk",
+    arguments: &["trace"],
+    aims: "aims: kept >= 0.90, CPU <= 4 s per million connections, missing 0, lost 0",
+};
+
+/// By namespace, so that the load's own closes can be told from others.
+const HIST: Subject = Subject {
+    name: "hist --of close --by netns --output json to a file on disk",
+    arguments: &["hist", "--of", "close", "--by", "netns"],
+    aims: "aims: kept >= 0.95, CPU <= 2 s per million connections, missing 0, lost 0",
+};
 
 pub(super) struct Pair {
     pub(super) without: Load,
@@ -52,36 +70,47 @@ impl Pair {
     }
 }
 
+/// Under `trace`.
 pub(super) fn run(bench: &Bench) -> Result<()> {
+    compare(bench, &TRACE)
+}
+
+/// Under `hist`.
+pub(super) fn run_hist(bench: &Bench) -> Result<()> {
+    compare(bench, &HIST)
+}
+
+fn compare(bench: &Bench, subject: &Subject) -> Result<()> {
     let _cleanup = Cleanup::of_folder(&bench.folder)?;
-    println!("churn: {} pairs of {} s, trace --output json to a file on disk", bench.pairs, bench.seconds);
+    println!("churn: {} pairs of {} s, {}", bench.pairs, bench.seconds, subject.name);
     println!("  pair  without/s     with/s   kept  CPU s/M    missing      lost  others   steal");
     let mut pairs = Vec::new();
     for number in 1..=bench.pairs {
-        let pair = pair(bench, Ending::ThreeWay, number)?;
+        let pair = pair(bench, subject.arguments, Ending::ThreeWay, number)?;
         show(number, &pair);
         pairs.push(pair);
     }
-    conclude(&pairs)
+    conclude(&pairs, subject.aims)
 }
 
-pub(super) fn pair(bench: &Bench, ending: Ending, number: u32) -> Result<Pair> {
+pub(super) fn pair(bench: &Bench, arguments: &[&str], ending: Ending, number: u32) -> Result<Pair> {
     // without with, with without, ...: a drift of the machine favours neither.
     let (without, (with, watched)) = if number % 2 == 1 {
         let without = load::run(&bench.churn, ending, bench.seconds, None)?;
-        (without, watched(bench, ending)?)
+        (without, watched(bench, arguments, ending)?)
     } else {
-        let with = watched(bench, ending)?;
+        let with = watched(bench, arguments, ending)?;
         (load::run(&bench.churn, ending, bench.seconds, None)?, with)
     };
     Ok(Pair { without, with, watched })
 }
 
-fn watched(bench: &Bench, ending: Ending) -> Result<(Load, Watched)> {
+fn watched(bench: &Bench, arguments: &[&str], ending: Ending) -> Result<(Load, Watched)> {
     let file = bench.folder.join("churn.json");
-    let watch = Watch::start(bench, &file)?;
+    let watch = Watch::start(bench, arguments, &file)?;
     let load = load::run(&bench.churn, ending, bench.seconds, Some(watch.pid()))?;
     let watched = watch.stop(load.netns)?;
+    let watched = Watched { written: watched.written.of_something()?, ..watched };
     fs::remove_file(&file).context("cannot remove the output")?;
     Ok((load, watched))
 }
@@ -111,7 +140,7 @@ pub(super) fn too_busy() -> Error {
     )
 }
 
-fn conclude(pairs: &[Pair]) -> Result<()> {
+fn conclude(pairs: &[Pair], aims: &str) -> Result<()> {
     let counted: Vec<&Pair> = pairs.iter().filter(|pair| pair.counts()).collect();
     let middle = |figure: fn(&Pair) -> f64| median(counted.iter().map(|pair| figure(pair)));
     let (Some(without), Some(with), Some(kept), Some(cpu_s), Some(missing)) = (
@@ -126,7 +155,7 @@ fn conclude(pairs: &[Pair]) -> Result<()> {
     // Losses add up: a median would hide them. They count in pairs that are left out, too.
     let lost: u64 = pairs.iter().map(|pair| pair.watched.written.lost).sum();
     println!("  median{without:>9.0}{with:>11.0}{kept:>7.3}{cpu_s:>9.2}{:>9.3} %{lost:>10} in all", 100.0 * missing);
-    println!("  {AIMS}");
+    println!("  {aims}");
     let written = counted.iter().map(|pair| &pair.watched.written);
     let per_close = median(written.map(|written| written.bytes as f64 / written.closes as f64));
     let start = median(counted.iter().map(|pair| pair.watched.cpu_of_start.as_secs_f64()));

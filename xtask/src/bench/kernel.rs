@@ -1,64 +1,100 @@
-//! `cargo xtask bench kernel`: nanoseconds of each BPF program under the churn load, by the kernel's own statistics.
+//! `cargo xtask bench kernel` and `filter`: nanoseconds of each BPF program under the churn load, by the kernel's own
+//! statistics.
 
 use anyhow::{Result, bail};
 use tcptrace_ebpf::names::{PROGRAM_SET_STATE, PROGRAMS};
 
 use super::Bench;
 use super::cleanup::Cleanup;
+use super::load::{self, Load};
 use super::procfs::{self, ProgramStats};
 use super::watch::Watch;
-use super::{lines::Written, load};
+use super::{lines::Written, median};
 
 const AIM_NS: f64 = 150.0;
+/// No connection of the load has this port at either end: the server's is chosen by the kernel, from above it.
+const NOBODY: [&str; 3] = ["trace", "--port", "1"];
+/// Of what an event costs that passes.
+const AIM_REFUSED: f64 = 1.0 / 3.0;
+
+/// One load under statistics.
+struct Account {
+    load: Load,
+    programs: Vec<(&'static str, &'static str, ProgramStats)>,
+    written: Written,
+}
 
 pub(super) fn run(bench: &Bench) -> Result<()> {
     let _cleanup = Cleanup::of_folder_and_statistics(&bench.folder)?;
-    let watch = Watch::start(bench, &bench.folder.join("kernel.json"))?;
-    let before = programs(watch.pid())?;
-    let load = load::run(&bench.churn, load::Ending::ThreeWay, bench.seconds, Some(watch.pid()))?;
-    let after = programs(watch.pid())?;
-    let written = watch.stop(load.netns)?.written;
+    let account = Account::take(bench, &["trace"])?.of_something()?;
     println!(
         "kernel: {} s of churn at {:.0} connections/s under statistics; others {:.1} %, steal {:.1} %",
         bench.seconds,
-        load.per_second,
-        100.0 * load.foreign,
-        100.0 * load.stolen
+        account.load.per_second,
+        100.0 * account.load.foreign,
+        100.0 * account.load.stolen
     );
     println!("  {:<21}{:>10}{:>11}{:>9}", "program", "runs", "ns a run", "skipped");
-    let mut stats = Vec::new();
-    for ((name, tracepoint), (before, after)) in PROGRAMS.iter().zip(before.into_iter().zip(after)) {
-        let one = after.since(before);
-        println!("  {name:<21}{:>10}{:>11}{:>9}", one.runs, ns_per(one.run_time_ns, one.runs), one.misses);
-        stats.push((*tracepoint, one));
+    for (name, _, one) in &account.programs {
+        let ns = one.run_time_ns as f64 / one.runs.max(1) as f64;
+        println!("  {name:<21}{:>10}{ns:>11.1}{:>9}", one.runs, one.misses);
     }
-    conclude(&stats, &written)
-}
-
-/// The tracepoint has several programs, each of which runs for each of its events; all of them are its price.
-fn conclude(stats: &[(&str, ProgramStats)], written: &Written) -> Result<()> {
-    let of_set_state = || stats.iter().filter(|(tracepoint, _)| *tracepoint == PROGRAM_SET_STATE);
-    let events = of_set_state().map(|(_, one)| one.runs + one.misses).max().unwrap_or(0);
-    let set_state_ns = of_set_state().map(|(_, one)| one.run_time_ns).sum();
-    let all_ns = stats.iter().map(|(_, one)| one.run_time_ns).sum();
-    if events == 0 {
-        bail!("no BPF program ran during the load");
-    }
+    let Written { seen, delivered, lost, refused, .. } = account.written;
     println!("  wake-ups and filtering included:");
-    println!("  {:>8} ns a set_state event (aim {AIM_NS:.0})", ns_per(set_state_ns, events));
-    println!("  {:>8} ns an event that reached user space, all programs", ns_per(all_ns, written.delivered));
-    println!(
-        "  events: {} seen, {} delivered, {} lost, {} refused",
-        written.seen, written.delivered, written.lost, written.refused
-    );
+    println!("  {:>8.1} ns a set_state event (aim {AIM_NS:.0})", account.set_state_ns()?);
+    let all_ns: u64 = account.programs.iter().map(|(_, _, one)| one.run_time_ns).sum();
+    println!("  {:>8.1} ns an event that reached user space, all programs", all_ns as f64 / delivered.max(1) as f64);
+    println!("  events: {seen} seen, {delivered} delivered, {lost} lost, {refused} refused");
     Ok(())
 }
 
-fn ns_per(ns: u64, count: u64) -> String {
-    if count == 0 {
-        return "-".to_owned();
+/// A load of which everything passes, one of which nothing does, and so on, in turn.
+pub(super) fn run_filter(bench: &Bench) -> Result<()> {
+    let _cleanup = Cleanup::of_folder_and_statistics(&bench.folder)?;
+    println!("filter: {} pairs of {} s of churn under statistics, ns a set_state event", bench.pairs, bench.seconds);
+    println!("  pair   passing   refused   ratio  crossed");
+    let (mut passing, mut refused) = (Vec::new(), Vec::new());
+    for number in 1..=bench.pairs {
+        let all = Account::take(bench, &["trace"])?.of_something()?;
+        let none = Account::take(bench, &NOBODY)?;
+        let (all_ns, none_ns) = (all.set_state_ns()?, none.set_state_ns()?);
+        let crossed = none.written.seen;
+        println!("  {number:>4}{all_ns:>10.1}{none_ns:>10.1}{:>8.3}{crossed:>9}", none_ns / all_ns);
+        passing.push(all_ns);
+        refused.push(none_ns);
     }
-    format!("{:.1}", ns as f64 / count as f64)
+    let (Some(passing), Some(refused)) = (median(passing), median(refused)) else { bail!("no pair") };
+    println!("  median{passing:>8.1}{refused:>10.1}{:>8.3} (aim {AIM_REFUSED:.3})", refused / passing);
+    println!("  both contain what the statistics themselves cost: see docs/benchmarks.md");
+    Ok(())
+}
+
+impl Account {
+    fn take(bench: &Bench, arguments: &[&str]) -> Result<Self> {
+        let watch = Watch::start(bench, arguments, &bench.folder.join("kernel.json"))?;
+        let before = programs(watch.pid())?;
+        let load = load::run(&bench.churn, load::Ending::ThreeWay, bench.seconds, Some(watch.pid()))?;
+        let after = programs(watch.pid())?;
+        let written = watch.stop(load.netns)?.written;
+        let differences = before.into_iter().zip(after).map(|(before, after)| after.since(before));
+        let programs = PROGRAMS.iter().zip(differences).map(|((name, tracepoint), one)| (*name, *tracepoint, one));
+        Ok(Self { load, programs: programs.collect(), written })
+    }
+
+    fn of_something(self) -> Result<Self> {
+        Ok(Self { written: self.written.of_something()?, ..self })
+    }
+
+    /// The tracepoint has several programs, each of which runs for each of its events; all of them are its price.
+    fn set_state_ns(&self) -> Result<f64> {
+        let of_set_state = || self.programs.iter().filter(|(_, tracepoint, _)| *tracepoint == PROGRAM_SET_STATE);
+        let events = of_set_state().map(|(_, _, one)| one.runs + one.misses).max().unwrap_or(0);
+        let ns: u64 = of_set_state().map(|(_, _, one)| one.run_time_ns).sum();
+        if events == 0 {
+            bail!("no BPF program ran during the load");
+        }
+        Ok(ns as f64 / events as f64)
+    }
 }
 
 /// The account of each program. They are loaded in the order of [`PROGRAMS`], which is that of their ids; their names

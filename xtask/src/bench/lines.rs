@@ -1,4 +1,4 @@
-//! What tcptrace wrote: `trace --output json`, one object a line.
+//! What tcptrace wrote with `--output json`, one object a line.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use serde_json::Value;
 /// What the measurements need of a run's output.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
-    /// Close lines of the load's namespace.
+    /// Close lines of the load's namespace, or what histograms count of it in all.
     pub(super) closes: u64,
     pub(super) bytes: u64,
     pub(super) seen: u64,
@@ -19,6 +19,16 @@ pub(super) struct Written {
     pub(super) lost: u64,
     pub(super) refused: u64,
     pub(super) orphans: Orphans,
+}
+
+impl Written {
+    /// Fails where nothing was seen of the load, which would make figures of nothing.
+    pub(super) fn of_something(self) -> Result<Self> {
+        if self.delivered == 0 || self.closes == 0 {
+            bail!("tcptrace saw nothing of the load");
+        }
+        Ok(self)
+    }
 }
 
 /// Closes that went on in a timewait socket, whose FIN_WAIT2 only a look can tell.
@@ -43,7 +53,7 @@ pub(super) fn read(path: &Path, netns: u64) -> Result<Written> {
 
 fn parse(mut file: impl BufRead, netns: u64) -> Result<Written> {
     let mut written = Written::default();
-    let netns = format!(r#","netns":{netns},"#);
+    let (number, netns) = (netns, format!(r#","netns":{netns},"#));
     let mut line = String::new();
     let mut summary = None;
     loop {
@@ -61,6 +71,8 @@ fn parse(mut file: impl BufRead, netns: u64) -> Result<Written> {
                     *written.orphans.unknown.entry(reason.to_owned()).or_default() += 1;
                 }
             }
+        } else if line.starts_with(r#"{"type":"histogram""#) {
+            written.closes += counted(&line, number)?;
         } else if line.starts_with(r#"{"type":"summary""#) {
             summary = Some(serde_json::from_str::<Value>(&line).context("cannot read the summary")?);
         }
@@ -82,10 +94,16 @@ fn parse(mut file: impl BufRead, netns: u64) -> Result<Written> {
     written.orphans.asked = look("/looks/asked");
     written.orphans.unanswered = look("/looks/unanswered");
     written.orphans.waiting = look("/orphans_waiting");
-    if written.delivered == 0 || written.closes == 0 {
-        bail!("tcptrace saw nothing of the load");
-    }
     Ok(written)
+}
+
+/// What a histogram of the whole run counts of a namespace.
+fn counted(line: &str, netns: u64) -> Result<u64> {
+    let histogram: Value = serde_json::from_str(line).context("cannot read a histogram")?;
+    let is_ours = histogram.pointer("/key/netns").and_then(Value::as_u64) == Some(netns);
+    let is_total = histogram.get("span").and_then(Value::as_str) == Some("total");
+    let count = histogram.get("count").and_then(Value::as_u64).context("a histogram without its count")?;
+    Ok(if is_ours && is_total { count } else { 0 })
 }
 
 /// Why the end of a close is not known, if it is not.
@@ -111,6 +129,17 @@ mod tests {
         let orphans = parse(text.as_bytes(), 7).unwrap().orphans;
         let unknown = [("null".to_owned(), 1), ("timewait_gone".to_owned(), 1)].into();
         assert_eq!(orphans, Orphans { handed_over: 4, asked: 5, unanswered: 1, waiting: 2, unknown });
+    }
+
+    #[test]
+    fn histograms_count_in_all() {
+        let text = concat!(
+            "{\"type\":\"histogram\",\"span\":\"interval\",\"key\":{\"netns\":7},\"count\":3}\n",
+            "{\"type\":\"histogram\",\"span\":\"total\",\"key\":{\"netns\":7},\"count\":5}\n",
+            "{\"type\":\"histogram\",\"span\":\"total\",\"key\":{\"netns\":8},\"count\":6}\n",
+            "{\"type\":\"summary\",\"events\":{\"seen\":9,\"delivered\":8,\"lost\":1,\"refused\":0}}\n",
+        );
+        assert_eq!(parse(text.as_bytes(), 7).unwrap().closes, 5);
     }
 
     #[test]

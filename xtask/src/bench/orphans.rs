@@ -65,7 +65,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     );
     let mut pairs = Vec::new();
     for number in 1..=bench.pairs {
-        let pair = churn::pair(bench, Ending::HandOver, number)?;
+        let pair = churn::pair(bench, &["trace"], Ending::HandOver, number)?;
         show(number, &pair);
         pairs.push(pair);
     }

@@ -1,4 +1,4 @@
-//! One run of `tcptrace trace --output json` into a file.
+//! One run of tcptrace into a file, as JSON.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -55,13 +55,14 @@ pub(super) struct Watched {
 }
 
 impl Watch {
-    /// Starts tcptrace and returns when it sees every close.
-    pub(super) fn start(bench: &Bench, file: &Path) -> Result<Self> {
+    /// Starts tcptrace with these arguments and returns when it sees every close.
+    pub(super) fn start(bench: &Bench, arguments: &[&str], file: &Path) -> Result<Self> {
         let tcptrace = &bench.tcptrace;
         let life = format!("{}s", bench.seconds.saturating_add(SPARE_SECONDS));
         let out = File::create(file).with_context(|| format!("cannot make {}", file.display()))?;
         let mut child = Command::new(tcptrace)
-            .args(["trace", "--output", "json", "--duration", &life])
+            .args(arguments)
+            .args(["--output", "json", "--duration", &life])
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(Stdio::piped())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::progress;
+use super::{debian, progress};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -94,24 +94,9 @@ fn active_toolchain(workspace: &Workspace) -> Result<String> {
 }
 
 fn install_debian() -> Result<()> {
-    if process::in_path("apt-get").is_none() {
-        bail!("this is not a Debian system (no apt-get)");
-    }
-    let packages = DEBIAN_PACKAGES.join(" ");
-    progress(&packages, "installing");
-    let install = || -> Result<()> {
-        let mut command = process::as_root("apt-get")?;
-        command.args(["install", "-y", "--no-install-recommends"]).args(DEBIAN_PACKAGES);
-        process::run(&mut command)
-    };
-    if install().is_err() {
-        // A new machine has no lists of packages yet, an old one has stale ones.
-        process::run(process::as_root("apt-get")?.arg("update"))?;
-        install()?;
-    }
+    debian::install(DEBIAN_PACKAGES)?;
     if !Path::new(DEBIAN_CORE).exists() {
-        bail!("{packages} are installed, but {DEBIAN_CORE} is not there");
+        bail!("{} are installed, but {DEBIAN_CORE} is not there", DEBIAN_PACKAGES.join(" "));
     }
-    progress(&packages, "done");
     Ok(())
 }

@@ -46,6 +46,12 @@ const ROOMS: &[Room] = &[
     },
     Room { name: "report", may_use: &["model"], pure: true, why: "the same facts give the same report" },
     Room { name: "output", may_use: &["model", "report"], pure: false, why: "it only shows what was already decided" },
+    Room {
+        name: "export",
+        may_use: &["model", "report", "output"],
+        pure: true,
+        why: "a table says what a replay says, in columns",
+    },
 ];
 
 /// The outside world, as far as std and our dependencies lead there. Addresses (`std::net::IpAddr`) and `Duration` are
@@ -179,6 +185,8 @@ mod tests {
             ("report", "engine", false),
             ("output", "report", true),
             ("output", "engine", false),
+            ("export", "report", true),
+            ("export", "engine", false),
             ("pipeline", "engine", true),
         ] {
             let path = format!("tcptrace/src/{room}/part.rs");

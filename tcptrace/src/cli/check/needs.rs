@@ -2,13 +2,17 @@
 
 use std::fs;
 
+use ipnet::Ipv4Net;
 use tcptrace_ebpf::{layout::Layout, names};
 
 use super::looks;
-use crate::source::{
-    Kernel, SourceError,
-    btf::{self, Btf},
-    layout,
+use crate::{
+    filter::FilterSpec,
+    source::{
+        Kernel, KernelFilter, SourceError,
+        btf::{self, Btf},
+        layout,
+    },
 };
 
 /// What a missing need means.
@@ -86,11 +90,12 @@ pub(super) fn look() -> Vec<Need> {
         return needs;
     };
     let allowed = needs.iter().all(|need| need.met || need.group != Group::Privilege);
-    let loaded = if allowed { Some(Kernel::load(TRIAL_RING_BYTES, 0)) } else { None };
+    let loaded = if allowed { Some(Kernel::load(TRIAL_RING_BYTES, 0, &KernelFilter::default())) } else { None };
     needs.push(programs(loaded.as_ref()));
     let loaded = loaded.and_then(Result::ok);
     let resolved = loaded.as_ref().map_or(resolved, |kernel| kernel.layout);
     needs.extend(optional(&resolved, loaded.is_some()));
+    needs.push(filters(loaded.is_some()));
     needs.push(skipped_runs());
     needs.push(looks::time_wait(loaded));
     needs.extend(looks::without_bpf());
@@ -180,6 +185,31 @@ fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
             "this kernel has no IPv6 sockets; nothing is lost",
         ),
     ]
+}
+
+/// Loads the programs with every filter on: what a run without filters has pruned, the verifier sees only now.
+fn filters(loaded: bool) -> Need {
+    let spec = FilterSpec {
+        ports: vec![1],
+        local_ports: vec![1],
+        remote_ports: vec![1],
+        prefixes: [Ipv4Net::default().into()].into(),
+        pids: vec![1],
+        comms: vec!["check".to_owned()],
+        cgroup_paths: vec!["/".to_owned()],
+        netns: vec![1],
+        ..FilterSpec::default()
+    };
+    let trial = |filter: KernelFilter| Kernel::load(TRIAL_RING_BYTES, 0, &filter).map_err(|error| error.to_string());
+    let found = match KernelFilter::new(&spec, 2).map_err(|error| error.to_string()).and_then(trial) {
+        _ if !loaded => Err("not tried".to_owned()),
+        Ok(kernel) if kernel.filter().has_cgroups() => Ok("all".to_owned()),
+        Ok(_) => Err("all but --cgroup".to_owned()),
+        Err(why) => Err(why),
+    };
+    let lost = "what --cgroup leaves out reaches user space all the same, in a container and before 5.14; where the \
+                programs do not load at all, so do runs with filters";
+    need(Group::Optional, "filters in the kernel", found, lost)
 }
 
 /// `recursion_misses` (5.12) makes skipped runs of a program visible.

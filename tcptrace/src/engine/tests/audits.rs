@@ -5,7 +5,7 @@ use super::{
     support::{Rig, at, ms, sock},
 };
 use crate::model::{
-    AbsentWhy, DumpAt, FindingStatus, Input, Outcome, Reason, Snapshot,
+    AbsentWhy, DumpAt, FindingStatus, HostInfo, Input, Outcome, Reason, Snapshot,
     State::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent, TimeWait},
     StateSet, Want,
 };
@@ -152,6 +152,21 @@ fn what_began_unseen_is_adopted() {
     audit(&mut rig, 1_001, &[look(7, 1_001, CloseWait)]);
     assert_eq!(looks_of(&rig), (0, 1, 0));
     assert_eq!(rig.open(), [0, 0, 0, 1, 0]);
+}
+
+/// Where the kernel side leaves out other owners' sockets, only those from before are adopted: an unknown one that
+/// closes later is somebody else's.
+#[test]
+fn other_owners_sockets_are_not_adopted() {
+    let mut rig = Rig::looking();
+    rig.give(&Input::Host(HostInfo { sock_diag: true, owners_filtered: true, ..HostInfo::default() }));
+    rig.tick(0);
+    audit(&mut rig, 1, &[look(7, 1, CloseWait)]);
+    assert_eq!((looks_of(&rig), rig.open()), ((1, 0, 0), [0, 0, 0, 1, 0]));
+    rig.give(&Input::Gap);
+    rig.tick(1_000);
+    audit(&mut rig, 1_001, &[look(7, 1_001, CloseWait), look(8, 1_001, CloseWait)]);
+    assert_eq!((looks_of(&rig), rig.open()), ((1, 0, 0), [0, 0, 0, 1, 0]));
 }
 
 /// A connect whose end was lost is forgotten when a dump shows no such socket.

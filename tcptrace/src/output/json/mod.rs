@@ -7,6 +7,9 @@ mod census_tests;
 mod close;
 mod event;
 mod finding;
+mod histogram;
+#[cfg(test)]
+mod histogram_tests;
 mod holders;
 mod parts;
 mod summary;
@@ -17,6 +20,7 @@ use serde::Serialize;
 
 use super::time::Calendar;
 use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckReport};
+use crate::report::histogram::View;
 use crate::report::{Context, Summary};
 use parts::{Head, RetransmitsObject, Strings};
 
@@ -86,6 +90,13 @@ impl Json {
 
     pub(super) fn held_back(&mut self, out: &mut Vec<u8>, lines: u64, real_ns: u64) {
         line(out, &HeldBack { kind: "held_back", schema: SCHEMA, time: self.calendar.stamp(real_ns), lines });
+    }
+
+    pub(super) fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {
+        let [from, to] = [view.from_ns, view.to_ns].map(|ns| self.calendar.stamp(ns).to_owned());
+        let span = histogram::Span { view, from: &from, to: &to };
+        span.lines().for_each(|row| line(out, &row));
+        line(out, &histogram::End { span });
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {

@@ -10,6 +10,7 @@ mod census;
 mod close;
 mod event;
 mod finding;
+mod histogram;
 mod leaks;
 mod line;
 mod paint;
@@ -22,6 +23,7 @@ use std::fmt::{self, Write as _};
 
 use super::{Style, time::Calendar};
 use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
+use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 use line::Line;
 use paint::Paint;
@@ -120,6 +122,23 @@ impl Table {
 
     pub(super) fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], full: bool, own_netns: u32) {
         advice::rows(out, self.style, advice, full, own_netns);
+    }
+
+    pub(super) fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {
+        let [from, to] = [view.from_ns, view.to_ns].map(|ns| self.second(ns));
+        // What follows stands apart.
+        self.lines_below_heading = Some(0);
+        histogram::Page { out, line: &mut self.line, style: self.style }.view(view, &from, &to);
+    }
+
+    pub(super) fn heatmap(&mut self, out: &mut Vec<u8>, heat: &Heat) {
+        let style = self.style;
+        histogram::heat::map(out, style, heat, |ns| self.second(ns));
+    }
+
+    /// Time of day without a fraction: `03:04:05`.
+    fn second(&mut self, real_ns: u64) -> String {
+        self.calendar.time_of_day(real_ns).chars().take(8).collect()
     }
 
     /// The columns that all lines share, below a heading.

@@ -73,7 +73,8 @@ fn why(line: &mut Line, listed: &Listed) {
 /// What waits, and what the kernel will do about it.
 pub(super) fn prospects(line: &mut Line, diagnosis: &Diagnosis) {
     let Diagnosis { gives_up, next_attempt_in_ns, unsent_bytes, unacked_bytes, .. } = *diagnosis;
-    let bytes = |word, bytes: Option<u32>| bytes.filter(|bytes| *bytes > 0).map(|n| format!("{word} {}", Bytes(n)));
+    let bytes =
+        |word, bytes: Option<u32>| bytes.filter(|bytes| *bytes > 0).map(|n| format!("{word} {}", Bytes(n.into())));
     let end = match gives_up {
         GivesUp::In(ns) => Some(format!("gives up in {}", DurationNs(ns))),
         GivesUp::Never(why) => Some(format!("never gives up: {}", why.as_str())),

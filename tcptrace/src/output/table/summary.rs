@@ -110,7 +110,7 @@ impl Page<'_> {
         }
         self.flush();
         for (name, quantiles) in latency.iter().filter(|(_, quantiles)| quantiles.count > 0) {
-            let Quantiles { count, p50_ns, p90_ns, p99_ns, max_ns } = *quantiles;
+            let Quantiles { count, p50_ns, p90_ns, p99_ns, max_ns, .. } = *quantiles;
             match PHASES.into_iter().find(|phase| phase.as_str() == *name) {
                 Some(phase) => self.line.left(NAME, Paint::Plain, format_args!("{name} ({})", short(phase))),
                 None => self.line.left(NAME, Paint::Plain, name),
@@ -175,9 +175,9 @@ impl Page<'_> {
 }
 
 /// A part in percent: what is more than nothing never prints as nothing, what is less than all never as all.
-struct Share {
-    part: u64,
-    whole: u64,
+pub(super) struct Share {
+    pub(super) part: u64,
+    pub(super) whole: u64,
 }
 
 impl Display for Share {

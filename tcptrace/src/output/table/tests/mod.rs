@@ -1,4 +1,5 @@
 mod census;
+mod histogram;
 mod summary;
 
 use crate::model::{

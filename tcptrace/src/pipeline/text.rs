@@ -1,8 +1,8 @@
-//! Where what was found comes together: the report, and the text.
+//! What was found as text: a line for each, and a summary at the end.
 
 use std::io::{self, Write};
 
-use super::{Parts, Rate};
+use super::{Parts, Rate, Sink, drawn::Drawn};
 use crate::{
     model::{FindingStatus, Output, Status},
     output::Renderer,
@@ -12,19 +12,19 @@ use crate::{
 /// Text is handed to the writer when this much has gathered, and at each flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
-pub(super) struct Sink<W> {
+/// Counts, prints, and sums up.
+pub struct Text<W> {
     report: Report,
     renderer: Renderer,
     out: W,
     text: Vec<u8>,
     lines: bool,
+    drawn: Option<Drawn>,
     rate: Option<Rate>,
     findings: u64,
-    /// Sees each output, too.
-    pub(super) observer: Option<super::Observer>,
 }
 
-impl<W: Write> Sink<W> {
+impl<W: Write> Text<W> {
     pub(super) fn new(parts: Parts<W>) -> Self {
         Self {
             report: Report::default(),
@@ -32,27 +32,10 @@ impl<W: Write> Sink<W> {
             out: parts.out,
             text: Vec::with_capacity(2 * BUFFER_BYTES),
             lines: parts.lines,
+            drawn: parts.draw.map(Drawn::new),
             rate: parts.max_rate.map(Rate::new),
             findings: 0,
-            observer: None,
         }
-    }
-
-    /// Counts an output, and prints it if it is `shown`.
-    pub(super) fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()> {
-        if let Output::Finding(finding) = output
-            && finding.status == FindingStatus::Raised
-        {
-            self.findings += 1;
-        }
-        if let Some(observer) = &mut self.observer {
-            observer(output);
-        }
-        self.report.record(output, context.weight());
-        if self.lines && shown {
-            self.print(output, context)?;
-        }
-        Ok(())
     }
 
     fn print(&mut self, output: &Output, context: &Context) -> io::Result<()> {
@@ -66,22 +49,16 @@ impl<W: Write> Sink<W> {
             }
         }
         self.renderer.render(&mut self.text, output, context);
-        if self.text.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
-    }
-
-    pub(super) fn write(&mut self) -> io::Result<()> {
-        if !self.text.is_empty() {
-            self.out.write_all(&self.text)?;
-            self.text.clear();
-            self.out.flush()?;
-        }
-        Ok(())
+        if self.text.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Writes the summary. `status` is that of all hosts, with times since 1970.
     pub(super) fn finish(mut self, status: Status, hosts: &[&Context]) -> io::Result<(Summary, u64)> {
         if let Some(lines) = self.rate.as_mut().and_then(Rate::tell) {
             self.renderer.held_back(&mut self.text, lines, status.last_ns);
+        }
+        if let Some(drawn) = &mut self.drawn {
+            drawn.finish(&mut self.text, &mut self.renderer, status.last_ns);
         }
         let run = Run {
             held_back: self.rate.as_ref().map(Rate::total),
@@ -90,7 +67,41 @@ impl<W: Write> Sink<W> {
         };
         let summary = self.report.summary(status, run);
         self.renderer.summary(&mut self.text, &summary);
-        self.write()?;
+        self.flush()?;
         Ok((summary, self.findings))
+    }
+}
+
+impl<W: Write> Sink for Text<W> {
+    fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()> {
+        if let Output::Finding(finding) = output
+            && finding.status == FindingStatus::Raised
+        {
+            self.findings += 1;
+        }
+        self.report.record(output, context.weight());
+        if let (Output::Close(close), Some(drawn)) = (output, &mut self.drawn) {
+            drawn.close(close, context);
+        }
+        if self.lines && shown {
+            self.print(output, context)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, time_ns: u64) -> io::Result<()> {
+        if let Some(drawn) = &mut self.drawn {
+            drawn.tick(&mut self.text, &mut self.renderer, time_ns);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.text.is_empty() {
+            self.out.write_all(&self.text)?;
+            self.text.clear();
+            self.out.flush()?;
+        }
+        Ok(())
     }
 }

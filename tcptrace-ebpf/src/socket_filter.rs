@@ -1,0 +1,121 @@
+//! Whether a socket is one that the user asked for, whoever holds it. Before anything that costs.
+
+use aya_ebpf::maps::lpm_trie::Key;
+use tcptrace_ebpf::filter::{
+    PORTS_EITHER, PORTS_LOCAL, PORTS_REMOTE, PREFIX_BITS, is_v4_mapped, port_place, prefix_data, sampled,
+};
+
+use crate::{
+    maps::{NETNS, PORTS, PREFIXES, filter, layout},
+    sock::Sock,
+};
+
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
+
+/// What can be said of a socket now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    No,
+    Yes,
+    /// A `connect()` has not chosen its local end yet (`tcp_v4_connect()` sets the state before it does).
+    Later,
+}
+
+/// Some local end may have to be waited for.
+#[inline(always)]
+pub(crate) fn connects_wait() -> bool {
+    filter!(has_ports) | filter!(has_local_ports) | filter!(has_prefixes) != 0
+}
+
+/// Whether `--sample` takes the socket.
+#[inline(always)]
+pub(crate) fn in_sample(key: u64) -> bool {
+    sampled(key, filter!(sample_one_in))
+}
+
+/// Whether a socket with both its ends passes.
+#[inline(always)]
+pub(crate) fn wants(sk: Sock, local_port: impl FnOnce() -> u16) -> bool {
+    judge(sk, local_port, false) == Wanted::Yes
+}
+
+/// As [`wants`], of a socket that may be connecting just now.
+#[inline(always)]
+pub(crate) fn judge(sk: Sock, local_port: impl FnOnce() -> u16, connecting: bool) -> Wanted {
+    if filter!(sockets) == 0 {
+        return Wanted::Yes;
+    }
+    let mut later = false;
+    if filter!(has_netns) != 0 && NETNS.get_ptr(sk.netns()).is_none() {
+        return Wanted::No;
+    }
+    if filter!(has_ports) | filter!(has_local_ports) | filter!(has_remote_ports) != 0 {
+        match ports(u16::from_be(sk.dport()), local_port(), connecting) {
+            Wanted::No => return Wanted::No,
+            Wanted::Later => later = true,
+            Wanted::Yes => {}
+        }
+    }
+    if filter!(family) != 0 || filter!(has_prefixes) != 0 {
+        match addresses(sk, connecting) {
+            Wanted::No => return Wanted::No,
+            Wanted::Later => later = true,
+            Wanted::Yes => {}
+        }
+    }
+    if later { Wanted::Later } else { Wanted::Yes }
+}
+
+#[inline(always)]
+fn ports(remote: u16, local: u16, connecting: bool) -> Wanted {
+    let unknown = connecting && local == 0;
+    let mut later = false;
+    if filter!(has_remote_ports) != 0 && !listed(PORTS_REMOTE, remote) {
+        return Wanted::No;
+    }
+    if filter!(has_local_ports) != 0 && !listed(PORTS_LOCAL, local) {
+        if !unknown {
+            return Wanted::No;
+        }
+        later = true;
+    }
+    if filter!(has_ports) != 0 && !listed(PORTS_EITHER, remote) && !listed(PORTS_EITHER, local) {
+        if !unknown {
+            return Wanted::No;
+        }
+        later = true;
+    }
+    if later { Wanted::Later } else { Wanted::Yes }
+}
+
+#[inline(always)]
+fn listed(list: u32, port: u16) -> bool {
+    let (word, bit) = port_place(list, port);
+    // SAFETY: a word of a map that nobody writes after load.
+    PORTS.get_ptr(word).is_some_and(|word| unsafe { word.read_volatile() } & bit != 0)
+}
+
+#[inline(always)]
+fn addresses(sk: Sock, connecting: bool) -> Wanted {
+    let v6 = u32::from(sk.family()) == AF_INET6 && layout!(has_ipv6) != 0;
+    let (local, remote) =
+        if v6 { (sk.saddr6(), sk.daddr6()) } else { ([sk.saddr4(), 0, 0, 0], [sk.daddr4(), 0, 0, 0]) };
+    if filter!(family) != 0 {
+        // As spoken on the wire, which the remote end tells.
+        let family = if v6 && !is_v4_mapped(remote) { AF_INET6 } else { AF_INET };
+        if family != filter!(family) {
+            return Wanted::No;
+        }
+    }
+    if filter!(has_prefixes) == 0 || in_prefixes(remote, v6) || in_prefixes(local, v6) {
+        return Wanted::Yes;
+    }
+    let [a, b, c, d] = local;
+    if connecting && a | b | c | d == 0 { Wanted::Later } else { Wanted::No }
+}
+
+#[inline(always)]
+fn in_prefixes(addr: [u32; 4], v6: bool) -> bool {
+    PREFIXES.get(Key::new(PREFIX_BITS, prefix_data(addr, v6))).is_some()
+}

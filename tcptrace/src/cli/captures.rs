@@ -1,0 +1,157 @@
+//! Captures as a source: one, or several as one fleet.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    exit::CliError,
+    setup::{config, nanos},
+    talk,
+};
+use crate::{
+    capture::{self, Ending, Reader},
+    decode::Frame,
+    engine::Config,
+    filter::Filter,
+    model::HostInfo,
+    pipeline::{Pipeline, Sink},
+};
+
+/// Captures read at once: each keeps a file and two blocks open.
+const CAPTURES_MAX: usize = 512;
+
+/// How captures are judged.
+#[derive(Clone, Copy)]
+pub(super) struct Thresholds {
+    /// Instead of the recording run's.
+    pub(super) stuck_after: Option<Duration>,
+    /// Instead of the recording run's.
+    pub(super) leak_after: Option<Duration>,
+    /// Also single events are wanted.
+    pub(super) echo_events: bool,
+}
+
+/// Captures that are read together, on the clocks of their hosts.
+pub(super) struct Fleet(Vec<Capture>);
+
+impl Fleet {
+    /// Opens captures, and adds the host of each to the pipeline.
+    pub(super) fn open<S: Sink>(
+        files: &[PathBuf],
+        thresholds: Thresholds,
+        filter: &Filter,
+        pipeline: &mut Pipeline<S>,
+    ) -> Result<Self, CliError> {
+        if files.len() > CAPTURES_MAX {
+            let count = files.len();
+            return Err(CliError::Usage(format!("{count} captures: at most {CAPTURES_MAX} can be read together")));
+        }
+        let open = |file: &PathBuf| Capture::open(file, thresholds, filter, pipeline);
+        Ok(Self(files.iter().map(open).collect::<Result<_, _>>()?))
+    }
+
+    /// The recording hosts that are known, until reading begins.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &HostInfo> {
+        self.0.iter().filter_map(|capture| capture.host.as_ref())
+    }
+
+    /// Reads all of them to their ends, and says what is wrong with any.
+    pub(super) fn read<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
+        let read = self.read_all(pipeline);
+        // Where the reader of our text went away, the captures were not read to their ends.
+        if !matches!(&read, Err(CliError::Output(_))) {
+            self.0.iter().for_each(Capture::tell_state);
+        }
+        read
+    }
+
+    /// Always the one that is furthest behind.
+    fn read_all<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
+        for capture in &mut self.0 {
+            capture.begin(pipeline)?;
+        }
+        loop {
+            let unread = self.0.iter_mut().filter(|capture| !capture.over);
+            let Some(next) = unread.min_by_key(|capture| capture.time_ns) else { return Ok(()) };
+            next.step(pipeline)?;
+        }
+    }
+}
+
+/// One capture of the fleet.
+struct Capture {
+    path: PathBuf,
+    reader: Reader<File>,
+    /// Its first frame, until that is handed on.
+    host: Option<HostInfo>,
+    torn: bool,
+    /// Its number in the pipeline.
+    number: usize,
+    /// How far it has come; `None` before its first tick.
+    time_ns: Option<u64>,
+    over: bool,
+}
+
+impl Capture {
+    /// Opens a capture and adds its host, to be judged with the recording run's thresholds if none are given.
+    fn open<S: Sink>(
+        path: &Path,
+        thresholds: Thresholds,
+        filter: &Filter,
+        pipeline: &mut Pipeline<S>,
+    ) -> Result<Self, CliError> {
+        let mut reader = capture::open(path)?;
+        let torn = reader.gap()?;
+        let host = reader.host()?;
+        let recorded = host.clone().unwrap_or_default();
+        let default = Config::default();
+        let or_default = |recorded_ns: u64, default_ns: u64| if recorded_ns == 0 { default_ns } else { recorded_ns };
+        let stuck_ns = thresholds.stuck_after.map(nanos);
+        let leak_ns = thresholds.leak_after.map(nanos);
+        let config = config(
+            thresholds.echo_events,
+            stuck_ns.unwrap_or_else(|| or_default(recorded.stuck_after_ns, default.stuck_after_ns)),
+            leak_ns.unwrap_or_else(|| or_default(recorded.leak_after_ns, default.leak_after_ns)),
+        );
+        let number = pipeline.add_host(config, filter.clone());
+        Ok(Self { path: path.to_owned(), reader, host, torn, number, time_ns: None, over: false })
+    }
+
+    /// Hands on what was read already.
+    fn begin<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
+        if self.torn {
+            pipeline.gap(self.number)?;
+        }
+        if let Some(host) = self.host.take() {
+            pipeline.frame(self.number, Frame::Host(host))?;
+        }
+        Ok(())
+    }
+
+    /// Hands on one frame.
+    fn step<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
+        if self.reader.gap()? {
+            pipeline.gap(self.number)?;
+        }
+        match self.reader.next()? {
+            Some(frame) => pipeline.frame(self.number, frame)?,
+            None => self.over = true,
+        }
+        self.time_ns = pipeline.time_ns(self.number);
+        Ok(())
+    }
+
+    /// What is wrong with the capture, if anything is.
+    fn tell_state(&self) {
+        let (path, reader) = (self.path.display(), &self.reader);
+        if !reader.stats().is_whole() {
+            talk::note(&format_args!("{path}: {}", reader.stats()));
+        }
+        if let Ending::BrokeOff { .. } = reader.ending() {
+            talk::note(&format_args!("{path}: {}", reader.ending()));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a live run leaves out at its sources: the kernel side, and the dumps of sock_diag.
+
+use tcptrace_ebpf::filter::sampled;
+
+use super::{
+    args::{FamilyArg, LiveArgs, SocketFilterArgs},
+    exit::CliError,
+    setup::live_spec,
+};
+use crate::{
+    decode::Frame,
+    filter::{Filter, FilterSpec},
+    model::HostInfo,
+    source::{KernelFilter, Live},
+};
+
+/// The filter of a live run, for its sources.
+pub(super) struct Watch {
+    kernel: KernelFilter,
+    sockets: Filter,
+    sample_one_in: u32,
+    words: String,
+}
+
+impl Watch {
+    /// As the arguments want it.
+    pub(super) fn new(live: &LiveArgs, filter: &SocketFilterArgs) -> Result<Self, CliError> {
+        let spec = live_spec(filter)?;
+        let sample_one_in = live.sample.unwrap_or(1);
+        let kernel = KernelFilter::new(&spec, sample_one_in)?;
+        // Of owners a dump says nothing.
+        let none = FilterSpec::default();
+        let sockets = FilterSpec {
+            pids: none.pids,
+            comms: none.comms,
+            cgroup_ids: none.cgroup_ids,
+            cgroup_paths: none.cgroup_paths,
+            ..spec
+        };
+        Ok(Self { kernel, sockets: Filter::new(sockets)?, sample_one_in, words: words(filter) })
+    }
+
+    /// For the kernel side.
+    pub(super) fn kernel(&self) -> &KernelFilter {
+        &self.kernel
+    }
+
+    /// Tells readers of a capture what is not in it.
+    pub(super) fn tell(&self, source: &Live, host: HostInfo) -> HostInfo {
+        HostInfo {
+            owners_filtered: source.filters_owners(),
+            sample_one_in: self.sample_one_in,
+            filters: self.words.clone(),
+            ..host
+        }
+    }
+
+    /// Whether an answer goes on. Dumps show all sockets; the kernel side tells only of those that are wanted.
+    pub(super) fn wants(&self, source: &Live, frame: &Frame<'_>) -> bool {
+        match frame {
+            Frame::Sighting(sighting) if !sighting.asked => {
+                let socket = &sighting.snapshot.socket;
+                sampled(socket.key.0, self.sample_one_in)
+                    && self.sockets.admits_socket(socket)
+                    && !source.keeps_back(socket.key.0)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The options as one would type them.
+fn words(args: &SocketFilterArgs) -> String {
+    fn option<T: ToString>(name: &str, values: &[T]) -> Vec<String> {
+        values.iter().map(|value| format!("--{name} {}", value.to_string())).collect()
+    }
+    let family = args.family.map(|family| match family {
+        FamilyArg::Ipv4 => "ipv4",
+        FamilyArg::Ipv6 => "ipv6",
+    });
+    let all = [
+        option("port", &args.port),
+        option("local-port", &args.local_port),
+        option("remote-port", &args.remote_port),
+        option("addr", &args.addr),
+        option("pid", &args.pid),
+        option("comm", &args.comm),
+        option("cgroup", &args.cgroup),
+        option("netns", &args.netns),
+        option("family", family.as_slice()),
+    ];
+    all.concat().join(" ")
+}

@@ -1,0 +1,114 @@
+//! Histograms and heat maps as they look; `golden/` holds the pictures.
+
+use crate::model::Phase;
+use crate::output::{Format, Renderer, Style, fixtures};
+use crate::report::histogram::{Config, Histograms, Of};
+
+const END_NS: u64 = 60_000_000_000;
+const WIDTHS: [usize; 3] = [60, 100, 160];
+
+fn style(width: usize) -> Style {
+    Style { colour: false, width, terminal: false }
+}
+
+fn show(found: &mut Histograms, style: Style) -> String {
+    let mut out = Vec::new();
+    let mut table = Renderer::new(Format::Table, style);
+    let end_ns = fixtures::context().real_ns(END_NS);
+    table.histograms(&mut out, &found.interval(end_ns, &[]));
+    table.histograms(&mut out, &found.total(end_ns, &[]));
+    for of in found.config().ofs.clone() {
+        table.heatmap(&mut out, &found.heat(of).unwrap());
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn check(name: &str, golden: [&str; 3], make: impl Fn() -> Histograms) {
+    for (width, golden) in WIDTHS.into_iter().zip(golden) {
+        let text = show(&mut make(), style(width));
+        assert!(text == golden, "{name} at {width} columns is now:\n{text}");
+        assert_fits(&text, width);
+    }
+}
+
+fn assert_fits(text: &str, width: usize) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= width && !line.ends_with(' '), "{width}: {line:?}\n{text}");
+    }
+}
+
+macro_rules! golden {
+    ($name:literal) => {
+        [
+            include_str!(concat!("golden/", $name, ".60.txt")),
+            include_str!(concat!("golden/", $name, ".100.txt")),
+            include_str!(concat!("golden/", $name, ".160.txt")),
+        ]
+    };
+}
+
+#[test]
+fn without_keys_there_is_a_chart() {
+    check("chart", golden!("chart"), || fixtures::histograms(&[Of::Close], &[], 1));
+}
+
+#[test]
+fn a_row_for_each_key_and_one_for_the_others() {
+    let ofs = [Of::Phase(Phase::FinWait2), Of::Network];
+    check("keys", golden!("keys"), || fixtures::histograms(&ofs, &["process", "remote-addr/24"], 1));
+}
+
+#[test]
+fn long_keys_stand_above_their_numbers() {
+    check("cgroups", golden!("cgroups"), || fixtures::histograms(&[Of::Close], &["cgroup", "process"], 10));
+}
+
+#[test]
+fn nothing_is_wider_than_it_may_be() {
+    for bys in [&[][..], &["process"], &["cgroup", "unit", "role", "outcome", "netns"], &["remote-port"]] {
+        for width in [60, 61, 62, 79, 99, 133] {
+            let mut found = fixtures::histograms(&Of::ALL, bys, 1_000_003);
+            assert_fits(&show(&mut found, style(width)), width);
+        }
+    }
+}
+
+#[test]
+fn nothing_yet_is_said() {
+    let text = show(&mut Histograms::new(Config::default()), style(60));
+    let expected = "\
+close 0 closes, 03:05:00 to 03:05:00 UTC
+
+quantiles are within 1 %, the maximum is exact
+close 0 closes in total, 03:05:00 to 03:05:00 UTC
+
+quantiles are within 1 %, the maximum is exact
+close over time: no closes
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn what_was_folded_is_said() {
+    let config = Config { keys_max: 1, bys: vec!["remote-addr".parse().unwrap()], ..Config::default() };
+    let mut found = Histograms::new(config);
+    for remote in ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.3:1"] {
+        let close = crate::model::Close { socket: fixtures::socket("10.0.0.9:1", remote), ..fixtures::close() };
+        found.record(&close, 0, 1, &fixtures::context());
+    }
+    let text = show(&mut found, style(100));
+    assert!(text.contains("\nothers (2 keys)     3  2.00s"), "{text}");
+    assert!(text.contains("\nFOLDED 2 keys of 3 closes into the others: a bound is reached\n"), "{text}");
+}
+
+#[test]
+fn colour_takes_no_room() {
+    let make = || fixtures::histograms(&[Of::Close], &["process"], 1);
+    let coloured = show(&mut make(), Style { colour: true, ..style(100) });
+    let mut plain = String::new();
+    for (at, part) in coloured.split('\x1b').enumerate() {
+        plain.push_str(if at == 0 { part } else { part.split_once('m').unwrap().1 });
+    }
+    assert_ne!(coloured, plain);
+    assert_eq!(plain, show(&mut make(), style(100)));
+}

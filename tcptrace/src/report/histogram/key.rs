@@ -1,0 +1,144 @@
+//! Which histogram a close belongs to.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use super::By;
+use crate::model::{Close, Comm, Outcome, Role};
+use crate::report::{Cgroup, Context};
+
+/// Memory for paths, containers and units. A host has some hundred at a time, of some hundred bytes.
+const TEXTS_BYTES_MAX: usize = 16 << 20;
+
+/// What the allocator and the index add to a text, about.
+const TEXT_EXTRA_BYTES: usize = 96;
+
+/// One part of a key: the value of one [`By`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// Nobody knows.
+    Unknown,
+    /// Known to be none, as the container of what runs outside of all.
+    Nothing,
+    Process(Comm),
+    /// A cgroup whose path was not told, by host and id.
+    Cgroup(u16, u64),
+    /// A path, a container or a unit: its place in [`Texts`].
+    Text(u32),
+    Addr(IpAddr),
+    Port(u16),
+    Role(Role),
+    Outcome(Outcome),
+    Netns(u32),
+    Host(u16),
+}
+
+/// The values of all [`By`], in their order.
+pub(super) type Key = Box<[Part]>;
+
+/// Texts as numbers. The text is the key and not the cgroup's id: several cgroups may be of one container, and an id
+/// is one thing on one host and another on the next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts {
+    numbers: HashMap<Arc<str>, u32>,
+    texts: Vec<Arc<str>>,
+    bytes: usize,
+}
+
+impl Texts {
+    /// `None` where there are too many.
+    fn number(&mut self, text: &str) -> Option<u32> {
+        if let Some(number) = self.numbers.get(text) {
+            return Some(*number);
+        }
+        let bytes = self.bytes + text.len() + TEXT_EXTRA_BYTES;
+        let number = u32::try_from(self.texts.len()).ok().filter(|_| bytes <= TEXTS_BYTES_MAX)?;
+        self.bytes = bytes;
+        let text: Arc<str> = text.into();
+        self.texts.push(Arc::clone(&text));
+        self.numbers.insert(text, number);
+        Some(number)
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// The parts of a close's key, in a buffer that is used again. False where one of them is one text too many.
+pub(super) fn fill(
+    parts: &mut Vec<Part>,
+    bys: &[By],
+    texts: &mut Texts,
+    close: &Close,
+    host: u16,
+    context: &Context,
+) -> bool {
+    parts.clear();
+    for by in bys {
+        let Some(part) = part(*by, texts, close, host, context) else { return false };
+        parts.push(part);
+    }
+    true
+}
+
+fn part(by: By, texts: &mut Texts, close: &Close, host: u16, context: &Context) -> Option<Part> {
+    // Holders that sock_diag's sockets were matched with have no cgroup id.
+    let id = close.owner.map(|owner| owner.cgroup_id).filter(|id| *id != 0);
+    let mut text = |unknown: Part, of: fn(&Cgroup) -> Option<&str>| match id.and_then(|id| context.cgroup_of(id)) {
+        Some(cgroup) => of(cgroup).map_or(Some(Part::Nothing), |text| texts.number(text).map(Part::Text)),
+        None => Some(unknown),
+    };
+    Some(match by {
+        By::Process => close.owner.map_or(Part::Unknown, |owner| Part::Process(owner.comm)),
+        By::Cgroup => text(id.map_or(Part::Unknown, |id| Part::Cgroup(host, id)), |cgroup| Some(&cgroup.path))?,
+        By::Container => text(Part::Unknown, |cgroup| cgroup.container.as_deref())?,
+        By::Unit => text(Part::Unknown, |cgroup| cgroup.unit.as_deref())?,
+        By::RemoteAddr(prefix) => Part::Addr(prefix.of(close.socket.remote.ip())),
+        By::LocalPort => Part::Port(close.socket.local.port),
+        By::RemotePort => Part::Port(close.socket.remote.port),
+        By::Role => Part::Role(close.role),
+        By::Outcome => Part::Outcome(close.outcome),
+        By::Netns => Part::Netns(close.socket.netns),
+        By::Host => Part::Host(host),
+    })
+}
+
+/// One part of a key for a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyValue {
+    /// Not known.
+    Unknown,
+    /// A word, a name, an address or a path.
+    Text(String),
+    /// A port, or the inode of a namespace.
+    Number(u64),
+}
+
+impl KeyValue {
+    /// Reads a part of a key. `hosts` are their names by number.
+    pub(super) fn of(by: By, part: Part, texts: &Texts, hosts: &[String]) -> Self {
+        match part {
+            Part::Unknown => Self::Unknown,
+            Part::Nothing => Self::Text("none".to_owned()),
+            Part::Process(comm) => Self::Text(comm.to_string()),
+            Part::Cgroup(_, id) => Self::Text(format!("cgroup {id}")),
+            Part::Text(number) => {
+                texts.texts.get(number as usize).map_or(Self::Unknown, |text| Self::Text(printable(text)))
+            }
+            Part::Addr(ip) => Self::Text(match by {
+                By::RemoteAddr(prefix) => prefix.text(ip),
+                _ => ip.to_string(),
+            }),
+            Part::Port(port) => Self::Number(port.into()),
+            Part::Role(role) => Self::Text(role.as_str().to_owned()),
+            Part::Outcome(outcome) => Self::Text(outcome.as_str().to_owned()),
+            Part::Netns(inode) => Self::Number(inode.into()),
+            Part::Host(host) => hosts.get(usize::from(host)).map_or(Self::Unknown, |name| Self::Text(printable(name))),
+        }
+    }
+}
+
+/// Names must not write escape codes into an operator's terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

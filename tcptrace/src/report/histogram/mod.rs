@@ -1,0 +1,166 @@
+//! Latency histograms of closes: by duration, split by keys, for each interval and in total, in bounded memory.
+//!
+//! A close is recorded once, into the interval; when that ends, it is merged into the total, which equals recording
+//! into both. What exceeds a bound goes to the remainder, and is counted.
+
+mod by;
+mod folded;
+mod heat;
+mod key;
+mod of;
+mod scale;
+mod span;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::hash::RandomState;
+
+pub use by::{By, Prefix};
+pub use heat::{Column, Heat};
+pub use key::KeyValue;
+pub use of::Of;
+pub use scale::{COARSE, Coarse, edges_ns};
+pub use view::{Memory, Remainder, Row, SpanKind, Split, View};
+
+use super::{Context, Distribution};
+use crate::model::Close;
+use folded::Folded;
+use heat::Ring;
+use key::{Part, Texts};
+use span::Span;
+
+/// What is measured, what splits it, and the bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Durations; the first one's counts rank the keys.
+    pub ofs: Vec<Of>,
+    /// What splits them, all together. Nothing: one histogram for each duration.
+    pub bys: Vec<By>,
+    /// Keys that get a row; the rest is shown as one.
+    pub top: usize,
+    /// Memory of both spans together.
+    pub bytes_max: usize,
+    /// Keys of each span.
+    pub keys_max: usize,
+}
+
+impl Default for Config {
+    /// A tenth of what a service host has to spare, and more keys than anyone reads.
+    fn default() -> Self {
+        Self { ofs: vec![Of::Close], bys: Vec::new(), top: 10, bytes_max: 256 << 20, keys_max: 131_072 }
+    }
+}
+
+/// Counts closes.
+#[derive(Clone, Debug)]
+pub struct Histograms {
+    config: Config,
+    interval: Span,
+    total: Span,
+    texts: Texts,
+    heat: Ring,
+    /// Beginning of the total and of the interval, nanoseconds since 1970; `None` before the first close.
+    began: Option<(u64, u64)>,
+    /// Largest weight of the interval and in total.
+    weights: (u64, u64),
+    /// Used again for each close.
+    parts: Vec<Part>,
+    values: Vec<Option<u64>>,
+}
+
+impl Histograms {
+    /// Histograms of nothing yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let hasher = RandomState::new();
+        let span = || Span::new(hasher.clone(), config.ofs.len(), config.keys_max);
+        Self {
+            interval: span(),
+            total: span(),
+            texts: Texts::default(),
+            heat: Ring::new(config.ofs.len()),
+            began: None,
+            weights: (1, 1),
+            parts: Vec::with_capacity(config.bys.len()),
+            values: Vec::with_capacity(config.ofs.len()),
+            config,
+        }
+    }
+
+    /// What is measured and how it is split.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Says when the first interval began, nanoseconds since 1970. Otherwise the first close does.
+    pub fn begin(&mut self, now_ns: u64) {
+        self.began.get_or_insert((now_ns, now_ns));
+    }
+
+    /// Counts a close, seen on the host with this number, `weight` times: it stands for so many where only a sample
+    /// of closes is traced. `context` is that host's.
+    pub fn record(&mut self, close: &Close, host: u16, weight: u64, context: &Context) {
+        self.begin(context.real_ns(close.end_ns));
+        self.values.clear();
+        self.values.extend(self.config.ofs.iter().map(|of| of.ns(close)));
+        if weight == 0 || self.values.iter().all(Option::is_none) {
+            return;
+        }
+        self.weights.0 = self.weights.0.max(weight);
+        let is_named = key::fill(&mut self.parts, &self.config.bys, &mut self.texts, close, host, context);
+        if is_named {
+            let bytes_max = self.span_bytes_max();
+            self.interval.record(&self.parts, &self.values, weight, bytes_max);
+        } else {
+            self.interval.record_nameless(&self.values, weight);
+        }
+    }
+
+    /// Ends the interval: it becomes a part of the total and a column of the heat map, and the next one begins.
+    pub fn next_interval(&mut self, now_ns: u64) {
+        self.begin(now_ns);
+        let (start_ns, from_ns) = self.began.unwrap_or_default();
+        self.heat.push(&self.interval, from_ns, now_ns);
+        let bytes_max = self.span_bytes_max();
+        self.total.absorb(&mut self.interval, bytes_max);
+        self.began = Some((start_ns, now_ns));
+        self.weights = (1, self.weights.1.max(self.weights.0));
+    }
+
+    /// The running interval until now. `hosts` are names by number.
+    #[must_use]
+    pub fn interval(&self, now_ns: u64, hosts: &[String]) -> View {
+        let (_, from_ns) = self.began.unwrap_or((now_ns, now_ns));
+        self.view(SpanKind::Interval, (from_ns, now_ns), hosts)
+    }
+
+    /// Everything until now; ends the interval where it has anything.
+    pub fn total(&mut self, now_ns: u64, hosts: &[String]) -> View {
+        if !self.interval.is_empty() {
+            self.next_interval(now_ns);
+        }
+        let (from_ns, _) = self.began.unwrap_or((now_ns, now_ns));
+        self.view(SpanKind::Total, (from_ns, now_ns), hosts)
+    }
+
+    /// The history of one duration; `None` of one that is not measured.
+    #[must_use]
+    pub fn heat(&self, of: Of) -> Option<Heat> {
+        let place = self.config.ofs.iter().position(|known| *known == of)?;
+        Some(self.heat.of(of, place))
+    }
+
+    /// What is taken beside the rows: remainders and folded keys of both spans, the heat map, texts, and as much as
+    /// one row may grow before it is folded.
+    const fn fixed_bytes(&self) -> usize {
+        let row = self.config.ofs.len() * Distribution::BYTES_MAX;
+        3 * row + 2 * Folded::BYTES_MAX + self.heat.bytes_max() + self.texts.bytes()
+    }
+
+    /// What the rows of one span may take: half of the rest, so that a full total does not cost the interval its rows.
+    const fn span_bytes_max(&self) -> usize {
+        self.config.bytes_max.saturating_sub(self.fixed_bytes()) / 2
+    }
+}

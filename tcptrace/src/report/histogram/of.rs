@@ -1,0 +1,82 @@
+//! Which duration of a close is meant.
+
+use std::{fmt, str::FromStr};
+
+use crate::model::{Close, PHASES, Phase};
+use crate::report::has_latency;
+
+/// A duration that closes have: what `--of` names, and what a summary shows quantiles of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Of {
+    /// Time in one state.
+    Phase(Phase),
+    /// The whole close.
+    Close,
+    /// The network's part: fin_wait1 + closing + last_ack.
+    Network,
+    /// The local program's part: close_wait.
+    LocalApp,
+    /// The peer's part: fin_wait2.
+    RemoteApp,
+}
+
+impl Of {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 9] = {
+        let [a, b, c, d, e] = PHASES;
+        [
+            Self::Phase(a),
+            Self::Phase(b),
+            Self::Phase(c),
+            Self::Phase(d),
+            Self::Phase(e),
+            Self::Close,
+            Self::Network,
+            Self::LocalApp,
+            Self::RemoteApp,
+        ]
+    };
+
+    /// The word in JSON and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Phase(phase) => phase.as_str(),
+            Self::Close => "close",
+            Self::Network => "network",
+            Self::LocalApp => "local_app",
+            Self::RemoteApp => "remote_app",
+        }
+    }
+
+    /// How long it was, nanoseconds; `None` where it is not known or there was none.
+    #[must_use]
+    pub fn ns(self, close: &Close) -> Option<u64> {
+        match self {
+            Self::Phase(phase) => close.phases.get(phase),
+            Self::Close => close.close_ns.filter(|_| has_latency(close)),
+            // The sum over an unknown phase would pass for the network's whole part.
+            Self::Network => close.phases.network_ns().filter(|_| close.complete),
+            Self::LocalApp => close.phases.local_app_ns(),
+            Self::RemoteApp => close.phases.remote_app_ns(),
+        }
+    }
+}
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Of {
+    type Err = String;
+
+    /// Takes dashes for underscores: `local-app`.
+    fn from_str(word: &str) -> Result<Self, String> {
+        let wanted = word.replace('-', "_");
+        Self::ALL.into_iter().find(|of| of.as_str() == wanted).ok_or_else(|| {
+            format!("'{word}' is no duration of a close: one of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
+    }
+}

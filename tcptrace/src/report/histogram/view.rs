@@ -1,0 +1,188 @@
+//! What a reader is shown of histograms: the rows of each duration, and what is to be known about them.
+
+use super::key::{Key, KeyValue};
+use super::span::{self, entry_bytes};
+use super::{By, Histograms, Of};
+use crate::report::Distribution;
+
+/// Which span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanKind {
+    /// Since the last interval.
+    Interval,
+    /// Since the start.
+    Total,
+}
+
+impl SpanKind {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interval => "interval",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// Histograms of one span of time.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Which span.
+    pub span: SpanKind,
+    /// When it began, nanoseconds since 1970.
+    pub from_ns: u64,
+    /// When it ended.
+    pub to_ns: u64,
+    /// What splits the histograms.
+    pub bys: Vec<By>,
+    /// One for each duration.
+    pub splits: Vec<Split>,
+    /// Keys and memory.
+    pub memory: Memory,
+    /// One in so many closes was traced; 1: all. Where it changed, the largest.
+    pub sample_one_in: u64,
+}
+
+/// The histograms of one duration.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// Which duration.
+    pub of: Of,
+    /// The keys with most closes of the first duration, most first. One with an empty key where nothing splits.
+    pub rows: Vec<Row>,
+    /// What all other keys have; `None` where there are none.
+    pub remainder: Option<Remainder>,
+    /// All closes.
+    pub all: Distribution,
+}
+
+/// The histogram of one key.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// A value for each of [`View::bys`].
+    pub key: Vec<KeyValue>,
+    /// Its closes.
+    pub distribution: Distribution,
+}
+
+/// The histogram of keys without a row.
+#[derive(Clone, Debug)]
+pub struct Remainder {
+    /// How many keys.
+    pub keys: u64,
+    /// There are more: so many that they were not told apart.
+    pub is_at_least: bool,
+    /// Their closes.
+    pub distribution: Distribution,
+}
+
+/// Keys and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Keys of this span with histograms of their own, shown or not.
+    pub keys: u64,
+    /// Keys of this span beyond a bound: in the remainder with all their closes.
+    pub keys_folded: u64,
+    /// More than that: then a row may lack closes that were counted in the remainder.
+    pub folded_is_at_least: bool,
+    /// Closes of those keys, weighted.
+    pub closes_folded: u64,
+    /// Memory of both spans, what is reserved for remainders and the heat map included.
+    pub bytes: u64,
+    /// Bound of that.
+    pub bytes_max: u64,
+    /// What a key can take at most.
+    pub key_bytes_max: u64,
+}
+
+impl View {
+    /// How far off a count can be because a sample was traced, at 95 %; 0 where everything was.
+    ///
+    /// Each of C closes is traced with probability 1/N, on its own, and counts N times. The count is then N times a
+    /// binomial number, with the variance N^2 * C * (1/N) * (1 - 1/N) = (N - 1) * C. 1.96 standard deviations to each
+    /// side are 1.96 * sqrt((N - 1) * C), with the count itself for C; a normal distribution, which that assumes, is
+    /// near where C/N is above 20 or so.
+    #[must_use]
+    pub fn count_error(&self, count: u64) -> u64 {
+        // Whole numbers, so that every machine prints the same: 1.96^2 is 3.8416.
+        let variance = u128::from(self.sample_one_in.saturating_sub(1)) * u128::from(count);
+        let square = variance / 10_000 * 38_416 + variance % 10_000 * 38_416 / 10_000;
+        u64::try_from(square.isqrt()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Histograms {
+    pub(super) fn view(&self, kind: SpanKind, (from_ns, to_ns): (u64, u64), hosts: &[String]) -> View {
+        let (span, sample_one_in) = match kind {
+            SpanKind::Interval => (&self.interval, self.weights.0),
+            SpanKind::Total => (&self.total, self.weights.1),
+        };
+        let (top, rest) = ranked(span, self.config.top);
+        let keys: Vec<Vec<KeyValue>> = top
+            .iter()
+            .map(|(key, _)| {
+                let pairs = self.config.bys.iter().zip(key.iter());
+                pairs.map(|(by, part)| KeyValue::of(*by, *part, &self.texts, hosts)).collect()
+            })
+            .collect();
+        let splits = self.config.ofs.iter().enumerate().map(|(place, of)| {
+            let of_row = |row: &span::Row| row.distributions.get(place).cloned().unwrap_or_default();
+            let mut remainder = of_row(&span.remainder);
+            for (_, row) in &rest {
+                row.distributions.get(place).into_iter().for_each(|more| remainder.merge(more));
+            }
+            let mut all = remainder.clone();
+            top.iter().for_each(|(_, row)| all.merge(&of_row(row)));
+            if self.config.bys.is_empty() {
+                let row = Row { key: Vec::new(), distribution: all.clone() };
+                return Split { of: *of, rows: vec![row], remainder: None, all };
+            }
+            let rows = keys.iter().zip(&top).map(|(key, (_, row))| Row { key: key.clone(), distribution: of_row(row) });
+            let others = rest.len() + span.folded.keys();
+            let remainder = Remainder { keys: others as u64, is_at_least: span.folded.more, distribution: remainder };
+            let remainder = (others > 0 || span.folded.more).then_some(remainder);
+            Split { of: *of, rows: rows.collect(), remainder, all }
+        });
+        View {
+            span: kind,
+            from_ns,
+            to_ns,
+            bys: self.config.bys.clone(),
+            splits: splits.collect(),
+            memory: self.memory(span),
+            sample_one_in,
+        }
+    }
+
+    fn memory(&self, span: &span::Span) -> Memory {
+        let distributions = self.config.ofs.len() * Distribution::BYTES_MAX;
+        Memory {
+            keys: span.rows.len() as u64,
+            keys_folded: span.folded.keys() as u64,
+            folded_is_at_least: span.folded.more,
+            closes_folded: span.folded.closes,
+            bytes: (self.fixed_bytes() + self.interval.bytes + self.total.bytes) as u64,
+            bytes_max: self.config.bytes_max as u64,
+            key_bytes_max: (entry_bytes(self.config.bys.len()) + distributions) as u64,
+        }
+    }
+}
+
+type Ranked<'a> = Vec<(&'a Key, &'a span::Row)>;
+
+/// The keys with most closes of the first duration, most first, and the others.
+fn ranked(span: &span::Span, top: usize) -> (Ranked<'_>, Ranked<'_>) {
+    let mut rows: Ranked<'_> = span.rows.iter().collect();
+    let count = |row: &span::Row| row.distributions.first().map_or(0, Distribution::count);
+    // The key decides between equals, so that a replay shows the same.
+    let order = |(a_key, a): &(&Key, &span::Row), (b_key, b): &(&Key, &span::Row)| {
+        count(b).cmp(&count(a)).then_with(|| a_key.cmp(b_key))
+    };
+    if top < rows.len() {
+        rows.select_nth_unstable_by(top, order);
+    }
+    let rest = rows.split_off(top.min(rows.len()));
+    rows.sort_unstable_by(order);
+    (rows, rest)
+}

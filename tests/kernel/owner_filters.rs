@@ -1,0 +1,284 @@
+//! `--pid`, `--comm` and `--cgroup`: whose a close is may be known late, and it is told as a whole or not at all.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process, thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use tcptrace_tests::{
+    child::{Actor, HOLD as SIT},
+    netns::NetNs,
+    pair::{self, Pair},
+    proc_net::State,
+    tool::Line,
+    truth::{Moment, Span},
+};
+
+use crate::{
+    harness::{HOLD, bounded},
+    judge,
+    twin::{Said, Twins, close},
+};
+
+/// Well past the threshold of [`Twins`], the second between two scans, and the look that follows.
+const LEAK: Duration = Duration::from_secs(4);
+
+fn actor() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_actor"))
+}
+
+fn in_netns(body: impl FnOnce(&NetNs) -> Result<()> + Send + 'static) -> Result<()> {
+    bounded(|| NetNs::new()?.run(body))
+}
+
+/// A process that has connected, and the other side.
+fn connected(listener: &TcpListener) -> Result<(Actor, TcpStream)> {
+    let actor = Actor::connect(actor(), listener.local_addr()?)?;
+    let (server, _) = listener.accept()?;
+    server.set_read_timeout(Some(LEAK))?;
+    Ok((actor, server))
+}
+
+fn listener() -> Result<TcpListener> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?)
+}
+
+/// It closes, then this process does.
+fn killed_first((actor, server): (Actor, TcpStream)) -> Result<()> {
+    actor.kill()?;
+    pair::read_eof(&server)?;
+    pair::close_passive(server)
+}
+
+/// This process closes, and some time later the other one does.
+fn killed_later((actor, server): (Actor, TcpStream)) -> Result<()> {
+    pair::shut(&server)?;
+    pair::wait_for(&server, State::FinWait2)?;
+    thread::sleep(HOLD);
+    actor.kill()?;
+    pair::read_eof(&server)
+}
+
+fn is_of(pid: u32) -> impl Fn(&Line) -> bool {
+    move |line| *line.at("/owner/pid") == pid
+}
+
+/// Every close that the filtered run told is whole.
+fn whole(said: &Said) -> Result<()> {
+    for line in said.filtered.iter().filter(|line| line.is("close")) {
+        ensure!(*line.at("/complete") == true && line.at("/close_ns").is_u64(), "not whole: {}", line.text);
+    }
+    Ok(())
+}
+
+#[test]
+fn pid_of_who_closes_first() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let (ours, other) = (connected(&listener)?, connected(&listener)?);
+        let pid = ours.0.pid();
+        let twins = Twins::start(netns, &["--pid", &pid.to_string()])?;
+        killed_first(ours)?;
+        killed_first(other)?;
+        let said = twins.stop(4, 1)?;
+        said.judge(is_of(pid))?;
+        whole(&said)
+    })
+}
+
+/// The event that begins it names nobody, and waits until somebody closes.
+#[test]
+fn pid_of_who_closes_last() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let (ours, other) = (connected(&listener)?, connected(&listener)?);
+        let pid = ours.0.pid();
+        let twins = Twins::start(netns, &["--pid", &pid.to_string()])?;
+        killed_later(other)?;
+        killed_later(ours)?;
+        let said = twins.stop(4, 1)?;
+        said.judge(is_of(pid))?;
+        whole(&said)?;
+        let line = said.filtered.iter().find(|line| line.is("close")).context("no close")?;
+        let held = u128::from(line.count("/phases_ns/close_wait"));
+        ensure!(*line.at("/role") == "passive" && held >= HOLD.as_nanos(), "{}", line.text);
+        Ok(())
+    })
+}
+
+#[test]
+fn two_processes_close_alternately() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let twins = Twins::start(netns, &["--comm", "actor", "--family", "ipv4"])?;
+        for round in 0..20 {
+            let both = connected(&listener)?;
+            if round % 2 == 0 {
+                killed_first(both)?
+            } else {
+                killed_later(both)?
+            }
+            let target = listener.local_addr()?;
+            close(Pair::to(&listener, target)?)?;
+        }
+        let said = twins.stop(80, 20)?;
+        said.judge(|line| *line.at("/owner/comm") == "actor")?;
+        whole(&said)
+    })
+}
+
+#[test]
+fn all_owner_options_must_hold() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let (ours, other) = (connected(&listener)?, connected(&listener)?);
+        let own = ours.0.pid();
+        let twins =
+            Twins::start(netns, &["--comm", "actor", "--pid", &own.to_string(), "--pid", &process::id().to_string()])?;
+        killed_later(ours)?;
+        killed_first(other)?;
+        twins.stop(4, 1)?.judge(is_of(own))
+    })
+}
+
+/// One connects and another one closes: who closes counts. The connect of the first does not cross.
+#[test]
+fn a_socket_changes_hands() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let (closers, connecters) =
+            (Twins::start(netns, &["--comm", "actor"])?, Twins::start(netns, &["--comm", "scenario"])?);
+        for first in [true, false] {
+            let Pair { client, server, .. } = Pair::to(&listener, listener.local_addr()?)?;
+            let both = (Actor::given(actor(), SIT, client)?, server);
+            if first { killed_first(both)? } else { killed_later(both)? }
+        }
+        let said = closers.stop(4, 2)?;
+        said.same_closes(|line| *line.at("/owner/comm") == "actor")?;
+        whole(&said)?;
+        let crossed = said.summary.count("/events/delivered");
+        ensure!(crossed == 6, "{crossed} events crossed, not 3 for each: {}", judge::shown(&said.whole));
+        let said = connecters.stop(4, 2)?;
+        said.same_closes(|line| *line.at("/owner/comm") == "scenario")?;
+        let crossed = said.summary.count("/events/delivered");
+        ensure!(crossed == 2 + 6, "{crossed} events crossed, not 2 connects and 6: {}", judge::shown(&said.whole));
+        Ok(())
+    })
+}
+
+/// Who shut it down first counts; who closes it later neither takes it over nor hides it.
+#[test]
+fn a_later_close_decides_nothing() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let (later, first) =
+            (Twins::start(netns, &["--comm", "actor"])?, Twins::start(netns, &["--comm", "scenario"])?);
+        let Pair { client, server, .. } = Pair::to(&listener, listener.local_addr()?)?;
+        pair::shut(&client)?;
+        pair::wait_for(&client, State::FinWait2)?;
+        let actor = Actor::given(actor(), SIT, client)?;
+        actor.kill()?;
+        pair::close_passive(server)?;
+        let said = later.stop(2, 0)?;
+        said.judge(|line| *line.at("/owner/comm") == "actor")?;
+        ensure!(said.summary.count("/events/delivered") == 0, "something crossed");
+        first.stop(2, 2)?.judge(|line| *line.at("/owner/comm") == "scenario")
+    })
+}
+
+/// Nobody closes: it is released when it leaks, and the rest follows it.
+#[test]
+fn a_leak_is_found() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let Pair { client, server, .. } = Pair::to(&listener, listener.local_addr()?)?;
+        let holder = Actor::given(actor(), SIT, server)?;
+        let pid = holder.pid();
+        let twins = Twins::start(netns, &["--pid", &pid.to_string()])?;
+        let (shut, ()) = Moment::of(|| {
+            pair::shut(&client)?;
+            pair::wait_for(&client, State::FinWait2)
+        })?;
+        twins.wait_for("the leak", |lines| lines.iter().any(|line| *line.at("/status") == "raised"))?;
+        let (closed, ()) = Moment::of(|| holder.kill())?;
+        pair::read_eof(&client)?;
+        let said = twins.stop(2, 1)?;
+        said.judge(is_of(pid))?;
+        whole(&said)?;
+        let finding = |status: &str| {
+            let found = said.filtered.iter().find(|line| line.is("finding") && *line.at("/status") == status);
+            found.with_context(|| judge::shown(&said.filtered))
+        };
+        let raised = finding("raised")?;
+        ensure!(is_of(pid)(raised) && *raised.at("/age_is_lower_bound") == false, "{}", raised.text);
+        let told = Duration::from_nanos(finding("cleared")?.count("/age_ns"));
+        let Span { at_least, at_most } = shut.until(closed);
+        ensure!((at_least..=at_most).contains(&told), "{told:?} is not between {at_least:?} and {at_most:?}");
+        Ok(())
+    })
+}
+
+/// What nobody closed when it ends: without an owner, it is nobody's.
+#[test]
+fn a_reset_of_an_accepted_connection_is_left_out() -> Result<()> {
+    in_netns(|netns| {
+        let listener = listener()?;
+        let twins =
+            Twins::start(netns, &["--comm", "scenario", "--local-port", &listener.local_addr()?.port().to_string()])?;
+        let Pair { client, server, .. } = Pair::to(&listener, listener.local_addr()?)?;
+        pair::close_with_reset(client)?;
+        twins.stop(2, 0)?.same_closes(|_| false)?;
+        drop(server);
+        Ok(())
+    })
+}
+
+/// A cgroup and one below it, removed when dropped.
+struct Cgroups(PathBuf);
+
+impl Cgroups {
+    fn new() -> Result<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+        let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
+        let path =
+            Path::new(mount.context("cgroup v2 is not mounted")?).join(format!("tcptrace-test-{}", process::id()));
+        fs::create_dir_all(path.join("below"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(self.0.join("below"));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn cgroup_and_below_it() -> Result<()> {
+    in_netns(|netns| {
+        let cgroups = Cgroups::new()?;
+        let listener = listener()?;
+        let mut inside = Vec::new();
+        for below in ["", "below"] {
+            let both = connected(&listener)?;
+            fs::write(cgroups.0.join(below).join("cgroup.procs"), both.0.pid().to_string())?;
+            inside.push(both);
+        }
+        let pids: Vec<u32> = inside.iter().map(|(actor, _)| actor.pid()).collect();
+        let other = connected(&listener)?;
+        let name = cgroups.0.file_name().and_then(|name| name.to_str()).context("no name")?;
+        let twins = Twins::start(netns, &["--cgroup", &format!("/{name}")])?;
+        for both in inside {
+            killed_later(both)?;
+        }
+        killed_first(other)?;
+        let said = twins.stop(6, 2)?;
+        said.judge(|line| pids.iter().any(|pid| *line.at("/owner/pid") == *pid))?;
+        whole(&said)
+    })
+}

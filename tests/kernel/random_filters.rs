@@ -1,0 +1,198 @@
+//! Random connections under random filters: a filtered run tells what a replay of everything tells under the same
+//! filter. The kernel side drops nothing that user space would show.
+
+use std::{
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    process, thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, ensure};
+use tcptrace_tests::{
+    netns::NetNs,
+    pair::{self, Ends, Pair},
+    proc_net::{self, State},
+    tool::{self, Finished, Tool},
+};
+
+use crate::{
+    harness::{Folder, SOON, bounded},
+    twin::{events_of, same_closes},
+};
+
+const CONNECTIONS: usize = 60;
+const FILTERS: usize = 5;
+const PORTS: [&str; 3] = ["8001", "8002", "8003"];
+const NAMES: [&str; 3] = ["alpha", "beta", "gamma"];
+const PREFIXES: [&str; 6] = ["127.0.0.0/9", "127.128.0.0/10", "::1", "::/0", "0.0.0.0/0", "::ffff:127.0.0.0/98"];
+
+/// Numbers from a seed that a failure tells (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).unwrap_or(0) % end
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+}
+
+fn filter(dice: &mut Dice) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+    // Only one option of ports, and no family beside addresses: some of both contradict each other, and are refused.
+    match dice.below(6) {
+        0 => option("--port", dice.one(&PORTS)),
+        1 => option("--local-port", dice.one(&PORTS)),
+        2 => option("--remote-port", dice.one(&PORTS)),
+        _ => {}
+    }
+    match dice.below(5) {
+        0 => option("--family", dice.one(&["ipv4", "ipv6"])),
+        1 | 2 => (0..=dice.below(2)).for_each(|_| option("--addr", dice.one(&PREFIXES))),
+        _ => {}
+    }
+    if dice.below(3) > 0 {
+        (0..=dice.below(2)).for_each(|_| option("--comm", dice.one(&NAMES)));
+    }
+    if dice.below(4) == 0 {
+        option("--pid", &process::id().to_string());
+    }
+    words
+}
+
+/// As a thread with this name, which shares sockets with the caller.
+fn as_thread<T: Send>(name: &str, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, act)?;
+        thread.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
+    })
+}
+
+fn address(dice: &mut Dice) -> IpAddr {
+    let four = Ipv4Addr::from(0x7f00_0001 | u32::try_from(dice.below(1 << 24)).unwrap_or(0));
+    match dice.below(3) {
+        0 => Ipv6Addr::LOCALHOST.into(),
+        1 => four.to_ipv6_mapped().into(),
+        _ => four.into(),
+    }
+}
+
+fn connect(dice: &mut Dice) -> Result<Pair> {
+    let target = SocketAddr::new(address(dice), dice.one(&PORTS).parse()?);
+    let any: IpAddr = if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let listener = TcpListener::bind((any, target.port())).with_context(|| format!("cannot listen at {target}"))?;
+    as_thread(dice.one(&NAMES), || Pair::to(&listener, target))
+}
+
+fn close(stream: TcpStream) -> Result<()> {
+    drop(stream);
+    Ok(())
+}
+
+/// Both sides end somehow, each by a thread of its own.
+fn end(dice: &mut Dice, pair: Pair) -> Result<()> {
+    let (first, second) = (dice.one(&NAMES), dice.one(&NAMES));
+    let Pair { client, server, .. } = pair;
+    let (one, mut other): (TcpStream, TcpStream) = if dice.below(2) == 0 { (client, server) } else { (server, client) };
+    match dice.below(5) {
+        // The peer of a whole close.
+        0 => {
+            as_thread(first, || close(one))?;
+            pair::read_eof(&other)?;
+            as_thread(second, || pair::close_passive(other))
+        }
+        // Shut down by one task, closed by another one.
+        1 => {
+            as_thread(first, || pair::shut(&one))?;
+            pair::wait_for(&one, State::FinWait2)?;
+            as_thread(second, || close(one))?;
+            as_thread(first, || pair::close_passive(other))
+        }
+        // A reset by a program, whose peer nobody closes.
+        2 => as_thread(first, || pair::close_with_reset(one)),
+        // A passive close that ends with a reset of its own.
+        3 => {
+            as_thread(first, || pair::shut(&one))?;
+            pair::read_eof(&other)?;
+            as_thread(second, || pair::close_with_reset(other))
+        }
+        // A passive close that the peer's reset ends in softirq.
+        _ => {
+            as_thread(first, || close(one))?;
+            pair::read_eof(&other)?;
+            let ends = Ends::of(&other)?;
+            other.write_all(b"too late")?;
+            proc_net::wait_gone(ends)
+        }
+    }
+}
+
+fn replay(file: &str, words: &[String]) -> Result<Finished> {
+    let arguments = ["replay", file, "--output", "json"].into_iter().chain(words.iter().map(String::as_str));
+    let finished = Tool::start(tool::command(arguments)?)?.finish(SOON)?;
+    finished.expect_code(0)?;
+    Ok(finished)
+}
+
+fn equals_a_filtered_replay(seed: u64) -> Result<()> {
+    let mut dice = Dice(seed);
+    let folder = Folder::new()?;
+    let file = folder.file("all.cap");
+    let netns = NetNs::new()?;
+    let inode = netns.inode().to_string();
+    let record = Tool::live(&["record", file.as_str(), "--output", "json"], &["--netns", &inode])?;
+    let mut filtered = Vec::new();
+    for _ in 0..FILTERS {
+        let mut words = filter(&mut dice);
+        words.extend(["--netns".to_owned(), inode.clone()]);
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        filtered.push((Tool::trace(&arguments)?, words));
+    }
+    netns.run(|_| {
+        for number in 0..CONNECTIONS {
+            let pair = connect(&mut dice)?;
+            let ends = pair.ends;
+            end(&mut dice, pair).with_context(|| format!("connection {number}, {ends}"))?;
+        }
+        Ok(())
+    })?;
+    record.wait_for_closes(netns.inode(), 2 * CONNECTIONS, SOON)?;
+    record.stop()?.expect_code(0)?;
+    let all = replay(&file, &["--transitions".to_owned()])?.lines_in(netns.inode())?;
+    for (tool, words) in filtered {
+        let wanted = replay(&file, &words)?.lines_in(netns.inode())?;
+        let count = wanted.iter().filter(|line| line.is("close")).count();
+        let context = || format!("{count} closes under {words:?}");
+        tool.wait_for_closes(netns.inode(), count, SOON).with_context(context)?;
+        let told = tool.stop()?;
+        told.expect_code(0)?;
+        let summary = told.summary()?;
+        ensure!(*summary.at("/events/balanced") == true, "not balanced: {}", summary.text);
+        let lines = told.lines_in(netns.inode())?;
+        let cookies = same_closes(&wanted, &lines, |_| true).with_context(context)?;
+        let (crossed, made) = (summary.count("/events/delivered"), events_of(&all, &cookies)?);
+        // Of owners, the kernel side does not always know enough; of sockets it does.
+        let by_socket = !words.iter().any(|word| word == "--comm" || word == "--pid");
+        ensure!(!by_socket || crossed == made, "{crossed} events crossed of {made}; {}", context());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_kernel_drops_what_user_space_would_drop() -> Result<()> {
+    bounded(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        for round in 0..3 {
+            let seed = u64::try_from(now.as_nanos())?.wrapping_add(round << 40) | 1;
+            equals_a_filtered_replay(seed).with_context(|| format!("seed {seed}"))?;
+        }
+        Ok(())
+    })
+}
