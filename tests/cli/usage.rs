@@ -10,6 +10,17 @@ const LIVE: &[&str] = &["--duration", "--sample", "--ring-mib", "--debug-bpf"];
 const LOOK: &[&str] = &["--watch", "--duration", "--output", "--exit-code"];
 const FILTERS: &[&str] =
     &["--port", "--local-port", "--remote-port", "--addr", "--pid", "--comm", "--cgroup", "--netns", "--family"];
+const DOCTOR: &[&str] = &[
+    "--watch",
+    "--only",
+    "--netns",
+    "--idle-after",
+    "--leak-after",
+    "--output",
+    "--snippet",
+    "--explain",
+    "--exit-code",
+];
 const LATENCY: &[&str] = &["--min-latency"];
 const HISTOGRAMS: &[&str] = &["--of", "--by", "--top", "--interval", "--heatmap"];
 
@@ -33,6 +44,7 @@ fn help_names_every_option_and_no_other() -> Result<()> {
         ("export", &[&["--format", "--table", "--out", "--force"], THRESHOLDS, FILTERS, LATENCY]),
         ("stuck", &[&["--stuck-after"], LOOK, FILTERS]),
         ("leaks", &[&["--leak-after", "--sockets"], LOOK, FILTERS]),
+        ("doctor", &[DOCTOR]),
         ("check", &[&["--output"]]),
     ];
     for (command, groups) in all {
@@ -53,7 +65,7 @@ fn help_names_every_option_and_no_other() -> Result<()> {
 fn help_names_every_command() -> Result<()> {
     let finished = run(["--help"])?;
     finished.expect_code(0)?;
-    for command in ["trace", "record", "replay", "hist", "export", "stuck", "leaks", "check"] {
+    for command in ["trace", "record", "replay", "hist", "export", "stuck", "leaks", "doctor", "check"] {
         let told = finished.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
         ensure!(told, "no {command} in:\n{}", finished.stdout);
     }
@@ -71,6 +83,7 @@ fn help_fits_100_columns() -> Result<()> {
         &["export", "-h"],
         &["stuck", "-h"],
         &["leaks", "--help"],
+        &["doctor", "--help"],
         &["check", "-h"],
     ] {
         let finished = run(arguments)?;
@@ -167,6 +180,12 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["leaks", "--cgroup", "/nope"], &["/nope", "cgroup"]),
     (&["leaks", "--addr", "10.0.0/8"], &["--addr 10.0.0/8"]),
     (&["leaks", "--output", "xml"], &["--output", "table", "json"]),
+    (&["doctor", "--only", "sysctl"], &["--only", "ephemeral_ports"]),
+    (&["doctor", "--explain", "all"], &["--explain", "persistence"]),
+    (&["doctor", "--snippet", "--output", "json"], &["--snippet", "--output"]),
+    (&["doctor", "--watch", "0s"], &["--watch", "more than 0"]),
+    (&["doctor", "--netns", "no-such-name"], &["--netns no-such-name", "no network namespace"]),
+    (&["doctor", "--port", "3"], &["--port"]),
     (&["check", "--port", "3"], &["--port"]),
 ];
 

@@ -22,6 +22,12 @@ mod closes;
 #[cfg(test)]
 mod diag;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod doctor_settings;
+#[cfg(test)]
+mod doctor_watch;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod filters;

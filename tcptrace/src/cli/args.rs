@@ -8,6 +8,8 @@ use tcptrace_ebpf::filter::SAMPLE_MAX;
 use super::export::ExportArgs;
 use super::hist::{HistArgs, HistogramArgs};
 
+use super::doctor::DoctorArgs;
+
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
 /// which programs leak CLOSE_WAIT.
 #[derive(Debug, Parser)]
@@ -33,6 +35,8 @@ pub(super) enum Command {
     Stuck(StuckArgs),
     /// List CLOSE_WAIT sockets that programs have forgotten, by process, and why
     Leaks(LeaksArgs),
+    /// Say which settings of closes matter on this host, by its own evidence; changes nothing
+    Doctor(DoctorArgs),
     /// Show what tcptrace needs of this host, and what is missing
     Check(CheckArgs),
 }
@@ -181,7 +185,7 @@ pub(super) struct FilterArgs {
 }
 
 /// What sockets to leave out, and whose.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct SocketFilterArgs {
     /// Local or remote port

@@ -3,6 +3,7 @@
 mod args;
 mod captures;
 mod check;
+mod doctor;
 mod exit;
 mod export;
 mod hist;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         Command::Hist(args) => hist::run(args),
         Command::Stuck(args) => inspect::stuck(args),
         Command::Leaks(args) => inspect::leaks(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
     };
     match done {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     decode::Frame,
     model::HostInfo,
-    pipeline::{Pipeline, Text},
+    pipeline::{Pipeline, Sink, Text},
     source::{Answers, Live, LiveOptions, Looker},
 };
 
@@ -76,10 +76,10 @@ impl Tee for NoTee {
 
 /// Runs until the duration is over, a signal comes, or something fails. Whatever ends it, what was seen until
 /// then is in the pipeline and can be reported.
-pub(super) fn run<W: Write>(
+pub(super) fn run<S: Sink>(
     args: &LiveArgs,
     watch: &Watch,
-    pipeline: &mut Pipeline<Text<W>>,
+    pipeline: &mut Pipeline<S>,
     tee: &mut impl Tee,
 ) -> Result<(), CliError> {
     if args.debug_bpf {
@@ -90,10 +90,10 @@ pub(super) fn run<W: Write>(
     runtime.block_on(live(args, watch, pipeline, tee))
 }
 
-async fn live<W: Write>(
+async fn live<S: Sink>(
     args: &LiveArgs,
     watch: &Watch,
-    pipeline: &mut Pipeline<Text<W>>,
+    pipeline: &mut Pipeline<S>,
     tee: &mut impl Tee,
 ) -> Result<(), CliError> {
     let system = |what| move |source| CliError::System { what, source };
@@ -187,15 +187,15 @@ fn ring_bytes(args: &LiveArgs) -> Result<u32, CliError> {
 }
 
 /// The tee first, so that a capture holds whatever a report was made of.
-struct Both<'a, W, T> {
-    pipeline: &'a mut Pipeline<Text<W>>,
+struct Both<'a, S, T> {
+    pipeline: &'a mut Pipeline<S>,
     tee: &'a mut T,
     watch: &'a Watch,
     /// Why the tee gets nothing more. What the kernel side holds is reported all the same.
     failed: Option<CliError>,
 }
 
-impl<W: Write, T: Tee> Both<'_, W, T> {
+impl<S: Sink, T: Tee> Both<'_, S, T> {
     fn frame(&mut self, frame: Frame<'_>) -> Result<(), CliError> {
         if self.failed.is_none() {
             self.failed = self.tee.frame(&frame).err();

@@ -52,16 +52,28 @@ impl Limits {
 
     /// `tcp_model_timeout()`: how long that many retries would take a connection whose timeout is `TCP_RTO_MIN`.
     pub(super) fn model_us(&self, retries: u32) -> u64 {
-        let doublings = (self.rto_max_us / RTO_MIN_US).checked_ilog2().unwrap_or(0);
-        let exponential = shifted(2, retries.min(doublings)).saturating_sub(1).saturating_mul(RTO_MIN_US);
-        let linear = u64::from(retries.saturating_sub(doublings)).saturating_mul(self.rto_max_us);
-        exponential.saturating_add(linear)
+        model_us(retries, self.rto_max_us)
     }
 
     /// Twice the timeout, as far as it goes.
     pub(super) fn doubled(&self, rto_us: u64) -> u64 {
         rto_us.saturating_mul(2).min(self.rto_max_us)
     }
+}
+
+/// How long so many retries last at most, microseconds: `tcp_model_timeout()` adds up timeouts that begin with
+/// `TCP_RTO_MIN` (200 ms) and double until they reach `tcp_rto_max_ms` (120 s where the kernel has no such setting).
+/// With 8 that is `((2 << 8) - 1) * 200 ms`, 102.2 s.
+#[must_use]
+pub fn modelled_timeout_us(retries: u32, rto_max_ms: Option<u32>) -> u64 {
+    model_us(retries, rto_max_ms.map_or(RTO_MAX_US, us_from_ms))
+}
+
+fn model_us(retries: u32, rto_max_us: u64) -> u64 {
+    let doublings = (rto_max_us / RTO_MIN_US).checked_ilog2().unwrap_or(0);
+    let exponential = shifted(2, retries.min(doublings)).saturating_sub(1).saturating_mul(RTO_MIN_US);
+    let linear = u64::from(retries.saturating_sub(doublings)).saturating_mul(rto_max_us);
+    exponential.saturating_add(linear)
 }
 
 /// A timeout as it really takes: the timer wheel rounds up to 1/63 to 1/8 of it (`calc_wheel_index()`), depending on

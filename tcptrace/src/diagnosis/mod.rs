@@ -16,6 +16,7 @@ mod tests;
 
 pub use age::age_lower_bound_ns;
 pub use leak::{advice, leak_cause};
+pub use limits::modelled_timeout_us;
 
 use crate::model::{Diagnosis, NetnsFacts, Snapshot, State, Timer};
 

@@ -2,6 +2,7 @@
 //!
 //! Plain data and its names. No I/O, no clock, no judgement: those are the other rooms'.
 
+mod advice;
 mod census;
 mod close;
 mod diagnosis;
@@ -16,6 +17,7 @@ mod snapshot;
 mod socket;
 mod status;
 
+pub use advice::{Advice, Evidence, Fact, Row, Setting, Verdict};
 pub use census::{AGE_BUCKETS, GroupOf, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckReport};
 pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
 pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};

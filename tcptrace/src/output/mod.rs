@@ -9,7 +9,7 @@ mod table;
 mod time;
 mod units;
 
-use crate::model::{LeaksReport, Output, StuckReport};
+use crate::model::{Advice, LeaksReport, Output, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 pub(crate) use time::Calendar;
@@ -87,6 +87,14 @@ impl Renderer {
         match &mut self.0 {
             Kind::Table(table) => table.leaks(out, report, sockets, own_netns),
             Kind::Json(json) => json.leaks(out, report, sockets, context),
+        }
+    }
+
+    /// Appends what `doctor` says; with `full`, also the evidence of rows where all is well.
+    pub fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], full: bool, own_netns: u32) {
+        match &mut self.0 {
+            Kind::Table(table) => table.advice(out, advice, full, own_netns),
+            Kind::Json(_) => json::advice(out, advice),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod diag;
 mod error;
 mod filter;
 mod held;
+pub mod host;
 pub mod layout;
 mod live;
 mod load;

@@ -69,6 +69,17 @@ impl Survey {
         self.places.hidden()
     }
 
+    /// Does something on this thread within a namespace; `None` where it cannot be entered.
+    pub fn within<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Option<T> {
+        self.places.enter(netns, body).ok()
+    }
+
+    /// The file that leads to a namespace that is not the own one (nsenter(1)).
+    #[must_use]
+    pub fn way(&self, netns: u32) -> Option<String> {
+        self.places.way(netns)
+    }
+
     /// Tells the sockets of a namespace: those in `detailed` states with [`Snapshot::info`], those in `others` without.
     pub fn dump(&mut self, netns: u32, detailed: StateSet, others: StateSet, sink: &mut dyn FnMut(Snapshot)) -> Place {
         let began_ns = clock::monotonic_ns();

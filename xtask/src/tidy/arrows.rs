@@ -38,6 +38,12 @@ const ROOMS: &[Room] = &[
         pure: true,
         why: "what whole dumps mean is tested with literal histories",
     },
+    Room {
+        name: "doctor",
+        may_use: &["model", "diagnosis"],
+        pure: true,
+        why: "its rules are tables of facts and verdicts, on both sides of each boundary",
+    },
     Room { name: "report", may_use: &["model"], pure: true, why: "the same facts give the same report" },
     Room { name: "output", may_use: &["model", "report"], pure: false, why: "it only shows what was already decided" },
     Room {

@@ -1,5 +1,6 @@
 //! One JSON object a line, as docs/json.md promises: fields are added, never changed. No I/O.
 
+mod advice;
 mod census;
 #[cfg(test)]
 mod census_tests;
@@ -18,7 +19,7 @@ mod tests;
 use serde::Serialize;
 
 use super::time::Calendar;
-use crate::model::{Close, Event, Finding, LeaksReport, Listed, StuckReport};
+use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
 use parts::{Head, RetransmitsObject, Strings};
@@ -117,6 +118,10 @@ struct HeldBack<'a> {
     schema: u32,
     time: &'a str,
     lines: u64,
+}
+
+pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice]) {
+    advice.iter().for_each(|one| line(out, &advice::Line::from(one)));
 }
 
 pub(super) fn summary(out: &mut Vec<u8>, summary: &Summary) {

@@ -5,6 +5,7 @@
 //! 03:04:05.678 python3/7434  127.0.0.1:45555  127.0.0.1:49530  active   2.00s fin fw1 21.0us fw2 2.00s
 //! ```
 
+mod advice;
 mod census;
 mod close;
 mod event;
@@ -21,7 +22,7 @@ mod tests;
 use std::fmt::{self, Write as _};
 
 use super::{Style, time::Calendar};
-use crate::model::{Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
+use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 use line::Line;
@@ -117,6 +118,10 @@ impl Table {
 
     pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32) {
         leaks::blocks(out, &mut self.line, self.style, report, sockets, own_netns);
+    }
+
+    pub(super) fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], full: bool, own_netns: u32) {
+        advice::rows(out, self.style, advice, full, own_netns);
     }
 
     pub(super) fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {

@@ -98,6 +98,11 @@ impl Places {
         self.namespaces.hidden()
     }
 
+    /// The file that leads to a namespace that is not the own one.
+    pub(in crate::source) fn way(&self, netns: u32) -> Option<String> {
+        self.namespaces.way(netns).map(|path| path.display().to_string())
+    }
+
     /// Settings and counters as they are now; none of a namespace that cannot be entered.
     pub(in crate::source) fn facts(&mut self, netns: u32) -> Option<NetnsFacts> {
         let facts = self.enter(netns, || read_facts(netns)).ok()?;
@@ -125,7 +130,7 @@ impl Places {
     }
 
     /// Does something within a namespace.
-    fn enter<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, NoWay> {
+    pub(in crate::source) fn enter<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, NoWay> {
         let mut entered = self.namespaces.enter(netns, &body);
         if matches!(entered, Err(EnterError::Gone)) {
             // The process that led there may be gone, and not the namespace.

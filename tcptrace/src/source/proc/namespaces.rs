@@ -113,6 +113,12 @@ impl Namespaces {
         self.paths.keys().copied()
     }
 
+    /// The file that leads to a namespace, for people; `None` for the own one, and where none does.
+    #[must_use]
+    pub fn way(&self, inode: u32) -> Option<&Path> {
+        self.paths.get(&inode).filter(|_| inode != self.own).map(PathBuf::as_path)
+    }
+
     /// Runs `body` on the calling thread in a namespace, and brings the thread back.
     ///
     /// # Errors

@@ -1,0 +1,166 @@
+//! `tcptrace doctor`: which settings of closes matter here.
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
+
+use super::{
+    args::{LiveArgs, OutputFormat, SocketFilterArgs, duration},
+    exit::{self, CliError},
+    session::{self, NoTee},
+    setup::{self, nanos},
+    talk, watch,
+};
+use crate::{
+    doctor::{self, Host, Place},
+    engine::Config,
+    examination::{Examination, Gathered, Watch, Watched},
+    filter::{Filter, FilterSpec},
+    model::{Row, Verdict},
+    pipeline::Pipeline,
+    source::{SourceError, host::OrphanPeak, proc::resolve},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Look twice, and follow closes for this time in between (such as 30s): rates, and who closes first
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    watch: Option<Duration>,
+    /// Judge these rows alone, and show all of their evidence
+    #[arg(long, value_name = "ROW", value_parser = rows())]
+    only: Vec<Row>,
+    /// Network namespace: name (`ip netns`), path, process id, inode, or self; all without
+    #[arg(long)]
+    netns: Vec<String>,
+    /// A connection without traffic for this long is idle
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
+    idle_after: Duration,
+    /// A socket longer than this in CLOSE_WAIT is leaked
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    leak_after: Duration,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    output: OutputFormat,
+    /// Print lines for /etc/sysctl.d that the evidence supports, and nothing else
+    #[arg(long, conflicts_with = "output")]
+    snippet: bool,
+    /// Print the longer story of a row, and look at nothing
+    #[arg(long, value_name = "ROW", value_parser = rows())]
+    explain: Option<Row>,
+    /// Exit with 1 if a row says act
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// The words for rows.
+fn rows() -> impl TypedValueParser<Value = Row> {
+    let words = PossibleValuesParser::new(Row::ALL.map(Row::as_str));
+    words.try_map(|word| Row::of(&word).ok_or_else(|| "no such row".to_owned()))
+}
+
+/// Looks, judges, and prints.
+pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
+    if let Some(row) = args.explain {
+        print(format!("{}\n\n{}\n", row.as_str(), doctor::story(row)).as_bytes())?;
+        return Ok(exit::DONE);
+    }
+    let mut examination = Examination::new(filter(args)?, nanos(args.leak_after), nanos(args.idle_after) / 1_000_000)?;
+    let (host, places) = match args.watch {
+        Some(time) => look_twice(args, &mut examination, time)?,
+        None => examination.look(None, &Watch::No("closes are followed with --watch alone".to_owned())),
+    };
+    let rows: &[Row] = if args.only.is_empty() { &Row::ALL } else { &args.only };
+    let advice = doctor::judge(&host, &places, rows);
+    let mut text = Vec::new();
+    if args.snippet {
+        let initial = places.iter().find(|place| place.is_initial == Some(true)).map(|place| place.netns);
+        text.extend_from_slice(doctor::snippet(&advice, initial).as_bytes());
+    } else {
+        let mut renderer = setup::renderer(args.output, &std::io::stdout());
+        renderer.advice(&mut text, &advice, !args.only.is_empty(), examination.home());
+    }
+    print(&text)?;
+    let acts = advice.iter().any(|one| one.verdict == Verdict::Act);
+    Ok(if acts && args.exit_code { exit::findings() } else { exit::DONE })
+}
+
+fn print(text: &[u8]) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text)?;
+    Ok(out.flush()?)
+}
+
+fn filter(args: &DoctorArgs) -> Result<Filter, CliError> {
+    let inode = |text: &String| resolve(text).map_err(|error| CliError::Usage(format!("--netns {text}: {error}")));
+    let netns: Result<Vec<u32>, CliError> = args.netns.iter().map(inode).collect();
+    Ok(Filter::new(FilterSpec { netns: netns?, ..FilterSpec::default() })?)
+}
+
+/// A look, closes for a while, and another look.
+fn look_twice(
+    args: &DoctorArgs,
+    examination: &mut Examination,
+    time: Duration,
+) -> Result<(Host, Vec<Place>), CliError> {
+    let mut watched = examination.begin();
+    let system = |what| move |source| CliError::System { what, source };
+    let peak = OrphanPeak::start().map_err(system("start a thread"))?;
+    let live = match follow(args, &watched, time) {
+        Ok(watch) => watch,
+        Err(CliError::Source(
+            error @ (SourceError::Privilege { .. } | SourceError::Kernel(_) | SourceError::Btf(_)),
+        )) => {
+            talk::note(&format_args!("{error}: who closes first and how long connections live stays unknown"));
+            wait(time)?;
+            Watch::No(error.to_string())
+        }
+        Err(error) => return Err(error),
+    };
+    watched.orphans_peak = Some(peak.finish());
+    Ok(examination.look(Some(&watched), &live))
+}
+
+/// Follows closes, as `trace` does, and prints nothing.
+fn follow(args: &DoctorArgs, watched: &Watched, time: Duration) -> Result<Watch, CliError> {
+    let live = LiveArgs {
+        duration: Some(time),
+        stuck_after: Duration::from_nanos(Config::default().stuck_after_ns),
+        leak_after: Duration::from_nanos(Config::default().leak_after_ns),
+        sample: None,
+        ring_mib: 16,
+        debug_bpf: false,
+    };
+    // The kernel side leaves out what is of other namespaces.
+    let sockets = SocketFilterArgs { netns: args.netns.clone(), ..SocketFilterArgs::default() };
+    let at_sources = watch::Watch::new(&live, &sockets)?;
+    let mut pipeline = Pipeline::new(Gathered::new(watched));
+    pipeline.add_host(Config::default(), filter(args)?);
+    session::run(&live, &at_sources, &mut pipeline, &mut NoTee)?;
+    let status = pipeline.end()?;
+    let ns = status.last_ns.saturating_sub(status.first_ns);
+    Ok(Watch::Yes { gathered: pipeline.into_sink(), ns, lost: status.books.lost })
+}
+
+/// As long as closes would have been followed, or until Ctrl-C.
+fn wait(time: Duration) -> Result<(), CliError> {
+    let system = |what| move |source| CliError::System { what, source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(system("start the runtime"))?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = sleep(time) => {}
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,59 @@
+//! The 13 rules. Each is a function from facts to one [`Advice`].
+
+mod draft;
+mod orphans;
+mod persistence;
+mod ports;
+mod programs;
+mod queues;
+mod time_wait;
+mod unsendable;
+
+use super::{Host, Place};
+use crate::model::{Advice, Row};
+
+/// Judges every place by these rows. What is of the whole host comes once, with the first place.
+#[must_use]
+pub fn judge(host: &Host, places: &[Place], rows: &[Row]) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    for (number, place) in places.iter().enumerate() {
+        for row in Row::ALL.into_iter().filter(|row| rows.contains(row)) {
+            match row {
+                Row::MaxOrphans | Row::TwRecycle if number > 0 => {}
+                _ => advice.push(there(one(row, host, places, place), place)),
+            }
+        }
+    }
+    advice
+}
+
+/// Commands that are for another namespace say so: whoever copies them must not change his own.
+fn there(mut advice: Advice, place: &Place) -> Advice {
+    let Some(way) = place.way.as_ref().filter(|_| advice.netns.is_some()) else { return advice };
+    for command in &mut advice.commands {
+        *command = if command.starts_with("tcptrace ") {
+            format!("{command} --netns {}", place.netns)
+        } else {
+            format!("nsenter --net={way} {command}")
+        };
+    }
+    advice
+}
+
+fn one(row: Row, host: &Host, places: &[Place], place: &Place) -> Advice {
+    match row {
+        Row::OrphanRetries => orphans::orphan_retries(host, place),
+        Row::UnsendableFin => unsendable::unsendable_fin(place),
+        Row::MaxOrphans => orphans::max_orphans(host, places),
+        Row::FinTimeout => orphans::fin_timeout(place),
+        Row::TimeWait => time_wait::time_wait(place),
+        Row::EphemeralPorts => ports::ephemeral_ports(place),
+        Row::TwReuse => time_wait::tw_reuse(place),
+        Row::TwRecycle => persistence::tw_recycle(host, places),
+        Row::ShortConnections => programs::short_connections(place),
+        Row::CloseWait => programs::close_wait(place),
+        Row::Keepalive => programs::keepalive(place),
+        Row::SynSide => queues::syn_side(place),
+        Row::Persistence => persistence::persistence(host, place),
+    }
+}

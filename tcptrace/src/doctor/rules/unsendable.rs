@@ -1,0 +1,49 @@
+//! FINs that cannot leave.
+
+use super::draft::{Draft, count};
+use crate::{
+    doctor::{Place, limits},
+    model::{Advice, Row, Verdict},
+};
+
+const SOURCE: &str = "net/ipv4/tcp_output.c: tcp_send_fin(), tcp_send_probe0(); net/ipv4/tcp_timer.c: \
+                      tcp_probe_timer(); tcp(7): TCP_USER_TIMEOUT";
+
+pub(super) fn unsendable_fin(place: &Place) -> Advice {
+    let draft = Draft::new(Row::UnsendableFin, Some(place.netns), SOURCE);
+    let sockets = match &place.sockets {
+        Ok(sockets) => sockets,
+        Err(why) => return draft.unknown(why.as_str()),
+    };
+    let (all, bytes) = (sockets.unsendable, sockets.unsendable_bytes);
+    let draft = draft
+        .fact("sockets", all)
+        .fact("orphans", sockets.unsendable_orphans)
+        .fact("behind_a_closed_window", sockets.zero_window)
+        .fact("queued_bytes", bytes);
+    if all == 0 {
+        return draft.says(Verdict::Ok, "every FIN that was asked for could be sent", "nothing to do");
+    }
+    let finding = format!(
+        "{} cannot send the FIN, {} behind a closed window; {bytes} bytes wait in them",
+        count(all, "socket"),
+        sockets.zero_window,
+    );
+    let verdict = if all >= limits::UNSENDABLE_ACT || bytes >= limits::UNSENDABLE_ACT_BYTES {
+        Verdict::Act
+    } else {
+        Verdict::Watch
+    };
+    draft
+        .command("tcptrace stuck")
+        .caveat(
+            "tcp_orphan_retries does not count answered probes: a peer that acknowledges them keeps an orphan for \
+             minutes, and a socket that is held for ever. The kernel takes more memory than the queued bytes.",
+        )
+        .says(
+            verdict,
+            finding,
+            "the peer does not read: set TCP_USER_TIMEOUT in the program that sends, before it closes; for orphans, \
+             tcp_max_orphans is the only other way out",
+        )
+}

@@ -1,0 +1,11 @@
+//! What `doctor` reads of a host beside its sockets: settings, counters, and sysctl files. Nothing is ever written.
+
+mod files;
+mod peak;
+mod settings;
+mod sockstat;
+
+pub use files::read_files;
+pub use peak::OrphanPeak;
+pub use settings::{ReadPlace, read_place};
+pub use sockstat::{Sockstat, read_sockstat};
