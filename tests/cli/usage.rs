@@ -22,6 +22,7 @@ const DOCTOR: &[&str] = &[
     "--exit-code",
 ];
 const LATENCY: &[&str] = &["--min-latency"];
+const HISTOGRAMS: &[&str] = &["--of", "--by", "--top", "--interval", "--heatmap"];
 
 /// The options at the start of a line of `--help`, without their values.
 fn options(help: &str) -> Vec<&str> {
@@ -38,7 +39,9 @@ fn help_names_every_option_and_no_other() -> Result<()> {
     let all: &[(&str, &[&[&str]])] = &[
         ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
         ("record", &[&["--force"], LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
-        ("replay", &[THRESHOLDS, SHOW, FILTERS, LATENCY]),
+        ("replay", &[THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, LATENCY]),
+        ("hist", &[HISTOGRAMS, &["--output"], LIVE, THRESHOLDS, FILTERS]),
+        ("export", &[&["--format", "--table", "--out", "--force"], THRESHOLDS, FILTERS, LATENCY]),
         ("stuck", &[&["--stuck-after"], LOOK, FILTERS]),
         ("leaks", &[&["--leak-after", "--sockets"], LOOK, FILTERS]),
         ("doctor", &[DOCTOR]),
@@ -62,7 +65,7 @@ fn help_names_every_option_and_no_other() -> Result<()> {
 fn help_names_every_command() -> Result<()> {
     let finished = run(["--help"])?;
     finished.expect_code(0)?;
-    for command in ["trace", "record", "replay", "stuck", "leaks", "doctor", "check"] {
+    for command in ["trace", "record", "replay", "hist", "export", "stuck", "leaks", "doctor", "check"] {
         let told = finished.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
         ensure!(told, "no {command} in:\n{}", finished.stdout);
     }
@@ -76,6 +79,8 @@ fn help_fits_100_columns() -> Result<()> {
         &["trace", "-h"],
         &["record", "--help"],
         &["replay", "--help"],
+        &["hist", "--help"],
+        &["export", "-h"],
         &["stuck", "-h"],
         &["leaks", "--help"],
         &["doctor", "--help"],
@@ -146,6 +151,17 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["record", "x.cap", "--ring-mib", "3"], &["--ring-mib"]),
     (&["replay"], &["FILE"]),
     (&["replay", "orderly.cap", "--duration", "3s"], &["--duration"]),
+    (&["replay", "orderly.cap", "--max-rate", "0"], &["--max-rate"]),
+    (&["replay", "orderly.cap", "--of", "closes"], &["--of", "closes", "local_app"]),
+    (&["replay", "orderly.cap", "--of", "close", "--of", "close"], &["--of close", "twice"]),
+    (&["replay", "orderly.cap", "--by", "pid"], &["--by", "pid", "remote-addr"]),
+    (&["replay", "orderly.cap", "--by", "remote-addr/33"], &["--by", "33", "32"]),
+    (&["replay", "orderly.cap", "--by", "role,role"], &["--by role", "twice"]),
+    (&["replay", "orderly.cap", "--by", "role", "--top", "0"], &["--top"]),
+    (&["replay", "orderly.cap", "--by", "role", "--interval", "0s"], &["--interval"]),
+    (&["replay", "orderly.cap", "--by", "role", "--transitions"], &["--transitions", "histograms"]),
+    (&["hist", "--min-latency", "1s"], &["--min-latency"]),
+    (&["hist", "--sample", "10%"], &["--sample", "1/N"]),
     (&["replay", "orderly.cap", "--transitions", "--summary"], &["--transitions", "--summary"]),
     (&["replay", "orderly.cap", "--port", "0"], &["--port 0"]),
     (&["replay", "orderly.cap", "--netns", "self"], &["--netns self", "inode"]),

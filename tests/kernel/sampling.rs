@@ -19,8 +19,9 @@ const CLOSES: u64 = 2 * CONNECTIONS;
 const ONE_IN: u64 = 10;
 
 /// Half the width of the interval that 95 of 100 samples have the truth in, as docs/histograms.md states it.
-fn error_95(estimate: u64) -> f64 {
-    1.96 * ((ONE_IN - 1) as f64 * estimate as f64).sqrt()
+fn error_95(estimate: u64) -> u64 {
+    // 1.96^2 is 3.8416.
+    ((ONE_IN - 1) * estimate * 38_416 / 10_000).isqrt()
 }
 
 #[test]
@@ -31,7 +32,7 @@ fn a_tenth_of_50_000_closes_stands_for_them() -> Result<()> {
         let tool = Tool::trace(&["--sample", &format!("1/{ONE_IN}"), "--netns", &inode])?;
         let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
         ensure!(report.connections == CONNECTIONS, "the load made {report:?}");
-        let least = usize::try_from(CLOSES / ONE_IN - error_95(CLOSES) as u64 / ONE_IN)?;
+        let least = usize::try_from((CLOSES - error_95(CLOSES)) / ONE_IN)?;
         tool.wait_for_closes(netns.inode(), least, SOON)?;
         let finished = tool.stop()?;
         finished.expect_code(0)?;
@@ -40,8 +41,8 @@ fn a_tenth_of_50_000_closes_stands_for_them() -> Result<()> {
         let estimate = summary.count("/closes");
         let error = error_95(estimate);
         ensure!(
-            (estimate as f64 - CLOSES as f64).abs() <= error,
-            "{CLOSES} closes were estimated as {estimate}, stated error {error:.0}"
+            estimate.abs_diff(CLOSES) <= error,
+            "{CLOSES} closes were estimated as {estimate}, stated error {error}"
         );
         ensure!(summary.count("/sample_one_in") == ONE_IN, "{}", summary.text);
         let lines = finished.lines_in(netns.inode())?;

@@ -1,6 +1,6 @@
 //! `tcptrace hist`, and what else draws histograms.
 
-use std::{process::ExitCode, time::Duration};
+use std::{ops::RangeInclusive, process::ExitCode, time::Duration};
 
 use clap::Args;
 
@@ -19,7 +19,7 @@ use crate::{
 /// Where nothing else is said.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Rows that anybody reads.
-const TOP_MAX: u32 = 10_000;
+const TOP: RangeInclusive<i64> = 1..=10_000;
 
 #[derive(Debug, Args)]
 pub(super) struct HistArgs {
@@ -38,7 +38,8 @@ pub(super) struct HistArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Histograms")]
 pub(super) struct HistogramArgs {
-    /// Durations: close (the default), network, local-app, remote-app, fin-wait1, fin-wait2, closing, close-wait, last-ack
+    /// Durations: close (the default), network, local-app, remote-app, fin-wait1, fin-wait2, closing, close-wait,
+    /// last-ack
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     of: Vec<Of>,
     /// A histogram for each process, cgroup, container, unit, remote-addr, remote-addr/24 (/V4,V6), local-port,
@@ -46,7 +47,7 @@ pub(super) struct HistogramArgs {
     #[arg(long, value_name = "KEY", value_parser = bys)]
     by: Vec<Bys>,
     /// Keys that get a row of their own, those with most closes first; the others are one row
-    #[arg(long, value_name = "ROWS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(TOP_MAX)))]
+    #[arg(long, value_name = "ROWS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(TOP))]
     top: u32,
     /// Histograms of each interval, not of the whole run alone; `hist` has them every 10s
     #[arg(long, value_name = "TIME", value_parser = duration)]

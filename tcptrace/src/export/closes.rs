@@ -5,7 +5,7 @@ use super::{
     head::{identity, owner},
 };
 use crate::model::{Close, Phase, Reason};
-use crate::report::Context;
+use crate::report::{Context, histogram::Of};
 
 impl<'a> Row<'a, Close> {
     /// A close of a host.
@@ -34,10 +34,7 @@ fn lengths() -> [Column<Close>; 10] {
         Column::known("close_wait_ns", Kind::Int64, |row| Cell::int64(row.of.phases.get(Phase::CloseWait))),
         Column::known("last_ack_ns", Kind::Int64, |row| Cell::int64(row.of.phases.get(Phase::LastAck))),
         Column::known("close_ns", Kind::Int64, |row| Cell::int64(row.of.close_ns)),
-        // As in summaries: the sum over an unknown phase would pass for the network's whole part.
-        Column::known("network_ns", Kind::Int64, |row| {
-            Cell::int64(row.of.phases.network_ns().filter(|_| row.of.complete))
-        }),
+        Column::known("network_ns", Kind::Int64, |row| Cell::int64(Of::Network.ns(row.of))),
         Column::known("local_app_ns", Kind::Int64, |row| Cell::int64(row.of.phases.local_app_ns())),
         Column::known("remote_app_ns", Kind::Int64, |row| Cell::int64(row.of.phases.remote_app_ns())),
         Column::known("lifetime_ns", Kind::Int64, |row| Cell::int64(row.of.lifetime_ns)),

@@ -4,6 +4,7 @@
 
 mod allocator;
 mod clock;
+mod keys;
 mod load;
 mod memory;
 mod speed;
@@ -21,6 +22,7 @@ const FEW: usize = 10_000;
 const MANY: usize = 1_000_000;
 const AIM_FEW_PER_S: f64 = 8e6;
 const AIM_MANY_PER_S: f64 = 3e6;
+const KEYS: [usize; 3] = [10, 1_000, 100_000];
 const AIM_BYTES: f64 = 200.0;
 
 fn main() -> ExitCode {
@@ -60,6 +62,19 @@ fn run() -> Result<(), String> {
         text.report_ns, text.json_ns, text.json_bytes, text.table_ns
     );
     println!("  whole pipeline {:.0}, from {:.1} records to a line of JSON", text.all_ns, text.records);
+    println!("histograms: a close counted by key, beside its line of JSON");
+    println!("     keys   ns a close   : a line   bytes a key, as told (as allocated)");
+    for keys in KEYS {
+        let found = keys::measure(keys)?;
+        println!(
+            "  {:>7}   {:>10.0}   {:>8.3}   {:>11.0} ({:.0})",
+            found.keys,
+            found.close_ns,
+            found.close_ns / text.json_ns,
+            found.told_bytes,
+            found.held_bytes
+        );
+    }
     Ok(())
 }
 

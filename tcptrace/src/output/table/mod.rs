@@ -125,15 +125,22 @@ impl Table {
     }
 
     pub(super) fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {
+        self.apart(out);
         let [from, to] = [view.from_ns, view.to_ns].map(|ns| self.second(ns));
-        // What follows stands apart.
-        self.lines_below_heading = Some(0);
         histogram::Page { out, line: &mut self.line, style: self.style }.view(view, &from, &to);
     }
 
     pub(super) fn heatmap(&mut self, out: &mut Vec<u8>, heat: &Heat) {
+        self.apart(out);
         let style = self.style;
         histogram::heat::map(out, style, heat, |ns| self.second(ns));
+    }
+
+    /// Whatever stands before this, and whatever follows it, stands apart.
+    fn apart(&mut self, out: &mut Vec<u8>) {
+        if self.lines_below_heading.replace(0).is_some() {
+            out.push(b'\n');
+        }
     }
 
     /// Time of day without a fraction: `03:04:05`.

@@ -80,9 +80,11 @@ fn nothing_yet_is_said() {
 close 0 closes, 03:05:00 to 03:05:00 UTC
 
 quantiles are within 1 %, the maximum is exact
+
 close 0 closes in total, 03:05:00 to 03:05:00 UTC
 
 quantiles are within 1 %, the maximum is exact
+
 close over time: no closes
 ";
     assert_eq!(text, expected);
