@@ -125,6 +125,8 @@ pub struct Sockets {
     pub idle: IdleSockets,
     /// Sockets whose tuple was not counted: there are too many.
     pub tuples_not_counted: u64,
+    /// Only sockets in states of a close were told, and no TIME_WAIT.
+    pub closing_only: bool,
 }
 
 impl Sockets {
