@@ -38,7 +38,7 @@ impl Tuple {
 pub struct PortUse {
     /// By sockets that are no TIME_WAIT.
     pub held: u64,
-    /// By TIME_WAIT sockets, by the time since that began, slices of [`SLICE_S`] seconds, youngest first.
+    /// By TIME_WAIT sockets, by the time since that began, slices of 10 seconds, youngest first.
     pub time_wait: [u64; SLICES],
 }
 
