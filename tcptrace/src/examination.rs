@@ -7,10 +7,10 @@ use std::{
 
 use crate::{
     census::Kind,
-    doctor::{Closes, Host, Live, Moved, Place, PortRange, Seen, Settings, Sockets, Tally, Value, keys},
+    doctor::{Closes, Host, Live, Moved, Place, PortRange, Recorded, Seen, Settings, Sockets, Tally, Value, keys},
     filter::Filter,
     inspection::{Inspection, Report},
-    model::{LeakGroup, Output, State, StateSet},
+    model::{Input, LeakGroup, Output, State, StateSet},
     pipeline::Sink,
     report::Context,
     source::{
@@ -64,6 +64,25 @@ impl Sink for Gathered {
             let nobody = HashSet::new();
             self.closes.entry(netns).or_default().see(close, self.listening.get(&netns).unwrap_or(&nobody));
         }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where the pipeline of a replay ends that is to be judged.
+#[derive(Debug, Default)]
+pub struct Replayed(pub Recorded);
+
+impl Sink for Replayed {
+    fn input(&mut self, input: &Input) {
+        self.0.input(input);
+    }
+
+    fn output(&mut self, output: &Output, _shown: bool, _context: &Context) -> io::Result<()> {
+        self.0.output(output);
         Ok(())
     }
 

@@ -130,7 +130,7 @@ impl Inspection {
             match place {
                 Place::Told { began_ns, facts } => {
                     self.census.told(netns, began_ns);
-                    facts.into_iter().for_each(|facts| self.census.learn(facts));
+                    facts.into_iter().for_each(|facts| self.census.learn(*facts));
                 }
                 Place::Gone => missed.absent += u64::from(asked_for),
                 Place::NotPermitted => missed.not_permitted += 1,

@@ -39,7 +39,7 @@ fn help_names_every_option_and_no_other() -> Result<()> {
     let all: &[(&str, &[&[&str]])] = &[
         ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
         ("record", &[&["--force"], LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
-        ("replay", &[THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, LATENCY]),
+        ("replay", &[&["--doctor"], THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, LATENCY]),
         ("hist", &[HISTOGRAMS, &["--output"], LIVE, THRESHOLDS, FILTERS]),
         ("export", &[&["--format", "--table", "--out", "--force"], THRESHOLDS, FILTERS, LATENCY]),
         ("stuck", &[&["--stuck-after"], LOOK, FILTERS]),
@@ -151,6 +151,9 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["record", "x.cap", "--ring-mib", "3"], &["--ring-mib"]),
     (&["replay"], &["FILE"]),
     (&["replay", "orderly.cap", "--duration", "3s"], &["--duration"]),
+    (&["replay", "orderly.cap", "closes.cap", "--doctor"], &["--doctor", "one capture"]),
+    (&["replay", "orderly.cap", "--doctor", "--heatmap"], &["--doctor"]),
+    (&["replay", "orderly.cap", "--doctor", "--summary"], &["--doctor", "--summary"]),
     (&["replay", "orderly.cap", "--max-rate", "0"], &["--max-rate"]),
     (&["replay", "orderly.cap", "--of", "closes"], &["--of", "closes", "local_app"]),
     (&["replay", "orderly.cap", "--of", "close", "--of", "close"], &["--of close", "twice"]),

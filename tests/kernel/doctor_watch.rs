@@ -100,6 +100,38 @@ fn short_connections_to_one_place() -> Result<()> {
     })
 }
 
+/// A capture holds closes, settings and counters: its rows say what a watch said, or that they do not know.
+#[test]
+fn a_capture_is_judged() -> Result<()> {
+    bounded(|| {
+        let (folder, netns) = (Folder::new()?, NetNs::new()?);
+        let (file, inode) = (folder.file("run.cap"), netns.inode().to_string());
+        let tool = Tool::live(&["record", &file], &["--summary"])?;
+        netns.run(|netns| {
+            netns.set_sysctl("net/ipv4/tcp_orphan_retries", "2")?;
+            // The engine asks for counters when it meets the namespace, and again when an orphan has no socket.
+            short_connections(netns)
+        })?;
+        thread::sleep(Duration::from_secs(2));
+        tool.stop()?.expect_code(0)?;
+        let words = ["replay", &file, "--doctor", "--output", "json", "--netns", &inode];
+        let finished = Tool::start(tool::command(words)?)?.finish(SOON)?;
+        finished.expect_code(0)?;
+        let lines = finished.lines()?;
+        ensure!(lines.len() == 13, "{}", finished.stdout);
+        let closes = row(&lines, "short_connections")?;
+        ensure!(closes.count("/evidence/closed_first") == CLOSES, "{}", closes.text);
+        let retries = expect(&lines, "orphan_retries", "watch")?;
+        ensure!(retries.count("/evidence/tcp_orphan_retries") == 2, "{}", retries.text);
+        let reuse = row(&lines, "tw_reuse")?;
+        ensure!(reuse.count("/evidence/tcp_timestamps") == 1, "{}", reuse.text);
+        for name in ["ephemeral_ports", "keepalive", "tw_recycle"] {
+            expect(&lines, name, "unknown")?;
+        }
+        Ok(())
+    })
+}
+
 /// Runs it on a thread whose mounts are its own, after `change`.
 fn in_own_mounts(arguments: &[&str], change: impl FnOnce() -> Result<()> + Send + 'static) -> Result<tool::Finished> {
     let mut command = tool::command(arguments)?;

@@ -55,7 +55,7 @@ pub(super) fn decode(kind: u16, payload: &[u8]) -> Decoded {
         FRAME_SIGHTING => sightings::sighting(payload).map(Frame::Sighting),
         FRAME_ABSENT => sightings::absent(payload).map(Frame::Absent),
         FRAME_DUMP => sightings::dump(payload).map(Frame::Dump),
-        FRAME_NETNS => sightings::netns(payload).map(Frame::Netns),
+        FRAME_NETNS => sightings::netns(payload).map(Box::new).map(Frame::Netns),
         _ => return Decoded::Unknown,
     };
     frame.map_or(Decoded::Malformed, Decoded::Frame)

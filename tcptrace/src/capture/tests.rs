@@ -35,7 +35,12 @@ fn frames() -> Vec<Frame<'static>> {
         Frame::Sighting(Sighting { snapshot: Snapshot { info: None, ..snapshot() }, holders: None, asked: false }),
         Frame::Absent(Absent { time_ns: 9, socket: snapshot().socket, why: AbsentWhy::Replaced }),
         Frame::Dump(DumpMark { time_ns: 9, netns: 3, states: StateSet::CLOSING, at: DumpAt::AllDone { cost_ns: 5 } }),
-        Frame::Netns(NetnsFacts { netns: 3, retries2: Some(15), timewait_overflow: Some(2), ..NetnsFacts::default() }),
+        Frame::Netns(Box::new(NetnsFacts {
+            netns: 3,
+            retries2: Some(15),
+            timewait_overflow: Some(2),
+            ..NetnsFacts::default()
+        })),
     ]
 }
 

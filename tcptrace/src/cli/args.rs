@@ -73,6 +73,9 @@ pub(super) struct ReplayArgs {
     /// Judge with this threshold instead of the recording run's
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) leak_after: Option<Duration>,
+    /// Judge the recording host as `doctor` does, by what one capture holds
+    #[arg(long, conflicts_with_all = ["transitions", "summary", "max_rate"])]
+    pub(super) doctor: bool,
     #[command(flatten)]
     pub(super) histograms: HistogramArgs,
     #[command(flatten)]

@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use super::{
-    args::{LiveArgs, OutputFormat, SocketFilterArgs, duration},
+    args::{LiveArgs, OutputFormat, ReplayArgs, SocketFilterArgs, duration},
+    captures::{Fleet, Thresholds},
     exit::{self, CliError},
     session::{self, NoTee},
     setup::{self, nanos},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     doctor::{self, Host, Place},
     engine::Config,
-    examination::{Examination, Gathered, Watch, Watched},
+    examination::{Examination, Gathered, Replayed, Watch, Watched},
     filter::{Filter, FilterSpec},
     model::{Row, Verdict},
     pipeline::Pipeline,
@@ -146,6 +147,26 @@ fn follow(args: &DoctorArgs, watched: &Watched, time: Duration) -> Result<Watch,
     let status = pipeline.end()?;
     let ns = status.last_ns.saturating_sub(status.first_ns);
     Ok(Watch::Yes { gathered: pipeline.into_sink(), ns, lost: status.books.lost })
+}
+
+/// Judges the host that a capture is of.
+pub(super) fn replay(args: &ReplayArgs, filter: &Filter) -> Result<ExitCode, CliError> {
+    if args.files.len() != 1 || args.histograms.is_wanted() {
+        return Err(CliError::Usage("--doctor judges one capture, and draws nothing".to_owned()));
+    }
+    let mut pipeline = Pipeline::new(Replayed::default());
+    let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: false };
+    Fleet::open(&args.files, thresholds, filter, &mut pipeline)?.read(&mut pipeline)?;
+    let status = pipeline.end()?;
+    let ns = status.last_ns.saturating_sub(status.first_ns);
+    let (host, places) = pipeline.into_sink().0.facts(filter.netns(), ns, status.books.lost);
+    let advice = doctor::judge(&host, &places, &Row::ALL);
+    let mut text = Vec::new();
+    let home = places.iter().find(|place| place.is_initial == Some(true)).map_or(0, |place| place.netns);
+    setup::renderer(args.show.output, &std::io::stdout()).advice(&mut text, &advice, false, home);
+    print(&text)?;
+    let acts = advice.iter().any(|one| one.verdict == Verdict::Act);
+    Ok(if acts && args.show.exit_code { exit::findings() } else { exit::DONE })
 }
 
 /// As long as closes would have been followed, or until Ctrl-C.

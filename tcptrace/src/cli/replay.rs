@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::{
     args::ReplayArgs,
     captures::{Fleet, Thresholds},
+    doctor,
     exit::CliError,
     session, setup,
 };
@@ -12,6 +13,9 @@ use super::{
 /// Runs captures through the same pipeline.
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let filter = setup::replay_filter(&args.filter)?;
+    if args.doctor {
+        return doctor::replay(args, &filter);
+    }
     let draw = args.histograms.is_wanted().then(|| args.histograms.draw(false)).transpose()?;
     if draw.is_some() && (args.show.transitions || args.show.max_rate.is_some()) {
         return Err(CliError::Usage(

@@ -22,5 +22,5 @@ pub enum Frame<'a> {
     /// A dump begins or ends.
     Dump(DumpMark),
     /// Settings and counters of a network namespace.
-    Netns(NetnsFacts),
+    Netns(Box<NetnsFacts>),
 }

@@ -90,6 +90,15 @@ pub struct Place {
 }
 
 impl Place {
+    /// Sockets of all states.
+    pub(super) fn all_sockets(&self) -> Result<&Sockets, &str> {
+        match &self.sockets {
+            Ok(sockets) if sockets.closing_only => Err("a capture holds sockets that are closing, and no others"),
+            Ok(sockets) => Ok(sockets),
+            Err(why) => Err(why),
+        }
+    }
+
     /// Whose these sockets are, those with most first; and how many of them have no holder that could be seen.
     #[must_use]
     pub fn processes(&self, inodes: &[u32]) -> (Vec<ProcessCount>, u64) {

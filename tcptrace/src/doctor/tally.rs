@@ -38,7 +38,7 @@ impl Tuple {
 pub struct PortUse {
     /// By sockets that are no TIME_WAIT.
     pub held: u64,
-    /// By TIME_WAIT sockets, by the time since that began, slices of [`SLICE_S`] seconds, youngest first.
+    /// By TIME_WAIT sockets, by the time since that began, slices of 10 seconds, youngest first.
     pub time_wait: [u64; SLICES],
 }
 
@@ -125,6 +125,8 @@ pub struct Sockets {
     pub idle: IdleSockets,
     /// Sockets whose tuple was not counted: there are too many.
     pub tuples_not_counted: u64,
+    /// Only sockets in states of a close were told, and no TIME_WAIT.
+    pub closing_only: bool,
 }
 
 impl Sockets {

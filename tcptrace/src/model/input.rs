@@ -141,7 +141,7 @@ pub enum Input {
     /// A dump begins or ends.
     Dump(DumpMark),
     /// Settings and counters of a network namespace.
-    Netns(NetnsFacts),
+    Netns(Box<NetnsFacts>),
     /// Inputs are missing here: a damaged capture, or one that breaks off.
     Gap,
 }

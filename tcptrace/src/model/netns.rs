@@ -29,4 +29,26 @@ pub struct NetnsFacts {
     pub timewait_overflow: Option<u64>,
     /// `TWRecycled`: timewait sockets that `tcp_tw_reuse` gave to a new connection.
     pub timewait_recycled: Option<u64>,
+    /// `tcp_tw_reuse_delay`, milliseconds (6.14 and later). This and all below are in captures since `doctor` is there.
+    pub tw_reuse_delay_ms: Option<u32>,
+    /// `tcp_timestamps`.
+    pub timestamps: Option<u32>,
+    /// `tcp_syncookies`.
+    pub syncookies: Option<u32>,
+    /// `tcp_max_orphans`, of the whole host; told by its first namespace alone.
+    pub max_orphans: Option<u32>,
+    /// The first of `ip_local_port_range`.
+    pub port_low: Option<u16>,
+    /// The last of `ip_local_port_range`.
+    pub port_high: Option<u16>,
+    /// Orphans of the whole host (`/proc/net/sockstat`).
+    pub orphans: Option<u64>,
+    /// `TCPAbortOnMemory`: orphans that were reset because there were too many, or no memory.
+    pub abort_on_memory: Option<u64>,
+    /// `ListenOverflows`: connections that a full accept queue turned away.
+    pub listen_overflows: Option<u64>,
+    /// `ListenDrops`: connections that a listener turned away for any reason.
+    pub listen_drops: Option<u64>,
+    /// `ActiveOpens`: connections that this side opened.
+    pub active_opens: Option<u64>,
 }

@@ -56,6 +56,7 @@ impl Host {
             }
             _ => {}
         }
+        sink.input(&input);
         self.engine.handle(&input);
         self.poll(sink)?;
         match (&input, self.time_ns()) {

@@ -11,7 +11,7 @@ use crate::{
     decode::Frame,
     engine::Config,
     filter::Filter,
-    model::{Output, Status, Want},
+    model::{Input, Output, Status, Want},
     output::Renderer,
     report::{Context, Summary, histogram},
 };
@@ -26,6 +26,11 @@ pub trait Sink {
     /// # Errors
     /// Ends the run.
     fn output(&mut self, output: &Output, shown: bool, context: &Context) -> io::Result<()>;
+
+    /// An input that is no event: what looks say, settings, the host. Before the outputs that it leads to.
+    fn input(&mut self, input: &Input) {
+        let _ = input;
+    }
 
     /// Time has passed on a host, see [`Pipeline::time_ns`]. Of several hosts, it is that of the one furthest behind.
     ///

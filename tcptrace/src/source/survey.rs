@@ -14,14 +14,14 @@ use super::{
 use crate::model::{AbsentWhy, Holders, Identity, Look, NetnsFacts, Snapshot, StateSet, Tick};
 
 /// What became of one namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Every socket was told, from this moment on (CLOCK_MONOTONIC nanoseconds).
     Told {
         /// When its dump began.
         began_ns: u64,
         /// Its settings, where they can be read.
-        facts: Option<NetnsFacts>,
+        facts: Option<Box<NetnsFacts>>,
     },
     /// It went away: no error.
     Gone,
@@ -94,7 +94,7 @@ impl Survey {
                 Err(_) => return Place::Gone,
             }
         }
-        Place::Told { began_ns, facts: self.places.facts(netns) }
+        Place::Told { began_ns, facts: self.places.facts(netns).map(Box::new) }
     }
 
     /// Looks at single sockets again: `sink` hears of each, with what it is now, or with nothing where it is gone or

@@ -45,7 +45,7 @@ pub fn frame_of_look(input: &Input) -> Option<Frame<'static>> {
         Input::Sighting(sighting) => Frame::Sighting((**sighting).clone()),
         Input::Absent(absent) => Frame::Absent(*absent),
         Input::Dump(mark) => Frame::Dump(*mark),
-        Input::Netns(facts) => Frame::Netns(*facts),
+        Input::Netns(facts) => Frame::Netns(facts.clone()),
         _ => return None,
     })
 }

@@ -57,7 +57,9 @@ impl World {
                 _ => odd_sighting(script, look.socket, *now_ns),
             },
             Want::Dump(states) => Input::Dump(mark(script, states, *now_ns)),
-            Want::Facts(netns) => Input::Netns(NetnsFacts { netns, time_ns: *now_ns, ..NetnsFacts::default() }),
+            Want::Facts(netns) => {
+                Input::Netns(Box::new(NetnsFacts { netns, time_ns: *now_ns, ..NetnsFacts::default() }))
+            }
         })
     }
 
@@ -70,7 +72,7 @@ impl World {
                 let states = StateSet(u32::from_le_bytes(script.take()));
                 Input::Dump(mark(script, states, *now_ns))
             }
-            2 => Input::Netns(facts(script, *now_ns)),
+            2 => Input::Netns(Box::new(facts(script, *now_ns))),
             3 => {
                 let socket = self.any(script);
                 absent(script, socket, *now_ns)

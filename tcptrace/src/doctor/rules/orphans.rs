@@ -42,8 +42,18 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
         draft = draft.fact(name, Fact::Tenths(lasts_tenths(retries, place)));
     }
     draft = draft.fact("orphans_on_host", host.orphans);
+    let few = retries != 0 && retries < limits::FEW_RETRIES;
+    let too_few = format!(
+        "{retries} gives up after {} s: a few lost packets reset closes in good health; 3 and more are safe",
+        tenths(lasts)
+    );
     let sockets = match &place.sockets {
         Ok(sockets) => sockets,
+        // Whatever there is, this is too few.
+        Err(why) if few => {
+            let finding = format!("{value} acts as {effective}; sockets are not known: {why}");
+            return draft.says(Verdict::Watch, finding, too_few);
+        }
         Err(why) => return draft.unknown(why.as_str()),
     };
     let orphans = sockets.fin_unacked_orphans;
@@ -77,14 +87,10 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
                 format!("lower it to {ADVISED_RETRIES}: {after} s instead of {} s", tenths(lasts)),
             );
     }
-    if retries != 0 && retries < limits::FEW_RETRIES {
-        let after = tenths(lasts);
-        let advice = format!(
-            "{retries} gives up after {after} s: a few lost packets reset closes in good health; 3 and more are safe"
-        );
+    if few {
         return draft
             .caveat("With 1, an orphan dies though its peer answers every zero-window probe that it may.")
-            .says(Verdict::Watch, finding, advice);
+            .says(Verdict::Watch, finding, too_few);
     }
     if many || orphans >= limits::WAITING_ORPHANS_WATCH {
         let advice = "see to whom they are (`tcptrace stuck`): one place that is gone explains most of them";

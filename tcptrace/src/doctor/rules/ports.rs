@@ -71,6 +71,9 @@ impl View {
 
 pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     let draft = Draft::new(Row::EphemeralPorts, Some(place.netns), SOURCE);
+    if let Some(why) = place.all_sockets().err().filter(|_| place.sockets.is_ok()) {
+        return draft.unknown(why);
+    }
     let view = match View::of(place) {
         Ok(view) => view,
         Err(why) => return draft.unknown(why),
@@ -83,9 +86,9 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         .fact("reserved_ports", view.reserved.iter().filter(|port| view.range.has(**port)).count())
         .fact("usable_ports", view.usable)
         .fact("ceiling_per_second", Fact::Tenths(ceiling));
-    let sockets = match &place.sockets {
+    let sockets = match place.all_sockets() {
         Ok(sockets) => sockets,
-        Err(why) => return draft.unknown(why.as_str()),
+        Err(why) => return draft.unknown(why),
     };
     let opens = place.moved.as_ref().and_then(|moved| moved.tenths_a_second(keys::ACTIVE_OPENS));
     let listening: Vec<String> = view

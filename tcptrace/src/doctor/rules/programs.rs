@@ -20,8 +20,7 @@ const NGINX_SERVER: &str = "nginx closes first as a server: raise `keepalive_tim
 pub(super) fn short_connections(place: &Place) -> Advice {
     let draft = Draft::new(Row::ShortConnections, Some(place.netns), SHORT_SOURCE);
     let waiting = place
-        .sockets
-        .as_ref()
+        .all_sockets()
         .ok()
         .map(|sockets| sockets.tuples.values().map(crate::doctor::tally::PortUse::waiting).max().unwrap_or(0));
     let draft = draft.fact("most_time_wait_to_one_place", waiting);
@@ -172,9 +171,9 @@ const KEEPALIVE_SOURCE: &str = "net/ipv4/tcp_timer.c: tcp_keepalive_timer(), tcp
 
 pub(super) fn keepalive(place: &Place) -> Advice {
     let draft = Draft::new(Row::Keepalive, Some(place.netns), KEEPALIVE_SOURCE);
-    let sockets = match &place.sockets {
+    let sockets = match place.all_sockets() {
         Ok(sockets) => sockets,
-        Err(why) => return draft.unknown(why.as_str()),
+        Err(why) => return draft.unknown(why),
     };
     let settings = &place.settings;
     let number = |key| settings.number::<u64>(key);

@@ -79,6 +79,9 @@ pub(super) fn syn_side(place: &Place) -> Advice {
             "set it to 1: it acts only when a queue is full",
         );
     }
+    if let Err(why) = place.all_sockets() {
+        return draft.unknown(why);
+    }
     if overflows.is_some_and(|count| count > 0) || drops.is_some_and(|count| count > 0) {
         let advice = "it has happened: `--watch 30s` tells whether it happens now";
         return draft.command("tcptrace doctor --only syn_side --watch 30s").says(Verdict::Watch, finding, advice);

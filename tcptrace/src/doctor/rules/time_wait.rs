@@ -27,18 +27,19 @@ pub(super) fn time_wait(place: &Place) -> Advice {
     };
     // Orphans in FIN_WAIT2 are timewait sockets, too (`tw_refcount`).
     let count = sockets.time_wait.saturating_add(sockets.fin_wait2_orphans);
+    let is_whole = place.all_sockets().is_ok();
     let overflow = place.counters.get(keys::TW_OVERFLOW);
     let moving = place.moved.as_ref().and_then(|moved| moved.by.get(keys::TW_OVERFLOW));
     let rate = place.moved.as_ref().and_then(|moved| moved.tenths_a_second(keys::TW_OVERFLOW));
     let draft = draft
-        .fact("time_wait", sockets.time_wait)
-        .fact("timewait_sockets", count)
+        .fact("time_wait", is_whole.then_some(sockets.time_wait))
+        .fact("timewait_sockets", is_whole.then_some(count))
         .fact("tcp_max_tw_buckets", limit)
         .fact("overflows", overflow)
         .fact("overflows_while_watched", moving)
         .fact("overflows_per_second", rate.map(Fact::Tenths).unwrap_or(Fact::Unknown))
-        .fact("memory_bytes", count.saturating_mul(BUCKET_BYTES))
-        .fact("closed_first_as_client", sockets.time_wait_as_client)
+        .fact("memory_bytes", is_whole.then_some(count.saturating_mul(BUCKET_BYTES)))
+        .fact("closed_first_as_client", is_whole.then_some(sockets.time_wait_as_client))
         .fact("closed_first_as_server", by_port(place, sockets))
         .fact("closers", closers(place));
     let draft = match &place.live {
@@ -47,7 +48,8 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         Err(why) => draft.caveat(format!("Who closes first is known by port alone: {why}.")),
     };
     let finding = format!(
-        "{count} of {limit} timewait sockets, {} refused{}",
+        "{} of {limit} timewait sockets, {} refused{}",
+        if is_whole { count.to_string() } else { "an unknown number".to_owned() },
         overflow.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string()),
         rate.filter(|rate| *rate > 0).map(|rate| format!(", {} a second now", tenths(rate))).unwrap_or_default(),
     );
@@ -55,7 +57,8 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         "A close without TIME_WAIT can reset the peer, and take late segments for a new connection's: the limit is \
          against attacks, not for saving memory.",
     );
-    if count >= limit || moving.is_some_and(|moved| moved > 0) {
+    let is_full = is_whole && count >= limit;
+    if is_full || moving.is_some_and(|moved| moved > 0) {
         let lost = rate.unwrap_or(0).saturating_mul(u64::from(TIME_WAIT_MS) / 10_000);
         let raised = limit.saturating_mul(2).max(count.saturating_add(lost).saturating_mul(2)).max(ADVISED_BUCKETS);
         let raised = raised.next_power_of_two();
@@ -66,6 +69,9 @@ pub(super) fn time_wait(place: &Place) -> Advice {
             finding,
             format!("raise it to {raised}, which takes {memory} MiB at the most"),
         );
+    }
+    if let Err(why) = place.all_sockets() {
+        return draft.unknown(why);
     }
     if at_least(count, limits::BUCKETS_WATCH_PERCENT, limit) {
         let advice = format!("{}% of the limit: beyond it, closes skip TIME_WAIT", percent(count, limit));
@@ -151,9 +157,9 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
             "turn timestamps on: reuse needs them, and so does protection against old segments",
         );
     }
-    let (sockets, view) = match (&place.sockets, View::of(place)) {
+    let (sockets, view) = match (place.all_sockets(), View::of(place)) {
         (Ok(sockets), Ok(view)) => (sockets, view),
-        (Err(why), _) => return draft.unknown(why.as_str()),
+        (Err(why), _) => return draft.unknown(why),
         (_, Err(why)) => return draft.unknown(why),
     };
     let worst = sockets.tuples.iter().filter(|(tuple, _)| !view.reuses(tuple)).map(|(_, used)| used.waiting()).max();

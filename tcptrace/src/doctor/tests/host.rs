@@ -149,6 +149,8 @@ fn unseen_sockets_are_unknown() {
         };
         assert_eq!(verdict(row, &host(), &blind), wanted, "{row:?}");
     }
+    let few = Place { settings: settings(&[(keys::ORPHAN_RETRIES, "1")]), ..blind.clone() };
+    assert_eq!(verdict(Row::OrphanRetries, &host(), &few), Verdict::Watch, "too few whatever there is");
     let nothing = Place { settings: Settings::default(), ..blind };
     assert_eq!(verdict(Row::Persistence, &host(), &nothing), Verdict::Unknown);
 }

@@ -4,6 +4,7 @@ mod arithmetic;
 mod files;
 mod host;
 mod processes;
+mod recorded;
 mod sockets;
 
 use std::collections::BTreeMap;

@@ -137,7 +137,7 @@ fn facts(at_ms: u64, overflow: u64) -> Input {
         timewait_overflow: Some(overflow),
         ..NetnsFacts::default()
     };
-    Input::Netns(facts)
+    Input::Netns(Box::new(facts))
 }
 
 /// What hides the end is said, and no time is made up.

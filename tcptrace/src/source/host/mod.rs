@@ -7,5 +7,5 @@ mod sockstat;
 
 pub use files::read_files;
 pub use peak::OrphanPeak;
-pub use settings::{ReadPlace, read_place};
+pub use settings::{ReadPlace, read_place, snmp_counter};
 pub use sockstat::{Sockstat, read_sockstat};

@@ -80,7 +80,8 @@ fn counters() -> Counters {
 }
 
 /// A counter of `Tcp:` in `/proc/net/snmp`: a line of names, then one of values.
-fn snmp_counter(snmp: &str, name: &str) -> Option<u64> {
+#[must_use]
+pub fn snmp_counter(snmp: &str, name: &str) -> Option<u64> {
     let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp:"));
     let (names, values) = (lines.next()?, lines.next()?);
     let place = names.split_ascii_whitespace().position(|known| known == name)?;

@@ -76,7 +76,9 @@ impl Worker<'_> {
             match question {
                 Question::Look(look) => looks.entry(look.socket.netns).or_default().push(look),
                 Question::Dump(states) => dumps.push(states),
-                Question::Facts(netns) => self.batch.extend(self.places.facts_if_old(netns).map(Frame::Netns)),
+                Question::Facts(netns) => {
+                    self.batch.extend(self.places.facts_if_old(netns).map(Box::new).map(Frame::Netns))
+                }
             }
         }
         for (netns, looks) in looks {
@@ -103,7 +105,7 @@ impl Worker<'_> {
     fn look_now(&mut self, netns: u32, looks: &[Look]) -> Result<(), Over> {
         let mut found = Vec::new();
         let mut absent = Vec::new();
-        self.batch.extend(self.places.facts_if_old(netns).map(Frame::Netns));
+        self.batch.extend(self.places.facts_if_old(netns).map(Box::new).map(Frame::Netns));
         let why = match self.places.socket(netns) {
             Ok(socket) => {
                 socket.look(looks, &mut |index, answer| match answer {
@@ -121,7 +123,7 @@ impl Worker<'_> {
         }
         // Whether timewait sockets were refused explains why some are not there, so it is said before.
         if absent.iter().any(|absent| absent.why == AbsentWhy::Gone) {
-            self.batch.extend(self.places.facts(netns).map(Frame::Netns));
+            self.batch.extend(self.places.facts(netns).map(Box::new).map(Frame::Netns));
         }
         for (index, snapshot) in found {
             let asked = looks.get(index).is_some_and(|look| look.holders);
@@ -167,7 +169,7 @@ impl Worker<'_> {
     fn dump_one(&mut self, netns: u32, states: StateSet) -> Result<(), Over> {
         let mark = |at| Frame::Dump(DumpMark { time_ns: clock::monotonic_ns(), netns, states, at });
         self.put(mark(DumpAt::Begin))?;
-        self.batch.extend(self.places.facts(netns).map(Frame::Netns));
+        self.batch.extend(self.places.facts(netns).map(Box::new).map(Frame::Netns));
         let closing = StateSet(states.0 & StateSet::CLOSING.0);
         // Whoever does not close yet is counted, no more.
         let others = StateSet(states.0 & !StateSet::CLOSING.0);

@@ -2,17 +2,26 @@
 
 use std::{fs, path::Path, str::FromStr};
 
-use crate::{model::NetnsFacts, source::clock};
+use crate::{
+    doctor::PortRange,
+    model::NetnsFacts,
+    source::{
+        clock,
+        host::{read_sockstat, snmp_counter},
+    },
+};
 
 /// `/proc/sys/net` shows the namespace of the task that reads, `/proc/self` that of the process's first thread.
 const SETTINGS: &str = "/proc/sys/net/ipv4";
-const COUNTERS: &str = "/proc/thread-self/net/netstat";
+const COUNTERS: [&str; 2] = ["/proc/thread-self/net/netstat", "/proc/thread-self/net/snmp"];
 
 /// Reads them; what is absent or unreadable is `None`. `netns` is what the result says.
 #[must_use]
 pub fn read_facts(netns: u32) -> NetnsFacts {
     let setting = |name: &str| read(&Path::new(SETTINGS).join(name));
-    let netstat = fs::read_to_string(COUNTERS).unwrap_or_default();
+    let [netstat, snmp] = COUNTERS.map(|path| fs::read_to_string(path).unwrap_or_default());
+    let range = fs::read_to_string(Path::new(SETTINGS).join("ip_local_port_range")).ok();
+    let range = range.as_deref().and_then(PortRange::parse);
     NetnsFacts {
         time_ns: clock::monotonic_ns(),
         netns,
@@ -25,6 +34,17 @@ pub fn read_facts(netns: u32) -> NetnsFacts {
         tw_reuse: setting("tcp_tw_reuse"),
         timewait_overflow: counter(&netstat, "TCPTimeWaitOverflow"),
         timewait_recycled: counter(&netstat, "TWRecycled"),
+        tw_reuse_delay_ms: setting("tcp_tw_reuse_delay"),
+        timestamps: setting("tcp_timestamps"),
+        syncookies: setting("tcp_syncookies"),
+        max_orphans: setting("tcp_max_orphans"),
+        port_low: range.map(|range| range.low),
+        port_high: range.map(|range| range.high),
+        orphans: read_sockstat().ok().and_then(|read| read.orphans),
+        abort_on_memory: counter(&netstat, "TCPAbortOnMemory"),
+        listen_overflows: counter(&netstat, "ListenOverflows"),
+        listen_drops: counter(&netstat, "ListenDrops"),
+        active_opens: snmp_counter(&snmp, "ActiveOpens"),
     }
 }
 

@@ -1,0 +1,252 @@
+//! Facts from a capture: what its frames and closes say. It holds no sockets but those that are closing, no holders
+//! beside those of findings, and no files, so some rows stay unknown.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Closes, Counters, Host, Moved, Place, Settings, Sockets, Tally, Value, keys};
+use crate::{
+    diagnosis::advice,
+    model::{
+        Comm, DumpAt, DumpMark, Finding, FindingKind, FindingReason, FindingStatus, GroupOf, Input, LeakCause,
+        LeakGroup, NetnsFacts, Output, SocketKey, StateSet,
+    },
+};
+
+/// Namespaces that are told apart, as in the engine.
+const PLACES_MAX: usize = 4096;
+/// Leaks that are open at a time; those beyond are not counted.
+const LEAKS_MAX: usize = 1 << 16;
+const NOT_HELD: &str = "the capture does not hold it";
+
+/// Gathers what a capture says.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    facts: BTreeMap<u32, [NetnsFacts; 2]>,
+    sockets: BTreeMap<u32, Sockets>,
+    closes: BTreeMap<u32, Closes>,
+    /// By namespace and cookie: leaks that have not cleared.
+    leaks: HashMap<(u32, SocketKey), (GroupOf, LeakCause, u64)>,
+    dump: Option<(u32, Tally)>,
+    orphans_peak: Option<u64>,
+    /// Filters, or a sample: what was left out is not known.
+    partial: Option<String>,
+}
+
+impl Recorded {
+    /// An input of the capture.
+    pub fn input(&mut self, input: &Input) {
+        match input {
+            Input::Host(host) if !host.filters.is_empty() => {
+                self.partial = Some(format!("the capture was made with {}", host.filters));
+            }
+            Input::Host(host) if host.sample_one_in > 1 => {
+                self.partial = Some(format!("the capture is a sample, 1/{}", host.sample_one_in));
+            }
+            Input::Netns(facts) => self.learn(facts),
+            Input::Dump(mark) => self.mark(mark),
+            Input::Sighting(sighting) if !sighting.asked => {
+                let netns = sighting.snapshot.socket.netns;
+                if let Some((_, tally)) = self.dump.as_mut().filter(|(of, _)| *of == netns) {
+                    tally.see(&sighting.snapshot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An output of the engine.
+    pub fn output(&mut self, output: &Output) {
+        match output {
+            Output::Close(close) => {
+                let netns = close.socket.netns;
+                if self.closes.len() < PLACES_MAX || self.closes.contains_key(&netns) {
+                    // Who listens where is not known, so an end whose beginning was not seen counts as this side's.
+                    self.closes.entry(netns).or_default().see(close, &HashSet::new());
+                }
+            }
+            Output::Finding(finding) if finding.kind == FindingKind::LeakCloseWait => self.leak(finding),
+            Output::Finding(_) | Output::Event(_) => {}
+        }
+    }
+
+    fn learn(&mut self, facts: &NetnsFacts) {
+        self.orphans_peak = self.orphans_peak.max(facts.orphans);
+        if let Some([_, last]) = self.facts.get_mut(&facts.netns) {
+            *last = *facts;
+        } else if self.facts.len() < PLACES_MAX {
+            self.facts.insert(facts.netns, [*facts; 2]);
+        }
+    }
+
+    fn mark(&mut self, mark: &DumpMark) {
+        let all = mark.states.0 & StateSet::CLOSING.0 == StateSet::CLOSING.0;
+        match mark.at {
+            DumpAt::Begin if all => self.dump = Some((mark.netns, Tally::new(None, u64::MAX))),
+            DumpAt::End => {
+                let done = self.dump.take().filter(|(netns, _)| *netns == mark.netns);
+                if let Some((netns, tally)) = done
+                    && (self.sockets.len() < PLACES_MAX || self.sockets.contains_key(&netns))
+                {
+                    self.sockets.insert(netns, Sockets { closing_only: true, ..tally.finish() });
+                }
+            }
+            DumpAt::Begin | DumpAt::BrokeOff | DumpAt::AllDone { .. } => self.dump = None,
+        }
+    }
+
+    fn leak(&mut self, finding: &Finding) {
+        let key = (finding.socket.netns, finding.socket.key);
+        let FindingReason::Leak(cause) = finding.reason else { return };
+        if finding.status != FindingStatus::Raised {
+            self.leaks.remove(&key);
+        } else if self.leaks.len() < LEAKS_MAX {
+            let holder = finding.holders.as_ref().and_then(|holders| holders.list.first());
+            let of = match (holder, finding.owner) {
+                (Some(holder), _) => GroupOf::Process { pid: holder.pid, comm: shown(&holder.comm) },
+                (None, Some(owner)) => GroupOf::Process { pid: owner.pid, comm: owner.comm.to_string() },
+                (None, None) => GroupOf::Unknown,
+            };
+            self.leaks.insert(key, (of, cause, finding.age_ns));
+        }
+    }
+
+    /// What rules are told. `netns` are those that are wanted, or none for all; the capture has `lost` events and lasts
+    /// `ns` nanoseconds.
+    #[must_use]
+    pub fn facts(&self, netns: &[u32], ns: u64, lost: u64) -> (Host, Vec<Place>) {
+        let told = self.facts.keys().chain(self.closes.keys()).chain(self.sockets.keys()).copied();
+        let mut all: Vec<u32> = told.filter(|one| netns.is_empty() || netns.contains(one)).collect();
+        all.sort_unstable();
+        all.dedup();
+        let places: Vec<Place> = all.into_iter().map(|netns| self.place(netns, ns, lost)).collect();
+        let last = || self.facts.values().map(|[_, last]| last);
+        let newest = last().filter(|facts| facts.orphans.is_some()).max_by_key(|facts| facts.time_ns);
+        let host = Host {
+            max_orphans: last().find_map(|facts| facts.max_orphans).map(u64::from),
+            orphans: newest.and_then(|facts| facts.orphans),
+            orphans_peak: self.orphans_peak,
+            sockstat_unreadable: Some("the capture does not hold the number of orphans".to_owned()),
+            is_capture: true,
+            ..Host::default()
+        };
+        (host, places)
+    }
+
+    fn place(&self, netns: u32, ns: u64, lost: u64) -> Place {
+        let facts = self.facts.get(&netns);
+        let [first, last] = facts.copied().unwrap_or_default();
+        let counters = counters(&last);
+        let moved = facts
+            .filter(|_| last.time_ns > first.time_ns)
+            .map(|_| Moved { ns: last.time_ns - first.time_ns, by: counters.since(&self::counters(&first)) });
+        let whole = self.partial.clone().map_or(Ok(()), Err);
+        let sockets = self.sockets.get(&netns).cloned();
+        let closes = self.closes.get(&netns).cloned().unwrap_or_default();
+        let is_initial = match (last.max_orphans, last.timestamps) {
+            (Some(_), _) => Some(true),
+            (None, Some(_)) => Some(false),
+            (None, None) => None,
+        };
+        Place {
+            netns,
+            way: None,
+            is_initial,
+            settings: settings(&last),
+            counters,
+            moved,
+            sockets: whole
+                .clone()
+                .and_then(|()| sockets.ok_or_else(|| "the capture holds no look at sockets".to_owned())),
+            leaks: whole.clone().map(|()| self.groups(netns)),
+            live: whole.map(|()| Closes { ns, lost, ..closes }),
+            holders: BTreeMap::new(),
+        }
+    }
+
+    /// Leaks that were open at the end.
+    fn groups(&self, netns: u32) -> Vec<LeakGroup> {
+        let mut groups: BTreeMap<GroupOf, Vec<(LeakCause, u64)>> = BTreeMap::new();
+        for (_, (of, cause, age_ns)) in self.leaks.iter().filter(|((place, _), _)| *place == netns) {
+            groups.entry(of.clone()).or_default().push((*cause, *age_ns));
+        }
+        let mut groups: Vec<LeakGroup> = groups.into_iter().map(|(of, leaks)| group(of, &leaks)).collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+        groups
+    }
+}
+
+fn group(of: GroupOf, leaks: &[(LeakCause, u64)]) -> LeakGroup {
+    let by_cause = LeakCause::ALL.map(|cause| leaks.iter().filter(|(one, _)| *one == cause).count() as u64);
+    let most = by_cause.iter().max().copied().unwrap_or(0);
+    let commonest = LeakCause::ALL.into_iter().zip(by_cause).find(|(_, count)| *count == most);
+    let cause = commonest.map_or(LeakCause::Unknown, |(cause, _)| cause);
+    LeakGroup {
+        of,
+        listener: Vec::new(),
+        shared_with: Vec::new(),
+        cgroup: String::new(),
+        count: leaks.len() as u64,
+        oldest_ns: leaks.iter().map(|(_, age_ns)| *age_ns).max().unwrap_or(0),
+        oldest_is_lower_bound: true,
+        growth_per_minute: None,
+        ages: Default::default(),
+        remotes: Vec::new(),
+        remotes_total: 0,
+        by_cause,
+        cause,
+        advice: advice(cause),
+        sockets: Vec::new(),
+    }
+}
+
+/// A name that a capture claims must not write escape codes.
+fn shown(name: &str) -> String {
+    Comm::from_name(name).to_string()
+}
+
+fn settings(facts: &NetnsFacts) -> Settings {
+    let mut settings = Settings::default();
+    for (key, _) in keys::SETTINGS {
+        settings.set(key, Value::Unreadable(NOT_HELD.to_owned()));
+    }
+    let numbers = [
+        (keys::ORPHAN_RETRIES, facts.orphan_retries),
+        (keys::RETRIES2, facts.retries2),
+        (keys::FIN_TIMEOUT, facts.fin_timeout_s),
+        (keys::RTO_MIN_US, facts.rto_min_us),
+        (keys::RTO_MAX_MS, facts.rto_max_ms),
+        (keys::MAX_TW_BUCKETS, facts.max_tw_buckets),
+        (keys::TW_REUSE, facts.tw_reuse),
+        (keys::TW_REUSE_DELAY, facts.tw_reuse_delay_ms),
+        (keys::TIMESTAMPS, facts.timestamps),
+        (keys::SYNCOOKIES, facts.syncookies),
+        (keys::MAX_ORPHANS, facts.max_orphans),
+    ];
+    for (key, number) in numbers {
+        if let Some(number) = number {
+            settings.set(key, Value::Is(number.to_string()));
+        }
+    }
+    if let (Some(low), Some(high)) = (facts.port_low, facts.port_high) {
+        settings.set(keys::PORT_RANGE, Value::Is(format!("{low} {high}")));
+    }
+    settings
+}
+
+fn counters(facts: &NetnsFacts) -> Counters {
+    let mut counters = Counters::default();
+    let all = [
+        (keys::TW_OVERFLOW, facts.timewait_overflow),
+        (keys::TW_RECYCLED, facts.timewait_recycled),
+        (keys::ABORT_ON_MEMORY, facts.abort_on_memory),
+        (keys::LISTEN_OVERFLOWS, facts.listen_overflows),
+        (keys::LISTEN_DROPS, facts.listen_drops),
+        (keys::ACTIVE_OPENS, facts.active_opens),
+    ];
+    for (name, value) in all {
+        if let Some(value) = value {
+            counters.set(name, value);
+        }
+    }
+    counters
+}

@@ -1,0 +1,105 @@
+//! What a capture tells.
+
+use super::{NETNS, Row, State, Timer, Verdict, fact, snapshot};
+use crate::{
+    doctor::{Recorded, judge},
+    model::{Advice, DumpAt, DumpMark, Fact, HostInfo, Input, NetnsFacts, Sighting, Snapshot, StateSet, TcpDetail},
+};
+
+fn facts(time_ns: u64, overflow: u64) -> Input {
+    Input::Netns(Box::new(NetnsFacts {
+        time_ns,
+        netns: NETNS,
+        orphan_retries: Some(0),
+        fin_timeout_s: Some(60),
+        max_tw_buckets: Some(131_072),
+        tw_reuse: Some(2),
+        timewait_overflow: Some(overflow),
+        timestamps: Some(1),
+        syncookies: Some(1),
+        max_orphans: Some(1000),
+        orphans: Some(if time_ns == 1 { 300 } else { 0 }),
+        ..NetnsFacts::default()
+    }))
+}
+
+fn mark(at: DumpAt) -> Input {
+    Input::Dump(DumpMark { time_ns: 1, netns: NETNS, states: StateSet::CLOSING, at })
+}
+
+fn stuck() -> Input {
+    let info = TcpDetail { snd_wnd_bytes: Some(0), notsent_bytes: 5, snd_mss_bytes: 1000, ..TcpDetail::default() };
+    let snapshot = Snapshot {
+        timer: Timer::Probe,
+        inode: 0,
+        send_queue_bytes: 5,
+        info: Some(info),
+        ..snapshot(State::FinWait1, 40_000, 80)
+    };
+    Input::Sighting(Box::new(Sighting { snapshot, holders: None, asked: false }))
+}
+
+fn judged(inputs: &[Input]) -> Vec<Advice> {
+    let mut recorded = Recorded::default();
+    inputs.iter().for_each(|input| recorded.input(input));
+    let (host, places) = recorded.facts(&[], 1_000_000_000, 0);
+    judge(&host, &places, &Row::ALL)
+}
+
+fn of(advice: &[Advice], row: Row) -> &Advice {
+    advice.iter().find(|one| one.row == row).unwrap()
+}
+
+#[test]
+fn a_row_knows_what_the_capture_knows() {
+    let inputs = [facts(1, 0), mark(DumpAt::Begin), stuck(), mark(DumpAt::End), facts(1_000_000_001, 0)];
+    let advice = judged(&inputs);
+    for (row, verdict) in [
+        (Row::OrphanRetries, Verdict::Ok),
+        (Row::UnsendableFin, Verdict::Watch),
+        // At its peak, 300 were more than a quarter.
+        (Row::MaxOrphans, Verdict::Watch),
+        (Row::FinTimeout, Verdict::Ok),
+        (Row::TimeWait, Verdict::Unknown),
+        (Row::EphemeralPorts, Verdict::Unknown),
+        (Row::TwReuse, Verdict::Unknown),
+        (Row::TwRecycle, Verdict::Unknown),
+        (Row::ShortConnections, Verdict::Ok),
+        (Row::CloseWait, Verdict::Ok),
+        (Row::Keepalive, Verdict::Unknown),
+        (Row::SynSide, Verdict::Unknown),
+        (Row::Persistence, Verdict::Unknown),
+    ] {
+        assert_eq!(of(&advice, row).verdict, verdict, "{:?}", of(&advice, row));
+    }
+    assert_eq!(fact(of(&advice, Row::UnsendableFin), "orphans"), Fact::Count(1));
+    let moved = judged(&[facts(1, 0), mark(DumpAt::Begin), mark(DumpAt::End), facts(1_000_000_001, 3)]);
+    let time_wait = of(&moved, Row::TimeWait);
+    assert_eq!(time_wait.verdict, Verdict::Act, "the counter moved");
+    assert_eq!(fact(time_wait, "timewait_sockets"), Fact::Unknown);
+}
+
+/// What was left out at the source is not known.
+#[test]
+fn filters_and_samples_make_it_unknown() {
+    for host in [
+        HostInfo { filters: "--port 80".to_owned(), ..HostInfo::default() },
+        HostInfo { sample_one_in: 10, ..HostInfo::default() },
+    ] {
+        let inputs = [Input::Host(host), facts(1, 0), mark(DumpAt::Begin), stuck(), mark(DumpAt::End)];
+        let advice = judged(&inputs);
+        for row in [Row::OrphanRetries, Row::UnsendableFin, Row::CloseWait, Row::ShortConnections] {
+            assert_eq!(of(&advice, row).verdict, Verdict::Unknown, "{row:?}");
+        }
+    }
+}
+
+/// One that broke off, or was of some states only, tells nothing.
+#[test]
+fn a_dump_counts_when_it_is_whole() {
+    let broken = [facts(1, 0), mark(DumpAt::Begin), stuck(), mark(DumpAt::BrokeOff)];
+    let foreign = [facts(1, 0), stuck()];
+    for inputs in [&broken[..], &foreign] {
+        assert_eq!(of(&judged(inputs), Row::UnsendableFin).verdict, Verdict::Unknown);
+    }
+}
