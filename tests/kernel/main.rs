@@ -41,3 +41,5 @@ mod resets;
 mod runs;
 #[cfg(test)]
 mod transitions;
+#[cfg(test)]
+mod worlds;

@@ -16,6 +16,7 @@ use tcptrace::{
 use tcptrace_tests::{
     netns::{self, NetNs},
     scenario::stuck::{self, By, Stuck},
+    wait,
 };
 
 use crate::{harness::bounded, look};
@@ -204,7 +205,7 @@ fn judge(name: &str, said: &[Said], ended: Instant) -> Result<String> {
             continue;
         };
         let told = Duration::from_nanos(ns);
-        let slack = SLACK + one.wheel;
+        let slack = wait::scaled(SLACK) + one.wheel;
         let near = told <= really.mul_f64(1.25) + slack && really <= told.mul_f64(1.25) + slack;
         ensure!(near, "{told:?} predicted, {really:?} really, of {}", one.seen);
         predicted += 1;
@@ -257,6 +258,9 @@ fn age_is_near(stuck: &Stuck, state: State) -> Result<()> {
     let told = Duration::from_nanos(diagnosis::age_lower_bound_ns(&snapshot));
     ensure!(snapshot.state == state, "{snapshot:?}");
     ensure!(told <= really, "{told:?} old after {really:?}: {snapshot:?}");
-    ensure!(told + Duration::from_millis(250) >= really, "only {told:?} old after {really:?}: {snapshot:?}");
+    ensure!(
+        told + wait::scaled(Duration::from_millis(250)) >= really,
+        "only {told:?} old after {really:?}: {snapshot:?}"
+    );
     Ok(())
 }
