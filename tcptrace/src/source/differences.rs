@@ -50,6 +50,14 @@ pub const RESET_REASONS: Difference = Difference {
     lost: "`reason` of `reset_sent` is null",
 };
 
+/// `tcp_send_reset` also fires for timewait sockets.
+pub const TIMEWAIT_RESETS: Difference = Difference {
+    name: "resets of timewait sockets",
+    since: (6, 10),
+    source: "trace_tcp_send_reset() in tcp_v4_send_reset()",
+    lost: "data that arrives after close() ends an orphan in FIN_WAIT2 as `timewait_gone` instead of `reset_sent`",
+};
+
 /// The third argument of `tcp_retransmit_skb`.
 pub const RETRANSMIT_ERRORS: Difference = Difference {
     name: "failed retransmits (err of tcp_retransmit_skb)",
@@ -75,11 +83,13 @@ pub const OLDEST: (u32, u32) = (5, 10);
 
 /// What a resolved and loaded layout shows of it.
 #[must_use]
-pub fn found(layout: &Layout) -> [(Difference, bool); 4] {
+pub fn found(layout: &Layout) -> [(Difference, bool); 5] {
     [
         (SOCKET_COOKIES, layout.has_cookie == 1),
         (RETRANSMIT_ERRORS, layout.has_retransmit_err == 1),
         (RESET_REASONS, layout.has_reset_reason == 1),
+        // Of the same release, and the one that can be seen.
+        (TIMEWAIT_RESETS, layout.has_reset_reason == 1),
         (WIDE_TCP_FLAGS, layout.skb_tcp_flags_len == 2),
     ]
 }
