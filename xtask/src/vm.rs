@@ -16,7 +16,9 @@ mod table;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -29,10 +31,6 @@ use guest::Guest;
 use known::{Kernel, Known};
 use machine::{Accelerator, End, Machine};
 use results::Results;
-
-/// An emulated processor is slower than the host's by about this.
-const SLOWNESS_EMULATED: u32 = 5;
-const SLOWNESS_KVM: u32 = 3;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -50,6 +48,9 @@ pub(crate) struct Args {
     /// Seconds that one test may take
     #[arg(long, default_value_t = 300)]
     test_limit: u64,
+    /// Machines that run at a time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: u8,
     /// Without this, KVM where it works
     #[arg(long)]
     accelerator: Option<Accelerator>,
@@ -88,17 +89,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let cache = workspace.target.join("vm");
     let guest = Guest::new(&cache, &known, &programs)?;
     let mut budget = Budget::read(&workspace)?;
-    let mut outcomes = Vec::new();
-    // What works for one works for all.
-    let mut accelerator = args.accelerator;
-    for kernel in &kernels {
-        let mut outcome = boot(args, &mut accelerator, &cache, &guest, kernel)?;
+    let accelerator = match args.accelerator {
+        Some(accelerator) => accelerator,
+        None => probe(&cache, &guest, &kernels)?,
+    };
+    // One after the other: what they fetch is shared.
+    let ready = kernels.iter().map(|kernel| prepare(args, accelerator, &cache, &guest, kernel));
+    let ready: Vec<Ready> = ready.collect::<Result<_>>()?;
+    let mut outcomes = boot_all(args, accelerator, &ready)?;
+    for (outcome, ready) in outcomes.iter_mut().zip(&ready) {
         if args.record {
-            budget.record(&kernel.series, &outcome.results)?;
+            budget.record(&outcome.series, &outcome.results)?;
         }
-        outcome.over_budget = budget.judge(&kernel.series, &outcome.results);
-        tell(&outcome, &logs(&cache, kernel));
-        outcomes.push(outcome);
+        outcome.over_budget = budget.judge(&outcome.series, &outcome.results);
+        tell(outcome, &ready.logs);
     }
     println!("{}\n{}\n{}", table::tests(&outcomes), table::sizes(&outcomes), table::lost(&outcomes));
     let bad: Vec<&str> = outcomes.iter().filter(|one| !one.is_good()).map(|one| one.series.as_str()).collect();
@@ -108,53 +112,87 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn boot(
-    args: &Args,
-    accelerator: &mut Option<Accelerator>,
-    cache: &Path,
-    guest: &Guest,
-    kernel: &Kernel,
-) -> Result<Outcome> {
+/// A kernel and its file system.
+struct Ready {
+    kernel: Kernel,
+    image: PathBuf,
+    logs: PathBuf,
+}
+
+impl Ready {
+    fn machine(&self) -> Machine<'_> {
+        Machine { kernel: &self.image, logs: &self.logs }
+    }
+}
+
+fn prepare(args: &Args, by: Accelerator, cache: &Path, guest: &Guest, kernel: &Kernel) -> Result<Ready> {
     let image = guest.image(kernel)?;
-    let logs = logs(cache, kernel);
+    let logs = cache.join("logs").join(&kernel.series);
     fs::create_dir_all(&logs)?;
-    let initrd = logs.join("initramfs");
-    let machine = Machine {
-        kernel: &image.kernel,
-        initrd: &initrd,
-        console: logs.join("console.log"),
-        report: logs.join("report.log"),
-        emulator: logs.join("qemu.log"),
+    let ready = Ready { kernel: kernel.clone(), image: image.kernel.clone(), logs };
+    let limit = Duration::from_secs(args.test_limit);
+    let archive = guest.archive(&image, &args.tests, limit, by.slowness())?;
+    fs::write(ready.machine().initrd(), archive).context("cannot write the initramfs")?;
+    Ok(ready)
+}
+
+/// What works for one kernel works for all.
+fn probe(cache: &Path, guest: &Guest, kernels: &[Kernel]) -> Result<Accelerator> {
+    let one = kernels.first().context("no kernel is known")?;
+    let logs = cache.join("logs").join("probe");
+    fs::create_dir_all(&logs)?;
+    let image = guest.image(one)?;
+    let machine = Machine { kernel: &image.kernel, logs: &logs };
+    machine.probe()
+}
+
+/// Their outcomes, in the order of the kernels.
+fn boot_all(args: &Args, by: Accelerator, ready: &[Ready]) -> Result<Vec<Outcome>> {
+    let next = Mutex::new(ready.iter().enumerate());
+    let work = || -> Result<Vec<(usize, Outcome)>> {
+        let mut done = Vec::new();
+        loop {
+            let taken = next.lock().ok().and_then(|mut next| next.next());
+            let Some((place, ready)) = taken else { return Ok(done) };
+            done.push((place, boot(args, by, ready)?));
+        }
     };
-    let write = |slowness: u32| -> Result<()> {
-        let limit = Duration::from_secs(args.test_limit);
-        fs::write(&initrd, guest.archive(&image, &args.tests, limit, slowness)?).context("cannot write the initramfs")
-    };
-    write(SLOWNESS_KVM)?;
-    let accelerator = *accelerator.get_or_insert_with(|| machine.probe());
-    let (slowness, name) = match accelerator {
-        Accelerator::Kvm => (SLOWNESS_KVM, "kvm"),
-        Accelerator::Tcg => (SLOWNESS_EMULATED, "tcg"),
-    };
-    write(slowness)?;
-    eprintln!("vm: booting {} ({name})", kernel.release);
+    let mut done = thread::scope(|scope| {
+        let workers: Vec<_> = (0..args.jobs).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::new();
+        for worker in workers {
+            all.extend(worker.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))?);
+        }
+        anyhow::Ok(all)
+    })?;
+    done.sort_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+fn boot(args: &Args, by: Accelerator, ready: &Ready) -> Result<Outcome> {
+    let Ready { kernel, .. } = ready;
+    eprintln!("vm: booting {} ({})", kernel.release, by.name());
     let start = Instant::now();
-    let end = machine.run(accelerator, Duration::from_secs(args.limit))?;
+    let machine = ready.machine();
+    let end = machine.run(by, Duration::from_secs(args.limit))?;
     let took = start.elapsed();
-    let text = |path: &Path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let report = text(&machine.report).unwrap_or_default();
-    let console = text(&machine.console).unwrap_or_default();
+    let text = |path: PathBuf| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let report = text(machine.report()).unwrap_or_default();
+    let console = text(machine.console()).unwrap_or_default();
     let mut results = Results::read(&report, &console, kernel.numbers());
     if end == End::Killed {
         results.trouble.push(format!("it ran for {} s and was stopped", took.as_secs()));
     }
-    fs::remove_file(&initrd)?;
-    let release = kernel.release.clone();
-    Ok(Outcome { series: kernel.series.clone(), release, accelerator: name, took, results, over_budget: Vec::new() })
-}
-
-fn logs(cache: &Path, kernel: &Kernel) -> std::path::PathBuf {
-    cache.join("logs").join(&kernel.series)
+    fs::remove_file(machine.initrd())?;
+    eprintln!("vm: {} has ended after {:.0} s", kernel.release, took.as_secs_f64());
+    Ok(Outcome {
+        series: kernel.series.clone(),
+        release: kernel.release.clone(),
+        accelerator: by.name(),
+        took,
+        results,
+        over_budget: Vec::new(),
+    })
 }
 
 /// What is wrong with it, on stderr; the tables come last.
@@ -162,6 +200,9 @@ fn tell(outcome: &Outcome, logs: &Path) {
     let Outcome { series, results, over_budget, .. } = outcome;
     for test in &results.skipped {
         eprintln!("vm: {series}: skipped {}: needs {}", test.name, test.words);
+    }
+    for test in &results.again {
+        eprintln!("vm: {series}: passed at the second try: {}\n{}", test.name, test.words);
     }
     for test in &results.failed {
         eprintln!("vm: {series}: FAILED {} after {:.1} s\n{}", test.name, test.seconds, test.words);

@@ -22,6 +22,8 @@ pub(super) struct Results {
     pub(super) skipped: Vec<Test>,
     /// Also those that hung.
     pub(super) failed: Vec<Test>,
+    /// Those of the passed ones that failed at first.
+    pub(super) again: Vec<Test>,
     pub(super) check: String,
     /// The lines of `tcptrace check`.
     pub(super) checked: Vec<Value>,
@@ -97,9 +99,18 @@ impl Results {
             "tests" => self.tests = value.parse().unwrap_or(0),
             "checked" => self.checked.extend(serde_json::from_str::<Value>(value).ok()),
             "check" => value.clone_into(&mut self.check),
-            "passed" => self.passed.push(test(value)),
+            "passed" => {
+                let test = test(value);
+                // Only one that failed is run twice.
+                self.again.extend(self.failed.pop_if(|failed| failed.name == test.name));
+                self.passed.push(test);
+            }
             "skipped" => self.skipped.push(test(value)),
-            "failed" | "hung" => self.failed.push(test(value)),
+            "failed" | "hung" => {
+                let test = test(value);
+                let _ = self.failed.pop_if(|failed| failed.name == test.name);
+                self.failed.push(test);
+            }
             "broken" => self.trouble.push(value.to_owned()),
             "done" => self.done = true,
             _ => {}
@@ -137,6 +148,15 @@ mod tests {
         assert!(results.is_good(), "{results:?}");
         assert_eq!((results.release.as_str(), results.passed.len(), results.skipped.len()), ("5.10.0-1", 2, 1));
         assert_eq!(results.programs().map(|(name, _)| name).collect::<Vec<_>>(), ["p"]);
+    }
+
+    #[test]
+    fn a_second_try_counts() {
+        let passed = read("@ failed d 2.0\n| why\n@ passed d 2.0\n@ done \n");
+        assert!(passed.is_good() && passed.passed.len() == 2, "{passed:?}");
+        assert_eq!(passed.again[0].words, "why\n");
+        let failed = read("@ failed d 2.0\n| why\n@ failed d 2.0\n| again\n@ done \n");
+        assert_eq!((failed.failed.len(), failed.failed[0].words.as_str(), failed.trouble.len()), (1, "again\n", 0));
     }
 
     #[test]

@@ -20,16 +20,18 @@ pub(super) fn known(known: &Known) -> String {
 
 /// A line for each kernel.
 pub(super) fn tests(outcomes: &[Outcome]) -> String {
-    let mut text = String::from("KERNEL  RELEASE                       BY   PASSED SKIPPED FAILED    TIME  VERDICT\n");
+    let mut text =
+        String::from("KERNEL  RELEASE                       BY   PASSED AGAIN SKIPPED FAILED    TIME  VERDICT\n");
     for outcome in outcomes {
         let results = &outcome.results;
         let _ = writeln!(
             text,
-            "{:<7} {:<29} {:<5}{:>6} {:>7} {:>6} {:>6.0}s  {}",
+            "{:<7} {:<29} {:<5}{:>6} {:>5} {:>7} {:>6} {:>6.0}s  {}",
             outcome.series,
             outcome.release,
             outcome.accelerator,
             results.passed.len(),
+            results.again.len(),
             results.skipped.len(),
             results.failed.len(),
             outcome.took.as_secs_f64(),
