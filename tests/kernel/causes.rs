@@ -87,7 +87,9 @@ fn a_fin_before_a_closed_window() -> Result<()> {
     bounded(|| {
         let [raised, _] = prove_stuck(|netns| zero_window::zero_window(netns, LONG))?;
         let (unsent, unacked) = bytes(&raised)?;
-        ensure!(unsent > 0 && unacked == 0, "all that was sent is acknowledged: {}", raised.text);
+        // 6.18.15 was seen to send a little more than the peer then has room for, and to send that again.
+        let is_little = unacked * 20 < unsent;
+        ensure!(unsent > 0 && is_little, "all that was sent is acknowledged, or nearly: {}", raised.text);
         let next = raised.at("/next_attempt_in_ns").as_u64().context("no next attempt")?;
         ensure!(next <= 5_000_000_000, "the next probe is in {next} ns: {}", raised.text);
         Ok(())
