@@ -35,7 +35,9 @@ const fn bit(state: u8) -> u32 {
 /// Whether `old -> new` is of interest to user space: a step of a teardown, the end of a
 /// connection, or the `connect()` that names an owner.
 ///
-/// `LISTEN -> CLOSE` ends no connection and `CLOSE -> CLOSE` is `close()` of a dead socket.
+/// `LISTEN -> CLOSE` ends no connection and `CLOSE -> CLOSE` is `close()` of a dead socket. `SYN_RECV -> CLOSE` is a
+/// socket that nobody ever had: the last segments of a handshake, handled on two CPUs at once, make a socket each, and
+/// `inet_ehash_nolisten()` closes the one that comes second. The other one is the connection.
 #[inline(always)]
 #[must_use]
 pub const fn crosses(old: u8, new: u8) -> bool {
@@ -43,7 +45,7 @@ pub const fn crosses(old: u8, new: u8) -> bool {
         return false;
     }
     match new {
-        CLOSE => bit(old) & (bit(LISTEN) | bit(CLOSE)) == 0,
+        CLOSE => bit(old) & (bit(LISTEN) | bit(SYN_RECV) | bit(CLOSE)) == 0,
         SYN_SENT => old == CLOSE,
         _ => bit(new) & TEARDOWN != 0,
     }
@@ -74,10 +76,10 @@ mod tests {
     fn only_teardown_and_connect_cross() {
         assert!(crosses(ESTABLISHED, FIN_WAIT1));
         assert!(crosses(FIN_WAIT1, FIN_WAIT1));
-        assert!(crosses(SYN_RECV, CLOSE));
         assert!(crosses(SYN_SENT, CLOSE));
         assert!(crosses(CLOSE, SYN_SENT));
         assert!(!crosses(LISTEN, CLOSE));
+        assert!(!crosses(SYN_RECV, CLOSE));
         assert!(!crosses(CLOSE, CLOSE));
         assert!(!crosses(LISTEN, SYN_RECV));
         assert!(!crosses(SYN_RECV, ESTABLISHED));

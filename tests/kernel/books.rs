@@ -3,27 +3,35 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
+use tcptrace::source::differences::SOCKET_COOKIES;
 use tcptrace_tests::{
     load::{self, Amount, Ending},
     netns::NetNs,
     tool::{Line, Tool},
+    wait,
 };
 
 use crate::{
-    harness::{SOON, bounded},
+    harness::{SOON, bounded, is_older_than},
     judge,
 };
 
-const CONNECTIONS: u64 = 20_000;
+/// An emulated machine takes a minute and a half for as many, so it makes fewer.
+fn connections() -> u64 {
+    20_000 / u64::from(wait::slowness())
+}
 
 #[test]
 fn churn_of_20_000_closes() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
         let netns = NetNs::new()?;
         let tool = Tool::trace(&[])?;
-        let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
-        ensure!(report.connections == CONNECTIONS, "the load made {report:?}");
-        let told = tool.wait_for_closes(netns.inode(), usize::try_from(2 * CONNECTIONS)?, SOON);
+        let report = netns.run(|netns| load::run(netns, Amount::Connections(connections()), Ending::ThreeWay))?;
+        ensure!(report.connections == connections(), "the load made {report:?}");
+        let told = tool.wait_for_closes(netns.inode(), usize::try_from(2 * connections())?, SOON);
         let finished = tool.stop()?;
         finished.expect_code(0)?;
         judge::whole_books(&finished.summary()?)?;
@@ -38,8 +46,8 @@ fn churn_of_which_one_thread_is_watched() -> Result<()> {
     bounded(|| {
         let netns = NetNs::new()?;
         let tool = Tool::trace(&["--comm", "server", "--netns", &netns.inode().to_string()])?;
-        netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
-        let told = tool.wait_for_closes(netns.inode(), usize::try_from(CONNECTIONS)?, SOON);
+        netns.run(|netns| load::run(netns, Amount::Connections(connections()), Ending::ThreeWay))?;
+        let told = tool.wait_for_closes(netns.inode(), usize::try_from(connections())?, SOON);
         let finished = tool.stop()?;
         finished.expect_code(0)?;
         let summary = finished.summary()?;
@@ -53,10 +61,10 @@ fn churn_of_which_one_thread_is_watched() -> Result<()> {
         let (closes, crossed) = (summary.count("/closes"), summary.count("/events/delivered"));
         // A softirq may interrupt the first program between its work and its note: then the second sends it again.
         let twice = summary.count("/anomalies/duplicates");
-        ensure!(closes == CONNECTIONS, "{closes} closes: {}", summary.text);
+        ensure!(closes == connections(), "{closes} closes: {}", summary.text);
         let retransmits =
             ["tlp", "rto", "fast", "failed"].map(|kind| summary.count(&format!("/fin_retransmits/{kind}")));
-        ensure!(crossed == 3 * CONNECTIONS + twice + retransmits.iter().sum::<u64>(), "{}", summary.text);
+        ensure!(crossed == 3 * connections() + twice + retransmits.iter().sum::<u64>(), "{}", summary.text);
         Ok(())
     })
 }
@@ -77,10 +85,10 @@ fn each_once(lines: &[Line]) -> Result<()> {
             ensure!(*line.at("/outcome") == "fin" && *line.at("/complete") == true, "not whole: {}", line.text);
         }
     }
-    let (active, passive) = (count.get("active"), count.get("passive"));
+    let (active, passive, connections) = (count.get("active"), count.get("passive"), connections());
     ensure!(
-        active == Some(&CONNECTIONS) && passive == Some(&CONNECTIONS),
-        "{CONNECTIONS} connections were told as {active:?} active and {passive:?} passive closes"
+        active == Some(&connections) && passive == Some(&connections),
+        "{connections} connections were told as {active:?} active and {passive:?} passive closes"
     );
     Ok(())
 }

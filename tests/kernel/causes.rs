@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use tcptrace::source::differences::SOCKET_COOKIES;
 use tcptrace_tests::{
     child::{Actor, HOLD, POLL},
     netns::NetNs,
@@ -19,7 +20,7 @@ use tcptrace_tests::{
 };
 
 use crate::{
-    harness::{SOON, bounded, observe},
+    harness::{SOON, bounded, is_older_than, observe},
     judge,
 };
 
@@ -54,6 +55,9 @@ fn bytes(raised: &Line) -> Result<(u64, u64)> {
 
 #[test]
 fn a_fin_that_this_host_drops() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
         let [raised, _] = prove_stuck(|netns| unsent::firewalled(netns, LONG))?;
         ensure!(bytes(&raised)? == (0, 0), "there is nothing but the FIN: {}", raised.text);
@@ -63,6 +67,9 @@ fn a_fin_that_this_host_drops() -> Result<()> {
 
 #[test]
 fn a_fin_behind_data() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
         let [raised, _] = prove_stuck(|netns| unsent::data_ahead(netns, LONG))?;
         let (unsent, unacked) = bytes(&raised)?;
@@ -74,10 +81,15 @@ fn a_fin_behind_data() -> Result<()> {
 
 #[test]
 fn a_fin_before_a_closed_window() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
         let [raised, _] = prove_stuck(|netns| zero_window::zero_window(netns, LONG))?;
         let (unsent, unacked) = bytes(&raised)?;
-        ensure!(unsent > 0 && unacked == 0, "all that was sent is acknowledged: {}", raised.text);
+        // 6.18.15 was seen to send a little more than the peer then has room for, and to send that again.
+        let is_little = unacked * 20 < unsent;
+        ensure!(unsent > 0 && is_little, "all that was sent is acknowledged, or nearly: {}", raised.text);
         let next = raised.at("/next_attempt_in_ns").as_u64().context("no next attempt")?;
         ensure!(next <= 5_000_000_000, "the next probe is in {next} ns: {}", raised.text);
         Ok(())
@@ -86,6 +98,9 @@ fn a_fin_before_a_closed_window() -> Result<()> {
 
 #[test]
 fn a_lost_fin_and_when_the_kernel_gives_up() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     /// The foretold rest and the real one, with ticks of the kernel.
     const SLACK_NS: u64 = 60_000_000;
     bounded(|| {
@@ -116,13 +131,14 @@ fn prove_leak(leak: Leak) -> Result<()> {
         let tool = Tool::trace(&THRESHOLDS)?;
         netns.run(|netns| {
             let Pair { client, server, ends } = Pair::connect()?;
+            // Beforehand: on a slow machine a process takes longer to start than a leak to be found.
+            let give = |how: &&str| Actor::given(Path::new(ACTOR), how, client.try_clone()?);
+            let actors: Vec<Actor> = leak.given.iter().map(give).collect::<Result<_>>()?;
             drop(server);
             proc_net::wait_for(ends, State::CloseWait)?;
             if leak.read {
                 pair::read_eof(&client)?;
             }
-            let give = |how: &&str| Actor::given(Path::new(ACTOR), how, client.try_clone()?);
-            let actors: Vec<Actor> = leak.given.iter().map(give).collect::<Result<_>>()?;
             drop(client);
             let line = leak_of(&tool, netns, ends)?;
             held_by(&line, &actors).with_context(|| line.text.clone())?;
@@ -161,26 +177,41 @@ fn held_by(line: &Line, actors: &[Actor]) -> Result<()> {
 
 #[test]
 fn a_leak_that_nobody_looks_at() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     prove_leak(Leak { given: &[HOLD], read: false, reason: "not_polled" })
 }
 
 #[test]
 fn a_leak_that_is_polled_and_never_read() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     prove_leak(Leak { given: &[POLL], read: false, reason: "never_read_eof" })
 }
 
 #[test]
 fn a_leak_that_was_read_to_its_end() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     prove_leak(Leak { given: &[HOLD], read: true, reason: "eof_seen_not_closed" })
 }
 
 #[test]
 fn a_leak_that_two_processes_hold() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     prove_leak(Leak { given: &[HOLD, HOLD], read: false, reason: "not_polled" })
 }
 
 #[test]
 fn a_leak_that_was_never_accepted() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
         let netns = NetNs::new()?;
         let tool = Tool::trace(&THRESHOLDS)?;

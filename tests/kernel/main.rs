@@ -57,3 +57,5 @@ mod runs;
 mod sampling;
 #[cfg(test)]
 mod transitions;
+#[cfg(test)]
+mod worlds;

@@ -4,17 +4,18 @@ use std::{net::TcpListener, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
+use tcptrace::source::differences::SOCKET_COOKIES;
 use tcptrace_tests::{
     netns::NetNs,
     pair::{self, Pair},
     proc_net::{self, State},
     scenario::{orphan, timewait},
-    tool::Tool,
+    tool::{self, Tool},
     wait,
 };
 
 use crate::{
-    harness::{HOLD, SOON, bounded, observe, prove},
+    harness::{HOLD, SOON, bounded, is_older_than, observe, prove},
     judge,
 };
 
@@ -23,6 +24,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Every kind of socket that a look-up has to find, each in its own way.
 #[test]
 fn the_peers_delay_is_known_to_a_tick() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     prove(|netns| {
         let bound = Pair::connect()?;
         socket2::SockRef::from(&bound.client).bind_device(Some(b"lo")).context("cannot bind to lo")?;
@@ -33,6 +37,9 @@ fn the_peers_delay_is_known_to_a_tick() -> Result<()> {
 
 #[test]
 fn a_peer_that_never_closes() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     const THRESHOLD_MS: u64 = 1000;
     bounded(|| {
         let timeout = Duration::from_secs(3);
@@ -49,6 +56,9 @@ fn a_peer_that_never_closes() -> Result<()> {
 
 #[test]
 fn a_refused_timewait_socket_is_said() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
         let (truth, finished) = observe(&[], |netns| timewait::overflow(netns, HOLD))?;
         let lines = finished.lines_in(truth.netns)?;
@@ -62,6 +72,9 @@ fn a_refused_timewait_socket_is_said() -> Result<()> {
 /// The same ends are had by another connection before anybody looks: tcptrace is stopped meanwhile.
 #[test]
 fn a_recycled_timewait_socket_is_said() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
         let netns = NetNs::new()?;
         let tool = Tool::trace(&[])?;
@@ -72,18 +85,27 @@ fn a_recycled_timewait_socket_is_said() -> Result<()> {
         let told: Vec<_> = lines.iter().filter(|line| line.is("close") && line.has_ends(first)).collect();
         let [recycled, orderly] = told.as_slice() else { anyhow::bail!("not two lives:\n{}", judge::shown(&lines)) };
         ensure!(first == again, "another port: {first}, {again}");
-        ensure!(*recycled.at("/outcome") == "unknown", "{}", recycled.text);
-        ensure!(
-            *recycled.at("/complete") == false && recycled.at("/phases_ns/fin_wait2").is_null(),
-            "{}",
-            recycled.text
-        );
         ensure!(recycled.at("/phases_ns/fin_wait1").is_u64(), "{}", recycled.text);
         ensure!(*orderly.at("/outcome") == "fin" && *orderly.at("/complete") == true, "{}", orderly.text);
+        if has_time_wait_events()? {
+            // An event told of its end, before the other connection came.
+            ensure!(*recycled.at("/outcome") == "fin" && *recycled.at("/complete") == true, "{}", recycled.text);
+            return Ok(());
+        }
+        let untold = *recycled.at("/complete") == false && recycled.at("/phases_ns/fin_wait2").is_null();
+        ensure!(*recycled.at("/outcome") == "unknown" && untold, "{}", recycled.text);
         let summary = finished.summary()?;
         ensure!(summary.count("/looks/timewait_recycled") >= 1, "not counted: {}", summary.text);
         Ok(())
     })
+}
+
+/// Whether the end of an orphan's FIN_WAIT2 is an event here: then nobody has to look, and nothing can be missed.
+fn has_time_wait_events() -> Result<bool> {
+    let check = Tool::start(tool::command(["check", "--output", "json"])?)?.finish(SOON)?;
+    let lines = check.lines()?;
+    let line = lines.iter().find(|line| line.text.contains("time-wait events")).context("no word of them")?;
+    Ok(*line.at("/met") == true)
 }
 
 fn recycle(netns: &NetNs, tool: &Tool) -> Result<(pair::Ends, pair::Ends)> {
@@ -103,10 +125,9 @@ fn recycle(netns: &NetNs, tool: &Tool) -> Result<(pair::Ends, pair::Ends)> {
     proc_net::wait_for(ends, State::TimeWait)?;
     let again = wait::until("the port to be had again", LIMIT, || Ok(Pair::to(&listener, to).ok()))?;
     tool.signal(Signal::CONT)?;
-    let recycled = |lines: &[tcptrace_tests::tool::Line]| {
-        lines.iter().any(|line| line.is("close") && *line.at("/reason") == "timewait_recycled")
-    };
-    tool.wait_for(netns.inode(), "a recycled timewait socket", recycled, SOON)?;
+    let is_told =
+        |lines: &[tcptrace_tests::tool::Line]| lines.iter().any(|line| line.is("close") && line.has_ends(ends));
+    tool.wait_for(netns.inode(), "the first life", is_told, SOON)?;
     let ends_again = again.ends;
     drop(again.client);
     pair::read_eof(&again.server)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tcptrace::source::differences::TIMEWAIT_RESETS;
 use tcptrace_tests::{
     pair::Ends,
     scenario::{
@@ -14,7 +15,7 @@ use tcptrace_tests::{
 };
 
 use crate::{
-    harness::{HOLD, bounded, observe},
+    harness::{HOLD, bounded, is_older_than, observe},
     judge::shown,
 };
 
@@ -127,6 +128,9 @@ fn resets_of_both_sides() -> Result<()> {
 /// The closer's full socket is gone; its timewait socket answers data with a reset, under the same cookie.
 #[test]
 fn a_reset_of_a_timewait_socket() -> Result<()> {
+    if is_older_than(&TIMEWAIT_RESETS) {
+        return Ok(());
+    }
     bounded(|| {
         let (truth, finished) = observe(&["--transitions"], |netns| orphan::data_after_close(netns, HOLD))?;
         let lines = finished.lines_in(truth.netns)?;

@@ -17,9 +17,12 @@ pub const THREAD_NAME: &str = "scenario";
 const AF_NETLINK: i32 = 16;
 const AF_INET: u8 = 2;
 const RTM_NEWLINK: u16 = 16;
+const RTM_NEWRULE: u16 = 32;
 const RTM_DELRULE: u16 = 33;
+const FRA_PRIORITY: u16 = 6;
 const RT_TABLE_LOCAL: u8 = 255;
 const FR_ACT_TO_TBL: u8 = 1;
+const FR_ACT_UNREACHABLE: u8 = 7;
 const NLMSG_HDRLEN: usize = 16;
 const NLM_F_REQUEST_ACK: u16 = 0x5;
 const NLMSG_ERROR: u16 = 2;
@@ -93,7 +96,8 @@ impl NetNs {
     /// # Errors
     /// When the kernel refuses.
     pub fn lose_routes(&self) -> Result<()> {
-        forget_local_table().context("cannot delete the rule of the local table")
+        forget_local_table().context("cannot delete the rule of the local table")?;
+        reach_nothing().context("cannot add a rule")
     }
 
     /// Sets a sysctl such as `net/ipv4/tcp_orphan_retries` for the calling thread's namespace, which is this
@@ -130,6 +134,18 @@ fn forget_local_table() -> Result<()> {
     let mut body = vec![AF_INET, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, FR_ACT_TO_TBL];
     body.extend([0; 4]);
     ask(RTM_DELRULE, &body)
+}
+
+/// `ip -4 rule add unreachable priority 1`: on 7.2 local addresses are found without the rule of their table.
+fn reach_nothing() -> Result<()> {
+    // struct fib_rule_hdr
+    let mut body = vec![AF_INET, 0, 0, 0, 0, 0, 0, FR_ACT_UNREACHABLE];
+    body.extend([0; 4]);
+    // struct rtattr
+    body.extend(8_u16.to_ne_bytes());
+    body.extend(FRA_PRIORITY.to_ne_bytes());
+    body.extend(1_u32.to_ne_bytes());
+    ask(RTM_NEWRULE, &body)
 }
 
 /// Sends one request to rtnetlink, which must accept it.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{bench, demo, fuzz, lint, run, setup, test, tidy};
+use crate::{bench, demo, fuzz, lint, run, setup, test, tidy, vm};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Demo(demo::Args),
     /// Run every test, those included that need root and a real kernel
     Test(test::Args),
+    /// Run the kernel tests on kernels of distributions, in virtual machines
+    Vm(vm::Args),
     /// Feed decode, engine, capture and netlink with bytes until something breaks
     Fuzz(fuzz::Args),
     /// Formatting, clippy for the host and for BPF, docs, licences, spelling
@@ -40,6 +42,7 @@ pub(crate) fn dispatch() -> Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(&args),
+        Command::Vm(args) => vm::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),

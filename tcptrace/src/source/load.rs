@@ -3,15 +3,17 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use aya::{
-    Btf as AyaBtf, Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{MapData, PerCpuArray, RingBuf},
+    Btf as AyaBtf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
+    maps::{MapData, MapType, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, ProgramError, ProgramFd},
+    sys::is_map_supported,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tcptrace_ebpf::{counters::Counters, filter::Filter, layout::Layout, names};
 
 use super::{
     btf::Btf,
+    differences::{Difference, RING_BUFFER},
     error::SourceError,
     filter::KernelFilter,
     held::Held,
@@ -194,13 +196,22 @@ fn load_programs(
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries(names::MAP_EVENTS, ring_bytes);
     filter.size_maps(&mut loader);
-    let mut ebpf = loader.load(OBJECT).map_err(|error| SourceError::from_bpf("create the BPF maps", &error))?;
+    let mut ebpf = loader.load(OBJECT).map_err(|error| maps_refused(&error))?;
     filter.fill_maps(&mut ebpf)?;
     for (name, tracepoint) in names::PROGRAMS {
         let loaded = program(&mut ebpf, name)?.load(tracepoint, btf);
         loaded.map_err(|error| SourceError::from_bpf(&format!("load the program {name}"), &error))?;
     }
     Ok(ebpf)
+}
+
+/// A kernel without ring buffers says no more than "invalid argument".
+fn maps_refused(error: &EbpfError) -> SourceError {
+    if !matches!(is_map_supported(MapType::RingBuf), Ok(false)) {
+        return SourceError::from_bpf("create the BPF maps", error);
+    }
+    let Difference { name, since: (major, minor), .. } = RING_BUFFER;
+    SourceError::Kernel(format!("it has no {name}, which Linux {major}.{minor} and later have"))
 }
 
 fn cloned(fd: &ProgramFd) -> Result<OwnedFd, SourceError> {

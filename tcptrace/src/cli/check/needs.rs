@@ -9,8 +9,9 @@ use super::looks;
 use crate::{
     filter::FilterSpec,
     source::{
-        Kernel, KernelFilter, SourceError,
+        Kernel, KernelFilter, ProgramSize, SourceError,
         btf::{self, Btf},
+        differences::{self, Difference},
         layout,
     },
 };
@@ -46,6 +47,10 @@ pub(super) struct Need {
     pub(super) found: String,
     /// What to do about it, or what is lost in truth; empty where it is met.
     pub(super) remedy: String,
+    /// What newer kernels have, if this is of that kind.
+    pub(super) difference: Option<Difference>,
+    /// The loaded program that this is about.
+    pub(super) program: Option<ProgramSize>,
 }
 
 pub(super) fn need(group: Group, name: &str, found: Result<String, String>, remedy: &str) -> Need {
@@ -56,6 +61,8 @@ pub(super) fn need(group: Group, name: &str, found: Result<String, String>, reme
         met,
         found: found.unwrap_or_else(|why| why),
         remedy: if met { String::new() } else { remedy.to_owned() },
+        difference: None,
+        program: None,
     }
 }
 
@@ -92,7 +99,8 @@ pub(super) fn look() -> Vec<Need> {
     let allowed = needs.iter().all(|need| need.met || need.group != Group::Privilege);
     let loaded = if allowed { Some(Kernel::load(TRIAL_RING_BYTES, 0, &KernelFilter::default())) } else { None };
     needs.push(programs(loaded.as_ref()));
-    let loaded = loaded.and_then(Result::ok);
+    let mut loaded = loaded.and_then(Result::ok);
+    needs.extend(loaded.iter_mut().flat_map(sizes));
     let resolved = loaded.as_ref().map_or(resolved, |kernel| kernel.layout);
     needs.extend(optional(&resolved, loaded.is_some()));
     needs.push(filters(loaded.is_some()));
@@ -105,16 +113,14 @@ pub(super) fn look() -> Vec<Need> {
 /// `uname -r`, and its first two numbers where it begins with them.
 fn kernel_version() -> (String, Option<(u32, u32)>) {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse().ok());
-    let version = numbers.next().zip(numbers.next());
+    let version = differences::version_of(&release);
     (release, version)
 }
 
 fn kernel() -> Need {
     let (release, version) = kernel_version();
-    // bpf_ringbuf is of 5.8; 5.10 is the oldest kernel that the layout is known for.
     let found = match version {
-        Some(version) if version < (5, 10) => Err(format!("Linux {release}")),
+        Some(version) if version < differences::OLDEST => Err(format!("Linux {release}")),
         _ => Ok(format!("Linux {release}")),
     };
     need(Group::Required, "kernel 5.10 or later", found, "run a newer kernel")
@@ -157,34 +163,23 @@ fn programs(loaded: Option<&Result<Kernel, SourceError>>) -> Need {
 }
 
 fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
-    let present = |is: u32, what: &str| if is == 1 { Ok(what.to_owned()) } else { Err("absent".to_owned()) };
-    let cookie = if loaded { present(layout.has_cookie, "present") } else { Err("not tried".to_owned()) };
-    vec![
-        need(
-            Group::Optional,
-            "socket cookies (5.12)",
-            cookie,
-            "sockets are told apart by masked address and generation; no look-up by cookie",
-        ),
-        need(
-            Group::Optional,
-            "failed retransmits (err of tcp_retransmit_skb, 6.17)",
-            present(layout.has_retransmit_err, "present"),
-            "older kernels fire no event for a retransmit that could not leave: `failed` stays 0",
-        ),
-        need(
-            Group::Optional,
-            "reasons of sent resets (6.10)",
-            present(layout.has_reset_reason, "present"),
-            "`reason` of `reset_sent` is null",
-        ),
-        need(
-            Group::Optional,
-            "IPv6",
-            present(layout.has_ipv6, "present"),
-            "this kernel has no IPv6 sockets; nothing is lost",
-        ),
-    ]
+    let mut needs: Vec<Need> = differences::found(layout)
+        .into_iter()
+        .map(|(difference, has)| match difference.name {
+            // Known only once the programs are loaded.
+            name if name == differences::SOCKET_COOKIES.name && !loaded => {
+                differing(&difference, Err("not tried".to_owned()))
+            }
+            // Both widths will do, and the programs read the one that is there.
+            name if name == differences::WIDE_TCP_FLAGS.name => {
+                differing(&difference, Ok(format!("{} of them", layout.skb_tcp_flags_len)))
+            }
+            _ => differing(&difference, if has { Ok("present".to_owned()) } else { Err("absent".to_owned()) }),
+        })
+        .collect();
+    let ipv6 = if layout.has_ipv6 == 1 { Ok("present".to_owned()) } else { Err("absent".to_owned()) };
+    needs.push(need(Group::Optional, "IPv6", ipv6, "this kernel has no IPv6 sockets; nothing is lost"));
+    needs
 }
 
 /// Loads the programs with every filter on: what a run without filters has pruned, the verifier sees only now.
@@ -212,11 +207,32 @@ fn filters(loaded: bool) -> Need {
     need(Group::Optional, "filters in the kernel", found, lost)
 }
 
-/// `recursion_misses` (5.12) makes skipped runs of a program visible.
+/// A need that not every supported kernel meets.
+fn differing(difference: &Difference, found: Result<String, String>) -> Need {
+    let (major, minor) = difference.since;
+    let name = format!("{} ({major}.{minor})", difference.name);
+    Need { difference: Some(*difference), ..need(Group::Optional, &name, found, difference.lost) }
+}
+
+/// The programs that are loaded, one by one.
+fn sizes(kernel: &mut Kernel) -> Vec<Need> {
+    let told = |size: ProgramSize| {
+        let number = |number: Option<u32>| number.map_or_else(|| "unknown".to_owned(), |number| number.to_string());
+        let found = format!(
+            "{} instructions verified, {} bytes, {} of machine code",
+            number(size.verified_instructions),
+            number(size.translated_bytes),
+            size.machine_code_bytes
+        );
+        Need { program: Some(size.clone()), ..need(Group::Required, &format!("program {}", size.name), Ok(found), "") }
+    };
+    kernel.program_sizes().into_iter().map(told).collect()
+}
+
+/// `recursion_misses` makes skipped runs of a program visible.
 fn skipped_runs() -> Need {
     let readable = fs::metadata("/proc/self/fdinfo").is_ok();
-    let known = readable && kernel_version().1.is_none_or(|version| version >= (5, 12));
-    let found = if known { Ok("counted".to_owned()) } else { Err("not counted".to_owned()) };
-    let lost = "events that a softirq hides from a program on the same CPU are not counted as lost";
-    need(Group::Optional, "skipped program runs (5.12)", found, lost)
+    let difference = differences::SKIPPED_RUNS;
+    let known = readable && kernel_version().1.is_none_or(|version| version >= difference.since);
+    differing(&difference, if known { Ok("counted".to_owned()) } else { Err("not counted".to_owned()) })
 }

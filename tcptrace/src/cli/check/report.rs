@@ -19,6 +19,13 @@ pub(super) fn table(needs: &[Need]) -> String {
         for line in need.found.lines().skip(1) {
             let _ = writeln!(text, "           {line}");
         }
+        if let Some(difference) = need.difference.filter(|_| !need.met) {
+            let _ = writeln!(
+                text,
+                "         since Linux {}.{}: {}",
+                difference.since.0, difference.since.1, difference.source
+            );
+        }
         if !need.remedy.is_empty() {
             let _ = writeln!(text, "         -> {}", need.remedy);
         }
@@ -38,6 +45,14 @@ pub(super) fn json(needs: &[Need]) -> String {
             "met": need.met,
             "found": need.found,
             "remedy": if need.remedy.is_empty() { None } else { Some(&need.remedy) },
+            "since": need.difference.map(|one| format!("{}.{}", one.since.0, one.since.1)),
+            "source": need.difference.map(|one| one.source),
+            "program": need.program.as_ref().map(|one| serde_json::json!({
+                "name": one.name,
+                "verified_instructions": one.verified_instructions,
+                "translated_bytes": one.translated_bytes,
+                "machine_code_bytes": one.machine_code_bytes,
+            })),
         });
         let _ = writeln!(text, "{object}");
     }
