@@ -210,5 +210,6 @@ fn facts(script: &mut Script<'_>, time_ns: u64) -> NetnsFacts {
         tw_reuse: number(script, 6),
         timewait_overflow: number(script, 7).map(u64::from),
         timewait_recycled: number(script, 7).map(u64::from),
+        ..NetnsFacts::default()
     }
 }
