@@ -36,6 +36,8 @@ mod findings;
 #[cfg(test)]
 mod healing;
 #[cfg(test)]
+mod hist;
+#[cfg(test)]
 mod listings;
 #[cfg(test)]
 mod namespaces;

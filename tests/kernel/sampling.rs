@@ -20,8 +20,8 @@ const ONE_IN: u64 = 10;
 
 /// Half the width of the interval that 95 of 100 samples have the truth in, as docs/histograms.md states it.
 fn error_95(estimate: u64) -> u64 {
-    // 1.96^2 is 3.8416.
-    ((ONE_IN - 1) * estimate * 38_416 / 10_000).isqrt()
+    let variance = (ONE_IN - 1) * (estimate * 10_000 + ONE_IN * 9_604) / 10_000 * 38_416 / 10_000;
+    (ONE_IN - 1) * 19_208 / 10_000 + variance.isqrt()
 }
 
 #[test]

@@ -117,3 +117,29 @@ fn lines_held_back_are_counted() -> Result<()> {
     ensure!(seconds.values().all(|lines| *lines <= 14), "{seconds:?}");
     Ok(())
 }
+
+/// Histograms of a fleet: intervals are cut on the common clock, whatever the order of the captures.
+#[test]
+fn intervals_of_a_fleet_are_those_of_its_hosts() -> Result<()> {
+    let counts = |captures: &[&str]| -> Result<Vec<(String, u64)>> {
+        let lines = replay(captures, &["--of", "close", "--interval", "1s"])?;
+        let histograms = lines.iter().filter(|line| line["type"] == "histogram");
+        let count = |line: &Value| Some((line["from"].as_str()?.to_owned(), line["count"].as_u64()?));
+        histograms.map(|line| count(line).with_context(|| line.to_string())).collect()
+    };
+    let (closes, resets) = (counts(&["closes.cap"])?, counts(&["resets.cap"])?);
+    let (one, other) = (counts(&["closes.cap", "resets.cap"])?, counts(&["resets.cap", "closes.cap"])?);
+    ensure!(one == other, "the order of the captures counts: {one:?} and {other:?}");
+    // The last line is the total, and begins with the fleet.
+    let (total, intervals) = one.split_last().context("no histogram")?;
+    let first = closes.first().into_iter().chain(resets.first()).map(|(from, _)| from).min();
+    ensure!(Some(&total.0) == first, "the total begins at {}", total.0);
+    ensure!(intervals.iter().map(|(_, count)| count).sum::<u64>() == total.1, "intervals do not add up: {one:?}");
+    let wanted = closes.last().into_iter().chain(resets.last()).map(|(_, count)| count).sum::<u64>();
+    ensure!(total.1 == wanted, "{} closes and not {wanted}", total.1);
+    // Those of the earlier capture are in the intervals in which they are without the other one.
+    let (earlier, _) = if closes.first() < resets.first() { (closes, resets) } else { (resets, closes) };
+    let whole = earlier.len().saturating_sub(2);
+    ensure!(one.get(..whole) == earlier.get(..whole), "{one:?} and alone {earlier:?}");
+    Ok(())
+}

@@ -145,7 +145,7 @@ pub(super) struct LiveArgs {
     /// A socket longer than this in CLOSE_WAIT is leaked
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub(super) leak_after: Duration,
-    /// Follow one connection in N, chosen by its socket, from beginning to end: 1/N, N from 1 to 1000000
+    /// Follow one socket in N (an end of a connection), from beginning to end: 1/N, N from 1 to 1000000
     #[arg(long, value_name = "1/N", value_parser = sample)]
     pub(super) sample: Option<u32>,
     /// Ring buffer between kernel and reader, MiB: a power of two

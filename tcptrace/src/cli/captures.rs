@@ -1,6 +1,7 @@
 //! Captures as a source: one, or several as one fleet.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
     time::Duration,
@@ -68,8 +69,20 @@ impl Fleet {
         read
     }
 
+    /// Names are all that tells hosts apart, and two machines may have one name.
+    fn tell_namesakes(&self) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for host in self.hosts() {
+            *counts.entry(&host.hostname).or_default() += 1;
+        }
+        for (name, count) in counts.iter().filter(|(_, count)| **count > 1) {
+            talk::note(&format_args!("{count} captures are of a host named {name:?}: by host, they are one"));
+        }
+    }
+
     /// Always the one that is furthest behind.
     fn read_all<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
+        self.tell_namesakes();
         for capture in &mut self.0 {
             capture.begin(pipeline)?;
         }
@@ -138,7 +151,10 @@ impl Capture {
         }
         match self.reader.next()? {
             Some(frame) => pipeline.frame(self.number, frame)?,
-            None => self.over = true,
+            None => {
+                self.over = true;
+                pipeline.over(self.number)?;
+            }
         }
         self.time_ns = pipeline.time_ns(self.number);
         Ok(())

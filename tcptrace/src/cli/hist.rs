@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, process::ExitCode, time::Duration};
 use clap::Args;
 
 use super::{
-    args::{LiveArgs, OutputFormat, SocketFilterArgs, duration},
+    args::{FilterArgs, LiveArgs, OutputFormat, duration},
     exit::CliError,
     session::{self, NoTee},
     setup,
@@ -31,7 +31,7 @@ pub(super) struct HistArgs {
     #[command(flatten)]
     live: LiveArgs,
     #[command(flatten)]
-    filter: SocketFilterArgs,
+    filter: FilterArgs,
 }
 
 /// What to draw histograms of.
@@ -46,9 +46,9 @@ pub(super) struct HistogramArgs {
     /// remote-port, role, outcome, netns or host; several are combined
     #[arg(long, value_name = "KEY", value_parser = bys)]
     by: Vec<Bys>,
-    /// Keys that get a row of their own, those with most closes first; the others are one row
-    #[arg(long, value_name = "ROWS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(TOP))]
-    top: u32,
+    /// Keys that get a row of their own (10), those with most closes first; the others are one row
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(TOP))]
+    top: Option<u32>,
     /// Histograms of each interval, not of the whole run alone; `hist` has them every 10s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     interval: Option<Duration>,
@@ -77,7 +77,7 @@ fn bys(text: &str) -> Result<Bys, String> {
 impl HistogramArgs {
     /// Whether any histogram is asked for.
     pub(super) fn is_wanted(&self) -> bool {
-        !self.of.is_empty() || !self.by.is_empty() || self.interval.is_some() || self.heatmap
+        !self.of.is_empty() || !self.by.is_empty() || self.interval.is_some() || self.heatmap || self.top.is_some()
     }
 
     /// What to draw.
@@ -96,9 +96,10 @@ impl HistogramArgs {
         {
             return Err(CliError::Usage(format!("--of {of}: it is there twice")));
         }
-        let top = usize::try_from(self.top).unwrap_or(usize::MAX);
+        let default = Config::default();
+        let top = self.top.map_or(default.top, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
         Ok(Draw {
-            config: Config { ofs, bys, top, ..Config::default() },
+            config: Config { ofs, bys, top, ..default },
             interval_ns: setup::nanos(self.interval.unwrap_or(INTERVAL)),
             intervals: intervals || self.interval.is_some(),
             heatmap: self.heatmap,
@@ -110,7 +111,7 @@ impl HistogramArgs {
 pub(super) fn run(args: &HistArgs) -> Result<ExitCode, CliError> {
     let draw = args.histograms.draw(true)?;
     let mut pipeline = setup::hist_pipeline(&args.live, &args.filter, args.output, draw)?;
-    let watch = Watch::new(&args.live, &args.filter)?;
+    let watch = Watch::new(&args.live, &args.filter.socket)?;
     session::report_after(session::run(&args.live, &watch, &mut pipeline, &mut NoTee), pipeline, false)
 }
 

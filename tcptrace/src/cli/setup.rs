@@ -34,11 +34,11 @@ pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Stdout>>, 
 /// The pipeline of a live run that draws.
 pub(super) fn hist_pipeline(
     live: &LiveArgs,
-    filter: &SocketFilterArgs,
+    filter: &FilterArgs,
     output: OutputFormat,
     draw: Draw,
 ) -> Result<Pipeline<Text<Stdout>>, CliError> {
-    let filter = socket_filter(filter)?;
+    let filter = live_filter(filter)?;
     let out = std::io::stdout();
     let renderer = renderer(output, &out);
     let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines: false, draw: Some(draw), max_rate: None });

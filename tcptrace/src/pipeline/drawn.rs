@@ -7,6 +7,9 @@ use crate::{
     report::{Context, histogram::Histograms},
 };
 
+/// Intervals in a row that nothing came in, and that are told all the same; of a longer time, the first is as much longer.
+const EMPTY_MAX: u64 = 255;
+
 /// Counts closes, and knows when an interval is over.
 pub(super) struct Drawn {
     histograms: Histograms,
@@ -43,8 +46,20 @@ impl Drawn {
         if time_ns < end_ns {
             return;
         }
-        let passed = (time_ns - end_ns) / self.interval_ns + 1;
-        self.end_ns = Some(end_ns.saturating_add(passed.saturating_mul(self.interval_ns)));
+        let passed = (time_ns - end_ns) / self.interval_ns;
+        self.end_ns = Some(end_ns.saturating_add((passed + 1).saturating_mul(self.interval_ns)));
+        if passed == 0 {
+            self.next(out, renderer, time_ns);
+            return;
+        }
+        // Nothing came for a while, as between two captures.
+        for number in passed.saturating_sub(EMPTY_MAX)..=passed {
+            self.next(out, renderer, end_ns.saturating_add(number.saturating_mul(self.interval_ns)));
+        }
+    }
+
+    /// Ends an interval.
+    fn next(&mut self, out: &mut Vec<u8>, renderer: &mut Renderer, time_ns: u64) {
         self.interval(out, renderer, time_ns);
         self.histograms.next_interval(time_ns);
         if self.intervals {

@@ -19,6 +19,8 @@ pub(super) struct Host {
     pub(super) context: Context,
     /// Newest time in any input, CLOCK_MONOTONIC nanoseconds.
     mono_ns: u64,
+    /// Nothing more comes of it.
+    pub(super) is_over: bool,
     /// The first tick: wall clocks step, so only this one aligns the host with others.
     first_tick: Option<Tick>,
 }
@@ -31,6 +33,7 @@ impl Host {
             filter,
             context: Context::default(),
             mono_ns: 0,
+            is_over: false,
             first_tick: None,
         }
     }
@@ -58,11 +61,7 @@ impl Host {
         }
         sink.input(&input);
         self.engine.handle(&input);
-        self.poll(sink)?;
-        match (&input, self.time_ns()) {
-            (Input::Tick(_), Some(time_ns)) => sink.tick(time_ns),
-            _ => Ok(()),
-        }
+        self.poll(sink)
     }
 
     pub(super) fn gap<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {

@@ -32,7 +32,7 @@ pub trait Sink {
         let _ = input;
     }
 
-    /// Time has passed on a host, see [`Pipeline::time_ns`]. Of several hosts, it is that of the one furthest behind.
+    /// So far has time come on all hosts, see [`Pipeline::time_ns`]; what they still give is not much older.
     ///
     /// # Errors
     /// Ends the run.
@@ -130,10 +130,33 @@ impl<S: Sink> Pipeline<S> {
             self.catch_up()?;
             self.current = host;
         }
-        match self.hosts.get_mut(host) {
-            Some(host) => host.frame(frame, &mut self.sink),
-            None => Ok(()),
+        let is_tick = matches!(frame, Frame::Tick(_));
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.frame(frame, &mut self.sink)?;
         }
+        if is_tick { self.tick() } else { Ok(()) }
+    }
+
+    /// Tells the sink how far all hosts have come.
+    fn tick(&mut self) -> io::Result<()> {
+        let still = self.hosts.iter().filter(|host| !host.is_over);
+        // `None` is the least: a host that has no time yet keeps all waiting.
+        match still.map(Host::time_ns).min() {
+            Some(Some(time_ns)) => self.sink.tick(time_ns),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing more comes of a host: time goes on without it.
+    ///
+    /// # Errors
+    /// As the sink's.
+    pub fn over(&mut self, host: usize) -> io::Result<()> {
+        self.catch_up()?;
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.is_over = true;
+        }
+        self.tick()
     }
 
     /// Frames of a host are missing here.

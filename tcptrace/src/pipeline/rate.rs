@@ -33,6 +33,11 @@ impl Rate {
         false
     }
 
+    /// As [`Rate::tell`], once the second is over in which they were held back.
+    pub(super) fn tell_at(&mut self, time_ns: u64) -> Option<u64> {
+        if time_ns / SECOND_NS > self.second { self.tell() } else { None }
+    }
+
     /// How many were held back since this was last asked.
     pub(super) fn tell(&mut self) -> Option<u64> {
         (self.untold > 0).then(|| std::mem::take(&mut self.untold))
@@ -53,7 +58,8 @@ mod tests {
         let admitted = |rate: &mut Rate, at_ms: u64| rate.admits(at_ms * 1_000_000);
         assert!(admitted(&mut rate, 5_000) && admitted(&mut rate, 5_999));
         assert!(!admitted(&mut rate, 5_999) && !admitted(&mut rate, 4_000));
-        assert_eq!((rate.tell(), rate.tell()), (Some(2), None));
+        assert_eq!(rate.tell_at(5_999_999_999), None);
+        assert_eq!((rate.tell_at(6_000_000_000), rate.tell()), (Some(2), None));
         assert!(admitted(&mut rate, 6_000) && admitted(&mut rate, 5_500) && !admitted(&mut rate, 6_999));
         assert_eq!((rate.tell(), rate.total()), (Some(1), 3));
     }

@@ -93,6 +93,9 @@ impl<W: Write> Sink for Text<W> {
         if let Some(drawn) = &mut self.drawn {
             drawn.tick(&mut self.text, &mut self.renderer, time_ns);
         }
+        if let Some(lines) = self.rate.as_mut().and_then(|rate| rate.tell_at(time_ns)) {
+            self.renderer.held_back(&mut self.text, lines, time_ns);
+        }
         Ok(())
     }
 

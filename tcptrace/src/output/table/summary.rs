@@ -68,7 +68,7 @@ impl Page<'_> {
         if run.sample_one_in > 1 {
             self.line.left(NAME, Paint::Strong, "sample");
             let n = run.sample_one_in;
-            self.line.word(Paint::Warning, format_args!("1/{n} of the connections: counts of closes are estimates,"));
+            self.line.word(Paint::Warning, format_args!("1/{n} of the sockets: counts of closes are estimates,"));
             self.line.word(Paint::Warning, format_args!("each that was seen stands for {n}"));
             self.flush();
         }

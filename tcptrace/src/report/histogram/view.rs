@@ -97,18 +97,21 @@ pub struct Memory {
 }
 
 impl View {
-    /// How far off a count can be because a sample was traced, at 95 %; 0 where everything was.
+    /// How far off a count can be because a sample was traced, at 95 % or more; 0 where everything was.
     ///
     /// Each of C closes is traced with probability 1/N, on its own, and counts N times. The count is then N times a
     /// binomial number, with the variance N^2 * C * (1/N) * (1 - 1/N) = (N - 1) * C. 1.96 standard deviations to each
-    /// side are 1.96 * sqrt((N - 1) * C), with the count itself for C; a normal distribution, which that assumes, is
-    /// near where C/N is above 20 or so.
+    /// side are 1.96 * sqrt((N - 1) * C) for large C. The true C is not known, though, and small numbers are not
+    /// normal: the upper end of Wilson's interval for n traced ones is n + z^2/2 + z * sqrt(n + z^2/4), with z = 1.96,
+    /// and so the error is 1.92 * (N - 1) + 1.96 * sqrt((N - 1) * (count + 0.96 * N)). Where nothing was traced, up to
+    /// 3.8 * N closes can be behind it.
     #[must_use]
     pub fn count_error(&self, count: u64) -> u64 {
-        // Whole numbers, so that every machine prints the same: 1.96^2 is 3.8416.
-        let variance = u128::from(self.sample_one_in.saturating_sub(1)) * u128::from(count);
-        let square = variance / 10_000 * 38_416 + variance % 10_000 * 38_416 / 10_000;
-        u64::try_from(square.isqrt()).unwrap_or(u64::MAX)
+        // Whole numbers, so that every machine prints the same: 1.96^2 is 3.8416, of which a half and a quarter count.
+        let others = u128::from(self.sample_one_in.saturating_sub(1));
+        let square = u128::from(count) * 10_000 + u128::from(self.sample_one_in) * 9_604;
+        let variance = (others * square).saturating_mul(38_416) / 100_000_000;
+        u64::try_from(others * 19_208 / 10_000 + variance.isqrt()).unwrap_or(u64::MAX)
     }
 }
 

@@ -61,7 +61,8 @@ impl Page<'_> {
         let Memory { keys, keys_folded, folded_is_at_least, closes_folded, bytes, bytes_max, key_bytes_max } =
             view.memory;
         let error = Distribution::ERROR_PERCENT;
-        self.words(Paint::Faint, &format!("quantiles are within {error} %, the maximum is exact"));
+        let of = if view.sample_one_in > 1 { "of what was traced: " } else { "" };
+        self.words(Paint::Faint, &format!("{of}quantiles are within {error} %, the maximum is exact"));
         self.flush();
         if view.bys.is_empty() {
             return;

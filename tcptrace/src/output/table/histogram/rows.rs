@@ -123,7 +123,10 @@ impl Page<'_> {
         let Quantiles { count, p50_ns, p90_ns, p99_ns, p999_ns, max_ns } = distribution.quantiles();
         self.line.right(layout.counts, Paint::Plain, count);
         for ns in [p50_ns, p90_ns, p99_ns, p999_ns, max_ns] {
-            self.line.right(CELL, Paint::Plain, DurationNs(ns));
+            match count {
+                0 => self.line.right(CELL, Paint::Faint, "-"),
+                _ => self.line.right(CELL, Paint::Plain, DurationNs(ns)),
+            }
         }
         if let Some(axis) = layout.picture {
             let picture = axis.draw(&Coarse::of(distribution));

@@ -1,0 +1,62 @@
+//! `tcptrace hist` on real closes.
+
+use std::{collections::BTreeMap, thread, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use tcptrace_tests::{
+    load::{self, Amount, Ending},
+    netns::NetNs,
+    tool::{Line, Tool},
+};
+
+use crate::{harness::bounded, judge};
+
+/// In each of two bursts.
+const CONNECTIONS: u64 = 300;
+
+/// Counts of the histograms of a span, by role.
+fn by_role(lines: &[Line], of: &str, span: &str) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    let wanted = |line: &&Line| line.is("histogram") && *line.at("/of") == of && *line.at("/span") == span;
+    for line in lines.iter().filter(wanted) {
+        let role = line.at("/key/role").as_str().with_context(|| format!("no role: {}", line.text))?;
+        let buckets = line.at("/buckets").as_array().context("no buckets")?;
+        let sum: u64 = buckets.iter().filter_map(|bucket| bucket.get(1)?.as_u64()).sum();
+        ensure!(sum == line.count("/count"), "buckets do not add up: {}", line.text);
+        *counts.entry(role.to_owned()).or_default() += sum;
+    }
+    Ok(counts)
+}
+
+/// Intervals add up to the total, which is what the sockets did; the filter keeps to the namespace.
+#[test]
+fn intervals_and_the_total_count_every_close() -> Result<()> {
+    bounded(|| {
+        let netns = NetNs::new()?;
+        let inode = netns.inode().to_string();
+        let by = ["--of", "close,close-wait", "--by", "role,netns", "--interval", "500ms", "--netns", &inode];
+        let tool = Tool::live(&["hist"], &by)?;
+        for _ in 0..2 {
+            netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
+            // Also what has to be looked up is told by then.
+            thread::sleep(Duration::from_millis(1500));
+        }
+        let finished = tool.stop()?;
+        finished.expect_code(0)?;
+        let summary = finished.summary()?;
+        judge::books(&summary)?;
+        ensure!(summary.count("/closes") == 4 * CONNECTIONS, "{}", summary.text);
+        let lines = finished.lines()?;
+        let wanted: BTreeMap<String, u64> =
+            ["active", "passive"].map(|role| (role.to_owned(), 2 * CONNECTIONS)).into_iter().collect();
+        for span in ["interval", "total"] {
+            let counts = by_role(&lines, "close", span)?;
+            ensure!(counts == wanted, "{span}: {counts:?} and not {wanted:?}");
+        }
+        let passive = by_role(&lines, "close_wait", "total")?;
+        ensure!(passive.get("passive") == wanted.get("passive"), "close_wait: {passive:?}");
+        let is_other = |line: &&Line| line.is("histogram") && *line.at("/key/netns") != netns.inode();
+        ensure!(!lines.iter().any(|line| is_other(&line)), "closes of another namespace");
+        Ok(())
+    })
+}
