@@ -35,7 +35,7 @@ fn intervals_and_the_total_count_every_close() -> Result<()> {
         let netns = NetNs::new()?;
         let inode = netns.inode().to_string();
         let by = ["--of", "close,close-wait", "--by", "role,netns", "--interval", "500ms", "--netns", &inode];
-        let tool = Tool::live(&["hist"], &by)?;
+        let tool = Tool::live(&["hist", "--output", "json"], &by)?;
         for _ in 0..2 {
             netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
             // Also what has to be looked up is told by then.
