@@ -7,7 +7,8 @@ use crate::{
     report::{Context, histogram::Histograms},
 };
 
-/// Intervals in a row that nothing came in, and that are told all the same; of a longer time, the first is as much longer.
+/// Intervals in a row that nothing came in, and that are told all the same; of a longer time, the first is as much
+/// longer.
 const EMPTY_MAX: u64 = 255;
 
 /// Counts closes, and knows when an interval is over.
