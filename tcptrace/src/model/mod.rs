@@ -26,7 +26,7 @@ pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause,
 pub use holder::{Holder, Holders};
 pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Recorded, Refusal, Sighting, Tick};
 pub use netns::NetnsFacts;
-pub use owner::{Comm, Owner, OwnerSource};
+pub use owner::{Comm, Owner, OwnerSource, printable};
 pub use reset::ResetReason;
 pub use snapshot::{
     Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_MS, TIME_WAIT_NS, TcpDetail, Timer, Want,

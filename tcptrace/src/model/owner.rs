@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+/// What a reader is shown of a character in a name that others choose: a control character could write escape codes
+/// into an operator's terminal.
+#[must_use]
+pub fn printable(c: char) -> char {
+    if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
+}
+
 /// A task's name as the kernel keeps it: at most 15 bytes, any bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Comm(pub [u8; 16]);
@@ -31,8 +38,7 @@ impl fmt::Display for Comm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.as_bytes().utf8_chunks() {
             for c in chunk.valid().chars() {
-                let shown = if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-                fmt::Write::write_char(f, shown)?;
+                fmt::Write::write_char(f, printable(c))?;
             }
             if !chunk.invalid().is_empty() {
                 fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;

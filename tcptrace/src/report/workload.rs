@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::model::printable;
+
 /// Hexadecimal digits of a container's id (`docker`, `containerd`, CRI-O and podman alike).
 const ID_LEN: usize = 64;
 
@@ -115,7 +117,7 @@ fn unescaped(name: &str) -> Cow<'_, str> {
         rest = after;
     }
     let text = String::from_utf8_lossy(&bytes);
-    Cow::Owned(text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect())
+    Cow::Owned(text.chars().map(printable).collect())
 }
 
 #[cfg(test)]

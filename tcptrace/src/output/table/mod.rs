@@ -22,7 +22,7 @@ mod tests;
 use std::fmt::{self, Write as _};
 
 use super::{Style, time::Calendar};
-use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
+use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport, printable};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 use line::Line;
@@ -205,6 +205,6 @@ struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| f.write_char(if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }))
+        self.0.chars().try_for_each(|c| f.write_char(printable(c)))
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use super::By;
-use crate::model::{Close, Comm, Outcome, Role};
+use crate::model::{Close, Comm, Outcome, Role, printable};
 use crate::report::{Cgroup, Context};
 
 /// Memory for paths, containers and units. A host has some hundred at a time, of some hundred bytes.
@@ -122,9 +122,10 @@ impl KeyValue {
             Part::Nothing => Self::Text("none".to_owned()),
             Part::Process(comm) => Self::Text(comm.to_string()),
             Part::Cgroup(_, id) => Self::Text(format!("cgroup {id}")),
-            Part::Text(number) => {
-                texts.texts.get(number as usize).map_or(Self::Unknown, |text| Self::Text(printable(text)))
-            }
+            Part::Text(number) => texts
+                .texts
+                .get(number as usize)
+                .map_or(Self::Unknown, |text| Self::Text(text.chars().map(printable).collect())),
             Part::Addr(ip) => Self::Text(match by {
                 By::RemoteAddr(prefix) => prefix.text(ip),
                 _ => ip.to_string(),
@@ -133,12 +134,9 @@ impl KeyValue {
             Part::Role(role) => Self::Text(role.as_str().to_owned()),
             Part::Outcome(outcome) => Self::Text(outcome.as_str().to_owned()),
             Part::Netns(inode) => Self::Number(inode.into()),
-            Part::Host(host) => hosts.get(usize::from(host)).map_or(Self::Unknown, |name| Self::Text(printable(name))),
+            Part::Host(host) => hosts
+                .get(usize::from(host))
+                .map_or(Self::Unknown, |name| Self::Text(name.chars().map(printable).collect())),
         }
     }
-}
-
-/// Names must not write escape codes into an operator's terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

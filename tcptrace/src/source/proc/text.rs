@@ -1,5 +1,7 @@
 //! Lines of `/proc` about files of processes. Other programs choose what stands there: nothing is trusted.
 
+use crate::model::printable;
+
 /// Characters kept of a name that another program has chosen.
 const NAME_MAX: usize = 4096;
 
@@ -41,8 +43,7 @@ pub fn cgroup_path(text: &str) -> Option<&str> {
 /// A name that cannot write escape codes into a terminal, nor fill memory.
 #[must_use]
 pub fn clean(name: &str) -> String {
-    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    name.chars().take(NAME_MAX).map(shown).collect()
+    name.chars().take(NAME_MAX).map(printable).collect()
 }
 
 #[cfg(test)]
