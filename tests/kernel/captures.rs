@@ -1,6 +1,6 @@
 //! `record`, `replay`, and what is left when one of them is interrupted.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -24,6 +24,8 @@ use crate::{
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
+/// An orphan that a look has found waiting is looked at again after half a second.
+const SETTLED: Duration = Duration::from_millis(1500);
 
 fn record(file: &str, arguments: &[&str]) -> Result<Tool> {
     Tool::live(&["record", file], arguments)
@@ -41,6 +43,8 @@ fn replays_byte_for_byte(arguments: &'static [&'static str]) -> Result<()> {
         netns::run(|netns| orderly::half_close(netns, HOLD))?;
         netns::run(reset::unread_data)?;
         netns::run(|netns| load::run(netns, Amount::Connections(500), Ending::ThreeWay))?;
+        // What closes that have to be looked at become, looks tell a moment later.
+        thread::sleep(wait::scaled(SETTLED));
         let live = tool.stop()?;
         live.expect_code(0)?;
         ensure!(live.stdout.lines().count() > 1000, "more than 1000 closes gave {} lines", live.stdout.lines().count());
