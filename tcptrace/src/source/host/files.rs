@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::doctor::{
     Files, SYSCTL_FOLDERS, SYSCTL_LAST, SysctlFile,
     limits::{FILE_BYTES_MAX, FILES_MAX},
@@ -48,7 +50,8 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// What is printed of a file cannot write escape codes.
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    let file = File::open(path)?;
+    // Opening a pipe waits for its writer, unless it is told not to.
+    let file = File::from(rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?);
     // A link to /dev/null reads as empty; anything else that is no file could block.
     if !file.metadata()?.is_file() {
         return Ok(String::new());

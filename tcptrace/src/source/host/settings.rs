@@ -1,18 +1,20 @@
 //! Settings and counters of the network namespace that the calling thread is in.
 
 use std::{
-    fs,
-    io::{self, ErrorKind},
+    fs::{self, File},
+    io::{self, ErrorKind, Read},
     path::Path,
 };
 
 use crate::{
     doctor::{Counters, Settings, Value, keys},
-    source::{
-        clock,
-        proc::{counter, text::clean},
-    },
+    model::printable,
+    source::{clock, proc::counter},
 };
+
+/// Bytes that are asked for at once: first so many, which all but lists of ports fit in, then as much as the longest
+/// list takes (every other port reserved is 190 KB).
+const READ_BYTES: [usize; 2] = [4096, 256 << 10];
 
 /// A setting whose file is missing is one that the kernel lacks only where its neighbours are there.
 const NEIGHBOURS: &str = "/proc/sys/net/ipv4";
@@ -51,11 +53,28 @@ pub fn read_place() -> ReadPlace {
 
 fn setting(key: &str, has_neighbours: bool) -> Value {
     let path = Path::new("/proc/sys").join(key.replace('.', "/"));
-    match fs::read_to_string(&path) {
-        Ok(text) => Value::Is(clean(&text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))),
+    match read_whole(&path) {
+        Ok(text) => {
+            let spaced = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+            Value::Is(spaced.chars().map(printable).collect())
+        }
         Err(error) if error.kind() == ErrorKind::NotFound && has_neighbours => Value::Absent,
         Err(error) => Value::Unreadable(why(&path, &error)),
     }
+}
+
+/// The text of a setting. `proc_do_large_bitmap()` and `proc_dointvec()` answer one read, cut to its length, and say
+/// that nothing follows; std begins with 32 bytes, and would take the first ports of a list for all of them.
+pub(in crate::source) fn read_whole(path: &Path) -> io::Result<String> {
+    for bytes in READ_BYTES {
+        let mut buffer = vec![0; bytes];
+        let read = File::open(path)?.read(&mut buffer)?;
+        if read < bytes {
+            buffer.truncate(read);
+            return Ok(String::from_utf8_lossy(&buffer).into_owned());
+        }
+    }
+    Err(io::Error::other("it is too long"))
 }
 
 fn why(path: &Path, error: &io::Error) -> String {
@@ -99,6 +118,19 @@ mod tests {
         assert!(read.counters.get(keys::ACTIVE_OPENS).is_some(), "{read:?}");
         assert!(read.settings.is_absent(keys::TW_RECYCLE) && read.is_initial.is_some());
         assert!(read.settings.text(keys::PORT_RANGE).is_some_and(|text| !text.contains('\t')));
+    }
+
+    /// A file answers several reads, so this shows the bounds alone; kernel tests show the rest.
+    #[test]
+    fn long_texts_are_whole_or_refused() {
+        let folder = std::env::temp_dir().join(format!("tcptrace-settings-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("long");
+        for (bytes, whole) in [(0, true), (4095, true), (4096, true), (262_143, true), (262_144, false)] {
+            fs::write(&file, "7".repeat(bytes)).unwrap();
+            assert_eq!(read_whole(&file).map(|text| text.len()).ok(), whole.then_some(bytes));
+        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
