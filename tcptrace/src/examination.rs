@@ -121,7 +121,12 @@ impl Examination {
     /// # Errors
     /// When sock_diag cannot be asked.
     pub fn new(filter: Filter, leak_after_ns: u64, idle_after_ms: u64) -> Result<Self, SourceError> {
-        let netns = filter.netns().to_vec();
+        let mut netns: Vec<u32> = Vec::new();
+        for inode in filter.netns() {
+            if !netns.contains(inode) {
+                netns.push(*inode);
+            }
+        }
         Ok(Self {
             survey: Survey::new()?,
             leaks: Inspection::new(Kind::Leaks, leak_after_ns, filter)?,
