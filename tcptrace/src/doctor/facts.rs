@@ -99,11 +99,12 @@ impl Place {
         }
     }
 
-    /// Whose these sockets are, those with most first; and how many of them have no holder that could be seen.
+    /// Whose these sockets are, those with most first; and how many of all `sockets` have no holder that could be seen,
+    /// or were not searched for.
     #[must_use]
-    pub fn processes(&self, inodes: &[u32]) -> (Vec<ProcessCount>, u64) {
+    pub fn processes(&self, inodes: &[u32], sockets: u64) -> (Vec<ProcessCount>, u64) {
         let mut counts: BTreeMap<&(u32, String), u64> = BTreeMap::new();
-        let mut unknown = 0;
+        let mut unknown = sockets.saturating_sub(inodes.len() as u64);
         for inode in inodes {
             match self.holders.get(inode) {
                 Some(holder) => *counts.entry(holder).or_default() += 1,

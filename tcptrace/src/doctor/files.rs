@@ -61,16 +61,21 @@ impl Files {
         Self { assignments: counted.flat_map(lines).collect(), unreadable }
     }
 
+    /// The last line that names a setting, be it there or not.
+    #[must_use]
+    pub fn named(&self, key: &str) -> Option<&Assignment> {
+        let path = normal(key);
+        self.assignments.iter().rev().find(|assignment| assignment.key == path && assignment.value.is_some())
+    }
+
     /// What holds for a setting such as `net.ipv4.tcp_fin_timeout`: the last line that names it, or else the last
     /// pattern that fits it.
     #[must_use]
     pub fn effective(&self, key: &str) -> Option<&Assignment> {
         let path = normal(key);
-        let named =
-            self.assignments.iter().rev().find(|assignment| assignment.key == path && assignment.value.is_some());
         let excluded = || self.assignments.iter().any(|one| one.key == path && one.value.is_none());
         let pattern = || self.assignments.iter().rev().find(|one| one.value.is_some() && fits(&one.key, &path));
-        named.or_else(|| if excluded() { None } else { pattern() })
+        self.named(key).or_else(|| if excluded() { None } else { pattern() })
     }
 }
 

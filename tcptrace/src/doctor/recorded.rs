@@ -227,6 +227,17 @@ fn settings(facts: &NetnsFacts) -> Settings {
             settings.set(key, Value::Is(number.to_string()));
         }
     }
+    // Captures have these since there are settings in them at all: what is missing there the kernel lacks.
+    if facts.orphan_retries.is_some() {
+        for (key, number) in [(keys::RTO_MIN_US, facts.rto_min_us), (keys::RTO_MAX_MS, facts.rto_max_ms)] {
+            if number.is_none() {
+                settings.set(key, Value::Absent);
+            }
+        }
+    }
+    if facts.timestamps.is_some() && facts.tw_reuse_delay_ms.is_none() {
+        settings.set(keys::TW_REUSE_DELAY, Value::Absent);
+    }
     if let (Some(low), Some(high)) = (facts.port_low, facts.port_high) {
         settings.set(keys::PORT_RANGE, Value::Is(format!("{low} {high}")));
     }

@@ -46,6 +46,12 @@ impl Settings {
         matches!(self.0.get(key), Some(Value::Absent))
     }
 
+    /// The value as a number, and a default that every kernel without such a setting has; `None` where it is not known.
+    #[must_use]
+    pub fn number_or<T: std::str::FromStr>(&self, key: &str, without: T) -> Option<T> {
+        if self.is_absent(key) { Some(without) } else { self.number(key) }
+    }
+
     /// Why it is not known, for a reader.
     #[must_use]
     pub fn why_unknown(&self, key: &str) -> String {

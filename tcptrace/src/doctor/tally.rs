@@ -48,6 +48,19 @@ impl PortUse {
     pub fn waiting(&self) -> u64 {
         self.time_wait.iter().sum()
     }
+
+    /// In TIME_WAIT for less than that, if within each slice they began evenly.
+    #[must_use]
+    pub(super) fn younger_than(&self, ms: u64) -> u64 {
+        let mut rest_ms = ms;
+        let mut count = 0_u64;
+        for slice in self.time_wait {
+            let part_ms = rest_ms.min(SLICE_S * 1000);
+            count = count.saturating_add(slice.saturating_mul(part_ms).div_ceil(SLICE_S * 1000));
+            rest_ms -= part_ms;
+        }
+        count
+    }
 }
 
 /// A port that is listened at.
@@ -103,10 +116,14 @@ pub struct Sockets {
     pub unsendable_orphans: u64,
     /// Of these: behind a closed window.
     pub zero_window: u64,
+    /// Of these: this host drops what it sends.
+    pub local_drop: u64,
     /// Bytes queued in these.
     pub unsendable_bytes: u64,
     /// Orphans in FIN_WAIT2, most of them as timewait sockets.
     pub fin_wait2_orphans: u64,
+    /// Of these: full sockets, which `tcp_fin_timeout` above 60 s makes (`__tcp_close()`).
+    pub fin_wait2_full: u64,
     /// Sockets in FIN_WAIT2 that programs hold.
     pub fin_wait2_held: u64,
     /// Inodes of those, at most [`limits::INODES_MAX`].
@@ -115,13 +132,15 @@ pub struct Sockets {
     pub time_wait: u64,
     /// Of these: to places that this host connected to.
     pub time_wait_as_client: u64,
+    /// The same by destination port.
+    pub time_wait_to: BTreeMap<u16, u64>,
     /// Listeners by port.
     pub listeners: BTreeMap<u16, ListenPort>,
     /// Listeners whose queues are full.
     pub full_queues: Vec<FullQueue>,
     /// Ephemeral ports in use.
     pub tuples: HashMap<Tuple, PortUse>,
-    /// TIME_WAIT by place, for ports outside of the range, too.
+    /// Established and without traffic for long.
     pub idle: IdleSockets,
     /// Sockets whose tuple was not counted: there are too many.
     pub tuples_not_counted: u64,
@@ -138,6 +157,12 @@ impl Sockets {
         let full = self.full_queues.iter().map(|queue| queue.inode);
         let all = self.fin_wait2_inodes.iter().chain(&self.idle.inodes).copied().chain(listening).chain(full);
         all.filter(|inode| *inode != 0).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// All that `tcp_max_tw_buckets` counts (`tw_refcount`): TIME_WAIT, and orphans in FIN_WAIT2.
+    #[must_use]
+    pub fn timewait_sockets(&self) -> u64 {
+        self.time_wait.saturating_add(self.fin_wait2_orphans.saturating_sub(self.fin_wait2_full))
     }
 
     /// Ports that are listened at.
@@ -223,6 +248,7 @@ impl Tally {
                 sockets.unsendable += 1;
                 sockets.unsendable_orphans += orphan;
                 sockets.zero_window += u64::from(cause == StuckCause::ZeroWindow);
+                sockets.local_drop += u64::from(cause == StuckCause::LocalDrop);
                 sockets.unsendable_bytes += u64::from(snapshot.send_queue_bytes);
             }
             _ => {
@@ -236,6 +262,7 @@ impl Tally {
     fn fin_wait2(&mut self, snapshot: &Snapshot) {
         if snapshot.timewait || snapshot.inode == 0 {
             self.sockets.fin_wait2_orphans += 1;
+            self.sockets.fin_wait2_full += u64::from(!snapshot.timewait);
         } else {
             self.sockets.fin_wait2_held += 1;
             remember(&mut self.sockets.fin_wait2_inodes, snapshot.inode);
@@ -246,7 +273,10 @@ impl Tally {
         self.sockets.time_wait += 1;
         match self.sockets.listeners.get_mut(&snapshot.socket.local.port) {
             Some(listener) => listener.time_wait += 1,
-            None => self.sockets.time_wait_as_client += 1,
+            None => {
+                self.sockets.time_wait_as_client += 1;
+                *self.sockets.time_wait_to.entry(snapshot.socket.remote.port).or_default() += 1;
+            }
         }
     }
 

@@ -92,6 +92,11 @@ pub(super) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// A number in a finding, or that it is not known.
+pub(super) fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "an unknown number of".to_owned(), |number| number.to_string())
+}
+
 /// Whether `part` is at least so many percent of `whole`.
 pub(super) fn at_least(part: u64, percent: u64, whole: u64) -> bool {
     u128::from(part) * 100 >= u128::from(whole) * u128::from(percent)

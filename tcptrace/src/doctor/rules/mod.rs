@@ -10,7 +10,7 @@ mod time_wait;
 mod unsendable;
 
 use super::{Host, Place};
-use crate::model::{Advice, Row};
+use crate::model::{Advice, Row, printable};
 
 /// Judges every place by these rows. What is of the whole host comes once, with the first place.
 #[must_use]
@@ -34,10 +34,19 @@ fn there(mut advice: Advice, place: &Place) -> Advice {
         *command = if command.starts_with("tcptrace ") {
             format!("{command} --netns {}", place.netns)
         } else {
-            format!("nsenter --net={way} {command}")
+            format!("nsenter --net={} {command}", quoted(way))
         };
     }
     advice
+}
+
+/// A path as one word of a shell, whoever chose its name.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.:@%+-".contains(c);
+    if path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.chars().map(printable).collect::<String>().replace('\'', "'\\''"))
 }
 
 fn one(row: Row, host: &Host, places: &[Place], place: &Place) -> Advice {

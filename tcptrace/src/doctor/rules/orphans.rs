@@ -1,6 +1,6 @@
 //! Orphans: how long the kernel tries, how many it bears, and how long it waits in FIN_WAIT2.
 
-use super::draft::{Draft, at_least, count, named, processes, tenths};
+use super::draft::{Draft, at_least, count, known, named, processes, tenths};
 use crate::{
     diagnosis::modelled_timeout_us,
     doctor::{Host, Place, keys, limits},
@@ -15,10 +15,8 @@ const ADVISED_RETRIES: u32 = 3;
 const RETRIES_SOURCE: &str = "net/ipv4/tcp_timer.c: tcp_orphan_retries(), tcp_model_timeout(), \
                               retransmits_timed_out(); Documentation/networking/ip-sysctl.rst";
 
-/// Seconds that so many retries last, in tenths.
-fn lasts_tenths(retries: u32, place: &Place) -> u64 {
-    modelled_timeout_us(retries, place.settings.number(keys::RTO_MAX_MS)) / 100_000
-}
+/// Where the timeout stops doubling on kernels without a setting for it (`TCP_RTO_MAX`), milliseconds.
+const RTO_MAX_MS: u32 = 120_000;
 
 pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
     let draft = Draft::new(Row::OrphanRetries, Some(place.netns), RETRIES_SOURCE);
@@ -36,10 +34,18 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
             );
     };
     let effective = if retries == 0 { ZERO_ACTS_AS } else { retries };
-    let lasts = lasts_tenths(effective, place);
-    let mut draft = draft.fact("effective_retries", effective).fact("gives_up_after_s", Fact::Tenths(lasts));
+    let Some(rto_max_ms) = place.settings.number_or(keys::RTO_MAX_MS, RTO_MAX_MS) else {
+        return draft.fact("effective_retries", effective).unknown(place.settings.why_unknown(keys::RTO_MAX_MS));
+    };
+    let lasts_tenths = |retries| modelled_timeout_us(retries, Some(rto_max_ms)) / 100_000;
+    let lasts = lasts_tenths(effective);
+    let mut draft = draft
+        .fact("effective_retries", effective)
+        .fact("gives_up_after_s", Fact::Tenths(lasts))
+        .fact("tcp_rto_min_us", place.settings.number::<u64>(keys::RTO_MIN_US))
+        .fact("tcp_rto_max_ms", rto_max_ms);
     for (name, retries) in [("with_5_retries_s", 5), ("with_3_retries_s", 3), ("with_1_retry_s", 1)] {
-        draft = draft.fact(name, Fact::Tenths(lasts_tenths(retries, place)));
+        draft = draft.fact(name, Fact::Tenths(lasts_tenths(retries)));
     }
     draft = draft.fact("orphans_on_host", host.orphans);
     let few = retries != 0 && retries < limits::FEW_RETRIES;
@@ -72,7 +78,7 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
     let many = orphans >= limits::WAITING_ORPHANS_ACT
         || host.max_orphans.is_some_and(|max| orphans > 0 && at_least(orphans, 10, max));
     if many && effective > ADVISED_RETRIES {
-        let after = tenths(lasts_tenths(ADVISED_RETRIES, place));
+        let after = tenths(lasts_tenths(ADVISED_RETRIES));
         let why = format!(
             "{orphans} orphans wait up to {} s for peers that do not acknowledge; with 3 it is {after} s",
             tenths(lasts)
@@ -89,7 +95,7 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
     }
     if few {
         return draft
-            .caveat("With 1, an orphan dies though its peer answers every zero-window probe that it may.")
+            .caveat("With 1, one zero-window probe whose answer is lost ends an orphan, though its peer lives.")
             .says(Verdict::Watch, finding, too_few);
     }
     if many || orphans >= limits::WAITING_ORPHANS_WATCH {
@@ -131,7 +137,12 @@ pub(super) fn max_orphans(host: &Host, places: &[Place]) -> Advice {
         .fact("memory_pressure_pages", host.mem_limits_pages.map(|[_, pressure, _]| pressure))
         .fact("memory_limit_pages", host.mem_limits_pages.map(|[_, _, limit]| limit))
         .fact("page_bytes", host.page_bytes);
-    let finding = format!("{orphans} orphans of {max}; {} resets for want of room", aborts.unwrap_or(0));
+    let finding = format!("{orphans} orphans of {max}; {} resets for want of room", known(aborts));
+    let draft = if host.mem_pages.is_some() && host.mem_limits_pages.is_some() {
+        draft
+    } else {
+        draft.caveat("Whether TCP's memory is above tcp_mem is not known.")
+    };
     if pages > limit {
         return draft.caveat("More orphans would not help: memory is what is short.").says(
             Verdict::Act,
@@ -191,7 +202,7 @@ pub(super) fn fin_timeout(place: &Place) -> Advice {
         Err(why) => return draft.unknown(why.as_str()),
     };
     let (orphans, held) = (sockets.fin_wait2_orphans, sockets.fin_wait2_held);
-    let (list, unseen) = place.processes(&sockets.fin_wait2_inodes);
+    let (list, unseen) = place.processes(&sockets.fin_wait2_inodes, held);
     let buckets = place.settings.number::<u64>(keys::MAX_TW_BUCKETS);
     let draft = draft
         .fact("orphans_in_fin_wait2", orphans)

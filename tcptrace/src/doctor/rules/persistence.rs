@@ -31,7 +31,11 @@ pub(super) fn tw_recycle(host: &Host, places: &[Place]) -> Advice {
             "sysctl files were not read"
         });
     };
-    if let Some(line) = files.effective(keys::TW_RECYCLE) {
+    if let Some(place) = places.first().filter(|_| !places.iter().any(|one| one.settings.is_absent(keys::TW_RECYCLE))) {
+        return draft.unknown(place.settings.why_unknown(keys::TW_RECYCLE));
+    }
+    // Patterns set what is there, and this is not.
+    if let Some(line) = files.named(keys::TW_RECYCLE) {
         let finding = format!("{} sets it, and this kernel has no such setting", line.path);
         return draft.fact("file", line.path.as_str()).fact("file_value", line.value()).says(
             Verdict::Watch,

@@ -28,7 +28,12 @@ pub(super) struct View {
     pub(super) usable: u64,
     reuse: u32,
     timestamps: u32,
+    /// TIME_WAIT that is younger keeps its port also where it is used again, milliseconds.
+    delay_ms: u64,
 }
+
+/// `tcp_tw_reuse_delay` of kernels that have no such setting: `tcp_twsk_unique()` compares whole seconds.
+const REUSE_DELAY_MS: u64 = 1000;
 
 impl View {
     pub(super) fn of(place: &Place) -> Result<Self, String> {
@@ -39,13 +44,16 @@ impl View {
         let reserved = reserved.ok_or_else(|| settings.why_unknown(keys::RESERVED_PORTS))?;
         let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(range)).unwrap_or_default();
         let excluded = reserved.union(&listening).copied().collect();
+        let number = |key| settings.number::<u32>(key).ok_or_else(|| settings.why_unknown(key));
+        let delay_ms = settings.number_or(keys::TW_REUSE_DELAY, REUSE_DELAY_MS);
         Ok(Self {
             range,
             usable: range.usable(&excluded),
             reserved,
             listening,
-            reuse: settings.number(keys::TW_REUSE).unwrap_or(0),
-            timestamps: settings.number(keys::TIMESTAMPS).unwrap_or(0),
+            reuse: number(keys::TW_REUSE)?,
+            timestamps: number(keys::TIMESTAMPS)?,
+            delay_ms: delay_ms.ok_or_else(|| settings.why_unknown(keys::TW_REUSE_DELAY))?,
         })
     }
 
@@ -56,7 +64,7 @@ impl View {
 
     /// Ports of a tuple that a new connection cannot have.
     fn taken(&self, tuple: &Tuple, used: &PortUse) -> u64 {
-        used.held + if self.reuses(tuple) { 0 } else { used.waiting() }
+        used.held + if self.reuses(tuple) { used.younger_than(self.delay_ms) } else { used.waiting() }
     }
 
     /// Whether `connect()` finds none: one of an odd number may be left out of the search.

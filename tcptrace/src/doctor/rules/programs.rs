@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::draft::{Draft, count, named, processes, tenths};
+use super::{
+    draft::{Draft, count, named, processes, tenths},
+    ports::View,
+};
 use crate::{
     diagnosis::modelled_timeout_us,
-    doctor::{Closer, ClosesOf, Place, keys, limits},
+    doctor::{Closer, ClosesOf, Place, PortUse, keys, limits},
     model::{Advice, Evidence, Fact, FindingReason, GroupOf, LeakGroup, Row, Verdict},
 };
 
@@ -19,21 +22,23 @@ const NGINX_SERVER: &str = "nginx closes first as a server: raise `keepalive_tim
 
 pub(super) fn short_connections(place: &Place) -> Advice {
     let draft = Draft::new(Row::ShortConnections, Some(place.netns), SHORT_SOURCE);
-    let waiting = place
-        .all_sockets()
-        .ok()
-        .map(|sockets| sockets.tuples.values().map(crate::doctor::tally::PortUse::waiting).max().unwrap_or(0));
-    let draft = draft.fact("most_time_wait_to_one_place", waiting);
+    let waiting = most_waiting(place);
+    let draft = draft.fact("most_time_wait_to_one_place", waiting.as_ref().ok().copied());
     let closes = match &place.live {
         Ok(closes) => closes,
         Err(why) => {
             return match waiting {
-                Some(waiting) if waiting < limits::FEW_CLOSES => {
-                    let finding =
-                        format!("at the most {} to any one place in the last minute", count(waiting, "close"));
+                Ok(waiting) if waiting < limits::FEW_CLOSES => {
+                    let finding = format!(
+                        "this side closed at the most {} to any one place first in the last minute",
+                        count(waiting, "connection")
+                    );
                     draft.says(Verdict::Ok, finding, "leave it: that is less than one connection a second")
                 }
-                _ => draft.command("tcptrace doctor --only short_connections --watch 30s").unknown(why.as_str()),
+                waiting => {
+                    let why = waiting.err().map_or_else(|| why.clone(), |also| format!("{why}; {also}"));
+                    draft.command("tcptrace doctor --only short_connections --watch 30s").unknown(why)
+                }
             };
         }
     };
@@ -46,6 +51,7 @@ pub(super) fn short_connections(place: &Place) -> Advice {
         .fact("closes", closes.count)
         .fact("closed_first", closes.active)
         .fact("events_lost", closes.lost)
+        .fact("closes_not_counted", closes.not_counted)
         .fact(
             "closers",
             Fact::List(list.iter().take(limits::LISTED_MAX).map(|(closer, of)| object(closer, of)).collect()),
@@ -82,8 +88,34 @@ pub(super) fn short_connections(place: &Place) -> Advice {
             return draft.says(Verdict::Watch, finding, advice);
         }
     }
+    // They may have been of one process and to one place.
+    let unseen = closes.lost.saturating_add(closes.not_counted);
+    if unseen >= SHORT_LEAST && closes.tenths_a_second(unseen) >= limits::SHORT_WATCH_TENTHS {
+        return draft.unknown(format!("{} were lost or not counted", count(unseen, "close")));
+    }
     let finding = format!("{} watched, {} closed first by this side", count(closes.count, "close"), closes.active);
     draft.says(Verdict::Ok, finding, "leave it: no process opens and closes many short connections to one place")
+}
+
+/// Most connections to one place that this side closed first in the last minute, or why sockets in TIME_WAIT cannot
+/// tell.
+fn most_waiting(place: &Place) -> Result<u64, String> {
+    let sockets = place.all_sockets()?;
+    let view = View::of(place)?;
+    let buckets: Option<u64> = place.settings.number(keys::MAX_TW_BUCKETS);
+    let buckets = buckets.ok_or_else(|| place.settings.why_unknown(keys::MAX_TW_BUCKETS))?;
+    let most = sockets.tuples.values().map(PortUse::waiting).max().unwrap_or(0);
+    if most >= limits::FEW_CLOSES {
+        Ok(most)
+    } else if sockets.tuples_not_counted > 0 {
+        Err("there are more places than are told apart".to_owned())
+    } else if view.usable < 2 * limits::FEW_CLOSES {
+        Err("so few ports are soon used again".to_owned())
+    } else if sockets.timewait_sockets() >= buckets {
+        Err("closes skip TIME_WAIT, whose limit is reached".to_owned())
+    } else {
+        Ok(most)
+    }
 }
 
 fn is_nginx(closer: &Closer) -> bool {
@@ -185,9 +217,10 @@ pub(super) fn keepalive(place: &Place) -> Advice {
     };
     let noticed = time.saturating_add(interval.saturating_mul(probes));
     let retries2 = settings.number::<u32>(keys::RETRIES2);
-    let sends = retries2.map(|retries| modelled_timeout_us(retries, settings.number(keys::RTO_MAX_MS)) / 100_000);
+    let rto_max_ms = settings.number_or(keys::RTO_MAX_MS, 120_000);
+    let sends = retries2.zip(rto_max_ms).map(|(retries, most)| modelled_timeout_us(retries, Some(most)) / 100_000);
     let idle = &sockets.idle;
-    let (list, unseen) = place.processes(&idle.inodes);
+    let (list, unseen) = place.processes(&idle.inodes, idle.count);
     let draft = draft
         .fact("established", sockets.established)
         .fact("idle_without_keepalive", idle.count)

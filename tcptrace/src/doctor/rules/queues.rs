@@ -12,13 +12,9 @@ const SOURCE: &str = "net/ipv4/tcp_ipv4.c: tcp_v4_syn_recv_sock(); include/net/s
 pub(super) fn syn_side(place: &Place) -> Advice {
     let draft = Draft::new(Row::SynSide, Some(place.netns), SOURCE);
     let settings = &place.settings;
-    let Some(cookies) = settings.number::<u32>(keys::SYNCOOKIES) else {
-        return draft.unknown(settings.why_unknown(keys::SYNCOOKIES));
-    };
-    let sockets = match &place.sockets {
-        Ok(sockets) => sockets,
-        Err(why) => return draft.fact("tcp_syncookies", cookies).unknown(why.as_str()),
-    };
+    let cookies = settings.number::<u32>(keys::SYNCOOKIES);
+    let sockets = place.all_sockets();
+    let full_queues = sockets.map(|sockets| sockets.full_queues.as_slice()).unwrap_or_default();
     let (overflows, drops) = (place.counters.get(keys::LISTEN_OVERFLOWS), place.counters.get(keys::LISTEN_DROPS));
     let rate = |name| place.moved.as_ref().and_then(|moved| moved.tenths_a_second(name));
     let moving = rate(keys::LISTEN_DROPS).unwrap_or(0).max(rate(keys::LISTEN_OVERFLOWS).unwrap_or(0));
@@ -39,18 +35,18 @@ pub(super) fn syn_side(place: &Place) -> Advice {
         .fact("listen_drops_per_second", rate(keys::LISTEN_DROPS).map(Fact::Tenths).unwrap_or(Fact::Unknown))
         .fact("syncookies_sent", place.counters.get(keys::COOKIES_SENT))
         .fact("request_queue_drops", place.counters.get(keys::REQ_QUEUE_DROPS))
-        .fact("full_queues", Fact::List(sockets.full_queues.iter().take(limits::LISTED_MAX).map(queue).collect()))
-        .fact("full_queues_total", sockets.full_queues.len())
+        .fact("full_queues", Fact::List(full_queues.iter().take(limits::LISTED_MAX).map(queue).collect()))
+        .fact("full_queues_total", sockets.ok().map(|sockets| sockets.full_queues.len()))
         .fact("somaxconn", settings.number::<u64>(keys::SOMAXCONN))
         .fact("tcp_max_syn_backlog", settings.number::<u64>(keys::MAX_SYN_BACKLOG))
         .fact("tcp_abort_on_overflow", settings.number::<u64>(keys::ABORT_ON_OVERFLOW));
     let shown = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let finding = format!("{} overflows, {} drops since the start", shown(overflows), shown(drops));
-    if let Some(full) = sockets.full_queues.iter().max_by_key(|full| full.waiting) {
+    if let Some(full) = full_queues.iter().max_by_key(|full| full.waiting) {
         let holder = place.holders.get(&full.inode).map(|(pid, comm)| format!(" of {comm}/{pid}")).unwrap_or_default();
         let finding = format!(
             "{}: port {}{holder} has {} of {}; {finding}",
-            count(sockets.full_queues.len() as u64, "full accept queue"),
+            count(full_queues.len() as u64, "full accept queue"),
             full.port,
             full.waiting,
             full.limit
@@ -71,6 +67,7 @@ pub(super) fn syn_side(place: &Place) -> Advice {
                       otherwise a program that accepts faster";
         return draft.command("ss -tln").says(Verdict::Act, finding, advice);
     }
+    let Some(cookies) = cookies else { return draft.unknown(settings.why_unknown(keys::SYNCOOKIES)) };
     if cookies == 0 {
         let why = "without cookies, a flood of SYNs keeps everybody out";
         return draft.setting(keys::SYNCOOKIES, 1, why).says(
@@ -79,7 +76,7 @@ pub(super) fn syn_side(place: &Place) -> Advice {
             "set it to 1: it acts only when a queue is full",
         );
     }
-    if let Err(why) = place.all_sockets() {
+    if let Err(why) = sockets {
         return draft.unknown(why);
     }
     if overflows.is_some_and(|count| count > 0) || drops.is_some_and(|count| count > 0) {

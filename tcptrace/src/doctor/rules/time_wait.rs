@@ -15,6 +15,8 @@ const SOURCE: &str = "net/ipv4/inet_timewait_sock.c: inet_twsk_alloc(); net/ipv4
 const BUCKET_BYTES: u64 = 384;
 /// What is advised at least.
 const ADVISED_BUCKETS: u64 = 65_536;
+/// The setting is an int; more than a thousand million timewait sockets no host has.
+const MOST_BUCKETS: u64 = 1 << 30;
 
 pub(super) fn time_wait(place: &Place) -> Advice {
     let draft = Draft::new(Row::TimeWait, Some(place.netns), SOURCE);
@@ -25,8 +27,7 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         Ok(sockets) => sockets,
         Err(why) => return draft.fact("tcp_max_tw_buckets", limit).unknown(why.as_str()),
     };
-    // Orphans in FIN_WAIT2 are timewait sockets, too (`tw_refcount`).
-    let count = sockets.time_wait.saturating_add(sockets.fin_wait2_orphans);
+    let count = sockets.timewait_sockets();
     let is_whole = place.all_sockets().is_ok();
     let overflow = place.counters.get(keys::TW_OVERFLOW);
     let moving = place.moved.as_ref().and_then(|moved| moved.by.get(keys::TW_OVERFLOW));
@@ -40,7 +41,8 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         .fact("overflows_per_second", rate.map(Fact::Tenths).unwrap_or(Fact::Unknown))
         .fact("memory_bytes", is_whole.then_some(count.saturating_mul(BUCKET_BYTES)))
         .fact("closed_first_as_client", is_whole.then_some(sockets.time_wait_as_client))
-        .fact("closed_first_as_server", by_port(place, sockets))
+        .fact("closed_first_to_port", if is_whole { to_port(sockets) } else { Fact::Unknown })
+        .fact("closed_first_as_server", if is_whole { by_port(place, sockets) } else { Fact::Unknown })
         .fact("closers", closers(place));
     let draft = match &place.live {
         Ok(closes) if closes.lost > 0 => draft.caveat("Events were lost: there were more closes."),
@@ -48,10 +50,11 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         Err(why) => draft.caveat(format!("Who closes first is known by port alone: {why}.")),
     };
     let finding = format!(
-        "{} of {limit} timewait sockets, {} refused{}",
+        "{} of {limit} timewait sockets, {} refused{}{}",
         if is_whole { count.to_string() } else { "an unknown number".to_owned() },
         overflow.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string()),
         rate.filter(|rate| *rate > 0).map(|rate| format!(", {} a second now", tenths(rate))).unwrap_or_default(),
+        if is_whole { who(place, sockets) } else { String::new() },
     );
     let draft = draft.caveat(
         "A close without TIME_WAIT can reset the peer, and take late segments for a new connection's: the limit is \
@@ -60,8 +63,12 @@ pub(super) fn time_wait(place: &Place) -> Advice {
     let is_full = is_whole && count >= limit;
     if is_full || moving.is_some_and(|moved| moved > 0) {
         let lost = rate.unwrap_or(0).saturating_mul(u64::from(TIME_WAIT_MS) / 10_000);
-        let raised = limit.saturating_mul(2).max(count.saturating_add(lost).saturating_mul(2)).max(ADVISED_BUCKETS);
-        let raised = raised.next_power_of_two();
+        let raised = limit.saturating_mul(2).max(count.saturating_add(lost).saturating_mul(2));
+        let raised = raised.clamp(ADVISED_BUCKETS, MOST_BUCKETS).next_power_of_two();
+        if raised <= limit {
+            let advice = "the limit is not what refuses them: the kernel has no memory for them (dmesg)";
+            return draft.says(Verdict::Act, finding, advice);
+        }
         let why = format!("{count} timewait sockets at a limit of {limit}, {} refused", overflow.unwrap_or(0));
         let memory = raised.saturating_mul(BUCKET_BYTES) >> 20;
         return draft.setting(keys::MAX_TW_BUCKETS, raised, why).says(
@@ -79,7 +86,10 @@ pub(super) fn time_wait(place: &Place) -> Advice {
     }
     if limit < limits::LOW_BUCKETS {
         let a_second = limit * 1000 / u64::from(TIME_WAIT_MS);
-        let advice = format!("a limit this low overflows at {a_second} closes a second: the kernel's default is safer");
+        let advice = format!(
+            "a limit this low overflows at {a_second} closes a second: where it was lowered, take that back; a host \
+             with less than 1 GB of memory has it by default"
+        );
         return draft.says(Verdict::Watch, finding, advice);
     }
     if overflow.is_some_and(|count| count > 0) {
@@ -87,6 +97,32 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         return draft.command("tcptrace doctor --only time_wait --watch 30s").says(Verdict::Watch, finding, advice);
     }
     draft.says(Verdict::Ok, finding, "leave it: TIME_WAIT costs little, and protects the next connection")
+}
+
+/// Who closes first, by the port that most TIME_WAIT sockets have to do with.
+fn who(place: &Place, sockets: &Sockets) -> String {
+    let most_to = sockets.time_wait_to.iter().max_by_key(|(_, count)| **count);
+    let most_at = sockets.listeners.iter().max_by_key(|(_, listener)| listener.time_wait);
+    let as_client = most_to.map(|(port, count)| (*count, format!("as a client, most to port {port}")));
+    let as_server = most_at.filter(|(_, listener)| listener.time_wait > 0).map(|(port, listener)| {
+        let holder = place.holders.get(&listener.inode);
+        let holder = holder.map(|(pid, comm)| format!(" of {comm}/{pid}")).unwrap_or_default();
+        (listener.time_wait, format!("as a server, most at port {port}{holder}"))
+    });
+    let mut parts = [as_client, as_server].into_iter().flatten().collect::<Vec<_>>();
+    parts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    match parts.first() {
+        Some((_, part)) => format!("; this side closed first {part}"),
+        None => String::new(),
+    }
+}
+
+fn to_port(sockets: &Sockets) -> Fact {
+    let mut ports: Vec<(&u16, &u64)> = sockets.time_wait_to.iter().collect();
+    ports.sort_by_key(|(port, count)| (std::cmp::Reverse(**count), **port));
+    let one =
+        |(port, count): (&u16, &u64)| -> Evidence { vec![("port", (*port).into()), ("time_wait", (*count).into())] };
+    Fact::List(ports.into_iter().take(limits::LISTED_MAX).map(one).collect())
 }
 
 fn by_port(place: &Place, sockets: &Sockets) -> Fact {

@@ -20,6 +20,7 @@ pub(super) fn unsendable_fin(place: &Place) -> Advice {
         .fact("sockets", all)
         .fact("orphans", sockets.unsendable_orphans)
         .fact("behind_a_closed_window", sockets.zero_window)
+        .fact("dropped_by_this_host", sockets.local_drop)
         .fact("queued_bytes", bytes);
     if all == 0 {
         return draft.says(Verdict::Ok, "every FIN that was asked for could be sent", "nothing to do");
@@ -34,16 +35,17 @@ pub(super) fn unsendable_fin(place: &Place) -> Advice {
     } else {
         Verdict::Watch
     };
+    let advice = if sockets.local_drop == all {
+        "this host drops what it sends: look at its firewall and queues (`nft list ruleset`, `tc -s qdisc`)"
+    } else {
+        "the peer does not read: set TCP_USER_TIMEOUT in the program that sends, before it closes; for orphans, \
+         tcp_max_orphans is the only other way out"
+    };
     draft
         .command("tcptrace stuck")
         .caveat(
             "tcp_orphan_retries does not count answered probes: a peer that acknowledges them keeps an orphan for \
              minutes, and a socket that is held for ever. The kernel takes more memory than the queued bytes.",
         )
-        .says(
-            verdict,
-            finding,
-            "the peer does not read: set TCP_USER_TIMEOUT in the program that sends, before it closes; for orphans, \
-             tcp_max_orphans is the only other way out",
-        )
+        .says(verdict, finding, advice)
 }

@@ -110,6 +110,14 @@ fn tw_recycle() {
     assert_eq!((advice.verdict, advice.netns), (Verdict::Watch, None));
     assert_eq!(fact(&advice, "file"), Fact::Text("/etc/sysctl.d/9.conf".to_owned()));
     assert_eq!(verdict(Row::TwRecycle, &Host { files: None, ..host() }, &plain), Verdict::Unknown);
+    assert_eq!(
+        verdict(Row::TwRecycle, &with("net.ipv4.tcp_tw_* = 1"), &plain),
+        Verdict::Ok,
+        "patterns set what is there"
+    );
+    let mut blind = plain.clone();
+    blind.settings.set(keys::TW_RECYCLE, crate::doctor::Value::Unreadable("no".to_owned()));
+    assert_eq!(verdict(Row::TwRecycle, &with(""), &blind), Verdict::Unknown);
     for (value, wanted) in [("0", Verdict::Ok), ("1", Verdict::Act)] {
         let old = place(&[(keys::TW_RECYCLE, value)], Sockets::default());
         assert_eq!(verdict(Row::TwRecycle, &with(""), &old), wanted);

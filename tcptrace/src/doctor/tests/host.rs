@@ -39,6 +39,15 @@ fn orphan_retries() {
         assert_eq!(advice.settings.is_empty(), wanted != Verdict::Act);
         assert!(advice.caveat.contains("not \"unlimited\""));
     }
+    for (most_ms, wanted) in [
+        (Value::Absent, Fact::Tenths(1022)),
+        (Value::Is("1000".to_owned()), Fact::Tenths(74)),
+        (Value::Is("120000".to_owned()), Fact::Tenths(1022)),
+    ] {
+        let mut own = place(&[], Sockets::default());
+        own.settings.set(keys::RTO_MAX_MS, most_ms.clone());
+        assert_eq!(fact(&row(Row::OrphanRetries, &host(), &own), "gives_up_after_s"), wanted, "{most_ms:?}");
+    }
     let watched =
         Place { live: Ok(super::Closes { fin_retransmits: 7, ..closes(1) }), ..place(&[], Sockets::default()) };
     assert_eq!(fact(&row(Row::OrphanRetries, &host(), &watched), "fin_retransmits_seen"), Fact::Count(7));
@@ -75,6 +84,10 @@ fn max_orphans() {
     let moving = Place { moved: moved(1), ..aborted.clone() };
     assert_eq!(verdict(Row::MaxOrphans, &host(), &moving), Verdict::Act);
     assert_eq!(verdict(Row::MaxOrphans, &host(), &Place { moved: moved(0), ..aborted }), Verdict::Watch);
+    // Whatever it is that cannot be read, nothing is made of it.
+    let advice = row(Row::MaxOrphans, &Host { mem_limits_pages: None, ..host() }, &plain);
+    assert!(advice.caveat.contains("tcp_mem is not known"), "{}", advice.caveat);
+    assert!(advice.finding.contains("an unknown number of resets"), "{}", advice.finding);
     for blind in [Host { max_orphans: None, ..host() }, Host { orphans: None, ..host() }] {
         assert_eq!(verdict(Row::MaxOrphans, &blind, &plain), Verdict::Unknown);
     }
@@ -116,6 +129,9 @@ fn unread_settings_are_unknown() {
         (Row::TimeWait, keys::MAX_TW_BUCKETS),
         (Row::EphemeralPorts, keys::PORT_RANGE),
         (Row::EphemeralPorts, keys::RESERVED_PORTS),
+        (Row::EphemeralPorts, keys::TW_REUSE),
+        (Row::EphemeralPorts, keys::TIMESTAMPS),
+        (Row::ShortConnections, keys::PORT_RANGE),
         (Row::TwReuse, keys::TW_REUSE),
         (Row::TwReuse, keys::TIMESTAMPS),
         (Row::Keepalive, keys::KEEPALIVE_TIME),
@@ -173,6 +189,9 @@ fn commands_for_another_namespace_say_so() {
         Place { way: Some("/proc/7/ns/net".to_owned()), ..place(&[(keys::MAX_TW_BUCKETS, "0")], Sockets::default()) };
     let advice = row(Row::TimeWait, &host(), &there);
     assert_eq!(advice.commands, ["nsenter --net=/proc/7/ns/net sysctl -w net.ipv4.tcp_max_tw_buckets=65536"]);
+    let odd = Place { way: Some("/run/netns/a b';x".to_owned()), ..there.clone() };
+    let command = "nsenter --net='/run/netns/a b'\\'';x' sysctl -w net.ipv4.tcp_max_tw_buckets=65536";
+    assert_eq!(row(Row::TimeWait, &host(), &odd).commands, [command]);
     let many = Sockets { unsendable: 1, ..Sockets::default() };
     let advice = row(Row::UnsendableFin, &host(), &Place { sockets: Ok(many), ..there });
     assert_eq!(advice.commands, [format!("tcptrace stuck --netns {NETNS}")]);

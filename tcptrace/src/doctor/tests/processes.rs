@@ -7,7 +7,7 @@ use super::{
     snapshot, tally, verdict,
 };
 use crate::{
-    doctor::{Closer, ClosesOf, IdleSockets, Tuple, tally::PortUse},
+    doctor::{Closer, ClosesOf, IdleSockets, Tuple, keys, tally::PortUse},
     model::{
         Close, Comm, Fact, GroupOf, Identity, LeakCause, LeakGroup, Outcome, Owner, OwnerSource, Phases, Retransmits,
         Role, SocketKey,
@@ -50,6 +50,16 @@ fn short_connections() {
     assert!(!row(Row::ShortConnections, &host(), &watched(client("curl"), 2000, 2000)).advice.contains("proxy"));
 }
 
+/// What was lost or not counted may have been the short connections of one process.
+#[test]
+fn short_connections_that_were_lost() {
+    for (lost, not_counted, wanted) in [(29, 0, Verdict::Ok), (30, 0, Verdict::Unknown), (15, 15, Verdict::Unknown)] {
+        let live = Closes { lost, not_counted, ..closes(30_000_000_000) };
+        let place = Place { live: Ok(live), ..place(&[], Sockets::default()) };
+        assert_eq!(verdict(Row::ShortConnections, &host(), &place), wanted, "{lost} {not_counted}");
+    }
+}
+
 /// Without BPF, few TIME_WAIT sockets prove something, and many nothing.
 #[test]
 fn short_connections_that_nobody_watched() {
@@ -58,6 +68,17 @@ fn short_connections_that_nobody_watched() {
         let used = PortUse { held: 0, time_wait: [0, 0, 0, 0, 0, waiting] };
         let sockets = Sockets { tuples: [(tuple, used)].into(), ..Sockets::default() };
         assert_eq!(verdict(Row::ShortConnections, &host(), &place(&[], sockets)), wanted);
+    }
+    let many = Sockets { tuples_not_counted: 1, ..Sockets::default() };
+    let full = Sockets { time_wait: 9, ..Sockets::default() };
+    for (changes, sockets, wanted) in [
+        (&[][..], many, Verdict::Unknown),
+        (&[(keys::PORT_RANGE, "40000 40119")], Sockets::default(), Verdict::Ok),
+        (&[(keys::PORT_RANGE, "40000 40118")], Sockets::default(), Verdict::Unknown),
+        (&[(keys::MAX_TW_BUCKETS, "10")], full.clone(), Verdict::Ok),
+        (&[(keys::MAX_TW_BUCKETS, "9")], full, Verdict::Unknown),
+    ] {
+        assert_eq!(verdict(Row::ShortConnections, &host(), &place(changes, sockets)), wanted, "{changes:?}");
     }
 }
 
@@ -175,4 +196,7 @@ fn keepalive() {
     let advice = row(Row::Keepalive, &host(), &named);
     assert!(advice.finding.contains("api/9 (1)"), "{}", advice.finding);
     assert_eq!(fact(&advice, "longest_idle_s"), Fact::Count(3600));
+    named.sockets.as_mut().unwrap().idle.count = 9;
+    let advice = row(Row::Keepalive, &host(), &named);
+    assert_eq!(fact(&advice, "held_by_unseen"), Fact::Count(8), "those beyond the bound");
 }

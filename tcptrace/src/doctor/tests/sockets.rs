@@ -44,6 +44,16 @@ fn time_wait() {
     let advice = of("100000", 100_000, 600, Some(600));
     assert_eq!(fact(&advice, "overflows_per_second"), Fact::Tenths(600));
     assert_eq!(advice.settings[0].value, "262144", "twice of what comes, as a power of two");
+    let advice = of("100000", 1, 1, None);
+    assert!(!advice.finding.contains("closed first"), "nothing to say: {}", advice.finding);
+    // The setting is an int, and no more than a billion is ever advised.
+    let advice = of("1000000000", 1_000_000_000, 1, Some(1));
+    assert_eq!(advice.settings[0].value, "1073741824");
+    let advice = of("2147483647", 5, 1, Some(1));
+    assert_eq!((advice.verdict, advice.settings.len()), (Verdict::Act, 0), "{}", advice.advice);
+    let full = Sockets { fin_wait2_orphans: 10_000, fin_wait2_full: 10_000, ..Sockets::default() };
+    let full = place(&[(keys::MAX_TW_BUCKETS, "10000")], full);
+    assert_eq!(verdict(Row::TimeWait, &host(), &full), Verdict::Ok, "full sockets take no bucket");
     let both = Sockets { time_wait: 4999, fin_wait2_orphans: 5001, ..Sockets::default() };
     assert_eq!(verdict(Row::TimeWait, &host(), &place(&[(keys::MAX_TW_BUCKETS, "10000")], both)), Verdict::Act);
 }
@@ -80,6 +90,30 @@ fn ephemeral_ports() {
         (&[HUNDRED, (keys::TIMESTAMPS, "0")], "127.0.0.1", 0, old(100), Verdict::Act),
         (&[HUNDRED, (keys::TW_REUSE, "1")], "10.0.0.2", 0, old(100), Verdict::Ok),
         (&[HUNDRED, (keys::TW_REUSE, "1")], "10.0.0.2", 80, old(20), Verdict::Act),
+        // Who closed less than a second ago, a tenth of the youngest, keeps the port also then.
+        (&[HUNDRED, (keys::TW_REUSE, "1")], "10.0.0.2", 39, [100, 0, 0, 0, 0, 0], Verdict::Ok),
+        (&[HUNDRED, (keys::TW_REUSE, "1")], "10.0.0.2", 40, [100, 0, 0, 0, 0, 0], Verdict::Watch),
+        (
+            &[HUNDRED, (keys::TW_REUSE, "1"), (keys::TW_REUSE_DELAY, "0")],
+            "10.0.0.2",
+            49,
+            [100, 0, 0, 0, 0, 0],
+            Verdict::Ok,
+        ),
+        (
+            &[HUNDRED, (keys::TW_REUSE, "1"), (keys::TW_REUSE_DELAY, "25000")],
+            "10.0.0.2",
+            0,
+            [20, 30, 59, 0, 0, 0],
+            Verdict::Act,
+        ),
+        (
+            &[HUNDRED, (keys::TW_REUSE, "1"), (keys::TW_REUSE_DELAY, "25000")],
+            "10.0.0.2",
+            0,
+            [20, 30, 58, 0, 0, 0],
+            Verdict::Watch,
+        ),
         // 40 left.
         (&[HUNDRED, (keys::RESERVED_PORTS, "40000-40059")], "10.0.0.2", 31, old(0), Verdict::Watch),
         (&[HUNDRED, (keys::RESERVED_PORTS, "40000-40059")], "10.0.0.2", 32, old(0), Verdict::Act),
@@ -144,6 +178,7 @@ fn fins_that_wait() {
         waiting(Timer::Probe, 9000, 5000, 7),
         waiting(Timer::Retransmit, 9000, 1, 0),
     ]);
+    assert_eq!(sockets.local_drop, 1);
     assert_eq!((sockets.unsendable, sockets.unsendable_orphans, sockets.zero_window), (3, 1, 2));
     assert_eq!((sockets.unsendable_bytes, sockets.fin_unacked, sockets.fin_unacked_orphans), (15_000, 1, 1));
     assert_eq!(sockets.retransmits, 2);
@@ -156,6 +191,10 @@ fn fins_that_wait() {
     ] {
         let sockets = Sockets { unsendable, unsendable_bytes: bytes, ..Sockets::default() };
         assert_eq!(verdict(Row::UnsendableFin, &host(), &place(&[], sockets)), wanted, "{unsendable} {bytes}");
+    }
+    for (local_drop, wanted) in [(0, "TCP_USER_TIMEOUT"), (1, "TCP_USER_TIMEOUT"), (2, "firewall")] {
+        let sockets = Sockets { unsendable: 2, local_drop, ..Sockets::default() };
+        assert!(row(Row::UnsendableFin, &host(), &place(&[], sockets)).advice.contains(wanted), "{local_drop}");
     }
 }
 
@@ -179,6 +218,10 @@ fn a_dump_is_counted() {
         snapshot(State::Established, 1000, 80),
     ]);
     assert_eq!((sockets.time_wait, sockets.time_wait_as_client), (4, 2));
+    assert_eq!(sockets.time_wait_to, [(80, 2)].into());
+    assert_eq!((sockets.timewait_sockets(), sockets.fin_wait2_full), (5, 0));
+    let advice = row(Row::TimeWait, &host(), &place(&[], sockets.clone()));
+    assert!(advice.finding.ends_with("first as a client, most to port 80"), "{}", advice.finding);
     assert_eq!((sockets.fin_wait2_orphans, sockets.fin_wait2_held, sockets.established), (1, 1, 2));
     assert_eq!(sockets.full_queues, [FullQueue { port: 50_000, waiting: 6, limit: 5, inode: 77 }]);
     let ports: Vec<_> = sockets.tuples.values().collect();
@@ -200,7 +243,11 @@ fn syn_side() {
         (Place { counters: counted(1), moved: moved(1), ..plain.clone() }, Verdict::Act),
         (Place { counters: Counters::default(), ..plain.clone() }, Verdict::Unknown),
         (Place { counters: counted(0), ..place(&[(keys::SYNCOOKIES, "0")], Sockets::default()) }, Verdict::Watch),
-        (Place { sockets: Ok(full), ..plain }, Verdict::Act),
+        (Place { sockets: Ok(full), ..plain.clone() }, Verdict::Act),
+        // Counters tell enough where sockets cannot be seen.
+        (Place { sockets: Err("no".to_owned()), ..plain.clone() }, Verdict::Unknown),
+        (Place { sockets: Err("no".to_owned()), counters: counted(1), moved: moved(1), ..plain.clone() }, Verdict::Act),
+        (Place { counters: counters(keys::LISTEN_OVERFLOWS, 1), ..plain }, Verdict::Watch),
     ] {
         assert_eq!(verdict(Row::SynSide, &Host::default(), &place), wanted, "{place:?}");
     }
