@@ -73,7 +73,7 @@ pub(super) struct ReplayArgs {
     /// Judge with this threshold instead of the recording run's
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) leak_after: Option<Duration>,
-    /// Judge the recording host as `doctor` does, by what one capture holds
+    /// Judge the recording host as `doctor` does, by what its capture holds; of several, each in turn
     #[arg(long, conflicts_with_all = ["transitions", "summary", "max_rate"])]
     pub(super) doctor: bool,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! `tcptrace doctor`: which settings of closes matter here.
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::{io::Write, path::Path, process::ExitCode, time::Duration};
 
 use clap::{
     Args,
@@ -25,6 +25,7 @@ use crate::{
     examination::{Examination, Gathered, Replayed, Watch, Watched},
     filter::{Filter, FilterSpec},
     model::{Row, Verdict},
+    output::AdvicePage as Page,
     pipeline::Pipeline,
     source::{SourceError, host::OrphanPeak, proc::resolve},
 };
@@ -85,7 +86,8 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
         text.extend_from_slice(doctor::snippet(&advice, initial).as_bytes());
     } else {
         let mut renderer = setup::renderer(args.output, &std::io::stdout());
-        renderer.advice(&mut text, &advice, !args.only.is_empty(), examination.home());
+        let page = Page { full: !args.only.is_empty(), own_netns: examination.home(), host: None };
+        renderer.advice(&mut text, &advice, page);
     }
     print(&text)?;
     let acts = advice.iter().any(|one| one.verdict == Verdict::Act);
@@ -142,31 +144,55 @@ fn follow(args: &DoctorArgs, watched: &Watched, time: Duration) -> Result<Watch,
     let sockets = SocketFilterArgs { netns: args.netns.clone(), ..SocketFilterArgs::default() };
     let at_sources = watch::Watch::new(&live, &sockets)?;
     let mut pipeline = Pipeline::new(Gathered::new(watched));
-    pipeline.add_host(Config::default(), filter(args)?);
+    // Connects are told as events alone.
+    pipeline.add_host(Config { echo_events: true, ..Config::default() }, filter(args)?);
     session::run(&live, &at_sources, &mut pipeline, &mut NoTee)?;
     let status = pipeline.end()?;
     let ns = status.last_ns.saturating_sub(status.first_ns);
     Ok(Watch::Yes { gathered: pipeline.into_sink(), ns, lost: status.books.lost })
 }
 
-/// Judges the host that a capture is of.
+/// Judges the hosts that captures are of, one after the other.
 pub(super) fn replay(args: &ReplayArgs, filter: &Filter) -> Result<ExitCode, CliError> {
-    if args.files.len() != 1 || args.histograms.is_wanted() {
-        return Err(CliError::Usage("--doctor judges one capture, and draws nothing".to_owned()));
+    if args.histograms.is_wanted() {
+        return Err(CliError::Usage("--doctor draws nothing".to_owned()));
     }
+    // What was left out would count as not there.
+    let SocketFilterArgs { port, local_port, remote_port, addr, pid, comm, cgroup, netns: _, family } =
+        &args.filter.socket;
+    let ports = [port, local_port, remote_port].into_iter().any(|list| !list.is_empty());
+    let words = [addr, comm, cgroup].into_iter().any(|list| !list.is_empty());
+    if ports || words || !pid.is_empty() || family.is_some() || args.filter.min_latency.is_some() {
+        let why = "--doctor judges whole namespaces: of filters, it takes --netns alone";
+        return Err(CliError::Usage(why.to_owned()));
+    }
+    let mut text = Vec::new();
+    let mut judged: Result<bool, CliError> = Ok(false);
+    for file in &args.files {
+        judged = judged.and_then(|acts| Ok(replay_one(args, filter, file, &mut text)? || acts));
+    }
+    // What was judged before one that cannot be read holds.
+    print(&text)?;
+    let acts = judged?;
+    Ok(if acts && args.show.exit_code { exit::findings() } else { exit::DONE })
+}
+
+/// Appends what is to be said of one, and says whether a row says act.
+fn replay_one(args: &ReplayArgs, filter: &Filter, file: &Path, text: &mut Vec<u8>) -> Result<bool, CliError> {
     let mut pipeline = Pipeline::new(Replayed::default());
-    let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: false };
-    Fleet::open(&args.files, thresholds, filter, &mut pipeline)?.read(&mut pipeline)?;
+    let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: true };
+    let mut fleet = Fleet::open(&[file.to_owned()], thresholds, filter, &mut pipeline)?;
+    let hostname = fleet.hosts().next().map(|host| host.hostname.clone());
+    let hostname = hostname.filter(|_| args.files.len() > 1);
+    fleet.read(&mut pipeline)?;
     let status = pipeline.end()?;
     let ns = status.last_ns.saturating_sub(status.first_ns);
     let (host, places) = pipeline.into_sink().0.facts(filter.netns(), ns, status.books.lost);
     let advice = doctor::judge(&host, &places, &Row::ALL);
-    let mut text = Vec::new();
     let home = places.iter().find(|place| place.is_initial == Some(true)).map_or(0, |place| place.netns);
-    setup::renderer(args.show.output, &std::io::stdout()).advice(&mut text, &advice, false, home);
-    print(&text)?;
-    let acts = advice.iter().any(|one| one.verdict == Verdict::Act);
-    Ok(if acts && args.show.exit_code { exit::findings() } else { exit::DONE })
+    let page = Page { full: false, own_netns: home, host: hostname.as_deref() };
+    setup::renderer(args.show.output, &std::io::stdout()).advice(text, &advice, page);
+    Ok(advice.iter().any(|one| one.verdict == Verdict::Act))
 }
 
 /// As long as closes would have been followed, or until Ctrl-C.

@@ -90,11 +90,11 @@ impl Renderer {
         }
     }
 
-    /// Appends what `doctor` says; with `full`, also the evidence of rows where all is well.
-    pub fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], full: bool, own_netns: u32) {
+    /// Appends what `doctor` says of one host.
+    pub fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {
         match &mut self.0 {
-            Kind::Table(table) => table.advice(out, advice, full, own_netns),
-            Kind::Json(_) => json::advice(out, advice),
+            Kind::Table(table) => table.advice(out, advice, page),
+            Kind::Json(_) => json::advice(out, advice, page.host),
         }
     }
 
@@ -128,6 +128,17 @@ impl Renderer {
             Kind::Json(_) => json::summary(out, summary),
         }
     }
+}
+
+/// How the rows of `doctor` are shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AdvicePage<'a> {
+    /// Also the evidence of rows where all is well.
+    pub full: bool,
+    /// The namespace that goes without saying.
+    pub own_netns: u32,
+    /// The host, where there are several.
+    pub host: Option<&'a str>,
 }
 
 /// Appends a line that says when what follows was so.

@@ -11,6 +11,8 @@ pub(super) struct Line<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     schema: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
     row: &'static str,
     netns: Option<u32>,
     verdict: &'static str,
@@ -30,12 +32,14 @@ struct SettingObject<'a> {
     why: &'a str,
 }
 
-impl<'a> From<&'a Advice> for Line<'a> {
-    fn from(advice: &'a Advice) -> Self {
+impl<'a> Line<'a> {
+    /// One row. `host` is told where there are several.
+    pub(super) fn of(advice: &'a Advice, host: Option<&'a str>) -> Self {
         let setting = |Setting { key, value, why }: &'a Setting| SettingObject { key, value, why };
         Self {
             kind: "advice",
             schema: SCHEMA,
+            host,
             row: advice.row.as_str(),
             netns: advice.netns,
             verdict: advice.verdict.as_str(),
@@ -110,7 +114,7 @@ mod tests {
             source: "s",
             settings: vec![Setting { key: "k", value: "v".to_owned(), why: "w".to_owned() }],
         };
-        let text = serde_json::to_string(&Line::from(&advice)).unwrap();
+        let text = serde_json::to_string(&Line::of(&advice, None)).unwrap();
         let wanted = concat!(
             r#"{"type":"advice","schema":1,"row":"ephemeral_ports","netns":4026531840,"verdict":"act","finding":"f","#,
             r#""evidence":{"ports":20,"a_second":470.5,"below":-1,"unread":null,"places":[{"to":"x","full":true}]},"#,
@@ -118,5 +122,7 @@ mod tests {
             r#""settings":[{"key":"k","value":"v","why":"w"}],"source":"s"}"#
         );
         assert_eq!(text, wanted);
+        let text = serde_json::to_string(&Line::of(&advice, Some("db"))).unwrap();
+        assert!(text.starts_with(r#"{"type":"advice","schema":1,"host":"db","row":"#), "{text}");
     }
 }

@@ -120,8 +120,8 @@ struct HeldBack<'a> {
     lines: u64,
 }
 
-pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice]) {
-    advice.iter().for_each(|one| line(out, &advice::Line::from(one)));
+pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice], host: Option<&str>) {
+    advice.iter().for_each(|one| line(out, &advice::Line::of(one, host)));
 }
 
 pub(super) fn summary(out: &mut Vec<u8>, summary: &Summary) {

@@ -9,8 +9,8 @@
 //! ```
 
 use super::paint::Paint;
-use crate::model::{Advice, Evidence, Fact, Verdict};
-use crate::output::Style;
+use crate::model::{Advice, Evidence, Fact, Verdict, printable};
+use crate::output::{AdvicePage, Style};
 
 /// Of the verdict, of the row's name, and of the names below.
 const VERDICT: usize = 8;
@@ -18,11 +18,16 @@ const ROW: usize = 18;
 const INDENT: usize = 2;
 const NAME: usize = 10;
 
-/// Appends all rows. With `full`, each with its evidence, also those where all is well. `own_netns` goes without
-/// saying.
-pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], full: bool, own_netns: u32) {
+/// Appends all rows.
+pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], wanted: AdvicePage<'_>) {
     let mut page = Page { out, style };
-    let mut netns = Some(own_netns);
+    if let Some(host) = wanted.host {
+        let host: String = host.chars().map(printable).collect();
+        page.gap();
+        page.piece(Paint::Strong, &format!("host {host}"));
+        page.out.push(b'\n');
+    }
+    let mut netns = Some(wanted.own_netns);
     for one in advice {
         if let Some(other) = one.netns.filter(|other| Some(*other) != netns) {
             page.gap();
@@ -30,7 +35,7 @@ pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], full: boo
             page.out.push(b'\n');
             netns = Some(other);
         }
-        page.row(one, full);
+        page.row(one, wanted.full);
     }
     let count = |verdict| advice.iter().filter(|one| one.verdict == verdict).count();
     let counts = [Verdict::Act, Verdict::Watch, Verdict::Unknown, Verdict::Ok];

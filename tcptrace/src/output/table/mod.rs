@@ -21,7 +21,7 @@ mod tests;
 
 use std::fmt::{self, Write as _};
 
-use super::{Style, time::Calendar};
+use super::{AdvicePage, Style, time::Calendar};
 use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport, printable};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
@@ -120,8 +120,8 @@ impl Table {
         leaks::blocks(out, &mut self.line, self.style, report, sockets, own_netns);
     }
 
-    pub(super) fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], full: bool, own_netns: u32) {
-        advice::rows(out, self.style, advice, full, own_netns);
+    pub(super) fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {
+        advice::rows(out, self.style, advice, page);
     }
 
     pub(super) fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {
