@@ -15,14 +15,16 @@ use crate::{
     report::Context,
     source::{
         Place as Told, SourceError, Survey,
+        diag::Detail,
         host::{ReadPlace, read_files, read_place, read_sockstat},
         proc::resolve,
     },
 };
 
+/// Asked for with the memory that they hold.
+const FIN_QUEUED: StateSet = StateSet::of(&[State::FinWait1, State::Closing, State::LastAck]);
 /// Asked for with `tcp_info`.
-const DETAILED: StateSet =
-    StateSet::of(&[State::Established, State::FinWait1, State::FinWait2, State::Closing, State::LastAck]);
+const DETAILED: StateSet = StateSet::of(&[State::Established, State::FinWait2]);
 /// Asked for without.
 const OTHERS: StateSet = StateSet::of(&[State::TimeWait, State::CloseWait, State::SynSent]);
 
@@ -59,10 +61,14 @@ impl Gathered {
 
 impl Sink for Gathered {
     fn output(&mut self, output: &Output, _shown: bool, _context: &Context) -> io::Result<()> {
-        if let Output::Close(close) = output {
-            let netns = close.socket.netns;
-            let nobody = HashSet::new();
-            self.closes.entry(netns).or_default().see(close, self.listening.get(&netns).unwrap_or(&nobody));
+        match output {
+            Output::Close(close) => {
+                let netns = close.socket.netns;
+                let nobody = HashSet::new();
+                self.closes.entry(netns).or_default().see(close, self.listening.get(&netns).unwrap_or(&nobody));
+            }
+            Output::Event(event) => self.closes.entry(event.socket.netns).or_default().open(event),
+            Output::Finding(_) => {}
         }
         Ok(())
     }
@@ -150,7 +156,7 @@ impl Examination {
             }
             let ports = watched.listening.entry(netns).or_default();
             let listen = StateSet::of(&[State::Listen]);
-            self.survey.dump(netns, StateSet(0), listen, &mut |snapshot| {
+            self.survey.dump(netns, &[(listen, Detail::None)], &mut |snapshot| {
                 if ports.len() < crate::doctor::limits::LISTENERS_MAX {
                     ports.insert(snapshot.socket.local.port);
                 }
@@ -241,14 +247,27 @@ impl Examination {
         let ReadPlace { settings, counters, is_initial, .. } =
             read.unwrap_or_else(|| ReadPlace { settings: unreadable(&no_way()), ..ReadPlace::default() });
         let way = self.survey.way(netns);
-        Place { netns, way, is_initial, settings, counters, moved, sockets, leaks, live, holders: BTreeMap::new() }
+        Place {
+            netns,
+            way,
+            is_initial,
+            settings,
+            reserved_in_range: None,
+            counters,
+            moved,
+            sockets,
+            leaks,
+            live,
+            holders: BTreeMap::new(),
+        }
     }
 
     fn sockets(&mut self, netns: u32, range: Option<PortRange>) -> Seen<Sockets> {
         let mut tally = Tally::new(range, self.idle_after_ms);
         let listen = StateSet::of(&[State::Listen]);
-        for (detailed, others) in [(StateSet(0), listen), (DETAILED, OTHERS)] {
-            match self.survey.dump(netns, detailed, others, &mut |snapshot| tally.see(&snapshot)) {
+        let others = [(FIN_QUEUED, Detail::Memory), (DETAILED, Detail::Info), (OTHERS, Detail::None)];
+        for asked in [&[(listen, Detail::None)][..], &others] {
+            match self.survey.dump(netns, asked, &mut |snapshot| tally.see(&snapshot)) {
                 Told::Told { .. } => {}
                 Told::Gone => return Err("the network namespace is gone".to_owned()),
                 Told::NotPermitted => return Err("its sockets cannot be seen, which takes CAP_SYS_ADMIN".to_owned()),

@@ -6,7 +6,7 @@ use crate::{
     census::{Census, Kind, STAYS_NS},
     filter::Filter,
     model::{Holders, LeaksReport, Snapshot, State, StuckReport, Tick},
-    source::{Place, SourceError, Survey, proc::resolve},
+    source::{Place, SourceError, Survey, diag::Detail, proc::resolve},
 };
 
 /// To the second look, from the end of the first.
@@ -122,7 +122,8 @@ impl Inspection {
             // What a listener is to the filter is decided by the sockets in its queue.
             let wanted =
                 |snapshot: &Snapshot| snapshot.state == State::Listen || filter.admits_socket(&snapshot.socket);
-            let place = self.survey.dump(netns, detailed, others, &mut |snapshot| {
+            let asked = [(detailed, Detail::Info), (others, Detail::None)];
+            let place = self.survey.dump(netns, &asked, &mut |snapshot| {
                 if wanted(&snapshot) {
                     census.see(&snapshot);
                 }

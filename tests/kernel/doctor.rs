@@ -72,6 +72,9 @@ fn every_row_of_a_quiet_namespace() -> Result<()> {
             let finished = run(netns, &["--exit-code"])?;
             let lines = finished.lines()?;
             ensure!(lines.len() == 13, "{}", finished.stdout);
+            // Twice the same is once.
+            let twice = run(netns, &["--netns", &netns.inode().to_string()])?;
+            ensure!(twice.lines()?.len() == 13, "{}", twice.stdout);
             for line in lines.iter().filter(|line| !line.at("/netns").is_null()) {
                 ensure!(line.at("/verdict") == "ok", "{}", line.text);
                 ensure!(line.at("/evidence").is_object() && line.at("/source").is_string(), "{}", line.text);
@@ -153,6 +156,9 @@ fn ports_in_time_wait() -> Result<()> {
             netns.set_sysctl("net/ipv4/tcp_tw_reuse", "0")?;
             let line = says(netns, "ephemeral_ports", "act")?;
             ensure!(line.count("/evidence/places/0/in_time_wait_ports") == 20, "{}", line.text);
+            let waits = says(netns, "time_wait", "ok")?;
+            ensure!(waits.at("/evidence/closed_first_to_port/0/port") == SERVICE, "{}", waits.text);
+            ensure!(waits.count("/evidence/closed_first_to_port/0/time_wait") == 20, "{}", waits.text);
             ensure!(line.at("/evidence/places/0/closed_per_second").as_f64() > Some(0.0), "{}", line.text);
             let line = says(netns, "tw_reuse", "act")?;
             ensure!(line.at("/settings/0/value") == "1", "{}", line.text);
@@ -211,6 +217,7 @@ fn an_orphan_behind_a_closed_window() -> Result<()> {
             }
             let bytes = line.count("/evidence/queued_bytes");
             ensure!(bytes > 0 && bytes <= queued + 1, "{bytes} of {queued}");
+            ensure!(line.count("/evidence/memory_bytes") >= bytes, "{}", line.text);
             let retries = says(netns, "orphan_retries", "ok")?;
             ensure!(retries.count("/evidence/orphans_on_host") >= 1, "{}", retries.text);
             ensure!(retries.count("/evidence/fin_unacked") == 0, "it never left: {}", retries.text);

@@ -40,6 +40,21 @@ fn changed_settings() -> Result<()> {
     })
 }
 
+/// `proc_do_large_bitmap()` answers one read alone, however long the list is.
+#[test]
+fn a_long_list_of_ports() -> Result<()> {
+    bounded(|| {
+        netns::run(|netns| {
+            let ports: Vec<String> = (0..2000).map(|number| (40_000 + 2 * number).to_string()).collect();
+            netns.set_sysctl("net/ipv4/ip_local_reserved_ports", &ports.join(","))?;
+            let line = says(netns, "ephemeral_ports", "ok")?;
+            ensure!(line.count("/evidence/reserved_ports") == 2000, "{}", line.text);
+            ensure!(line.count("/evidence/usable_ports") == 26_232, "{}", line.text);
+            Ok(())
+        })
+    })
+}
+
 /// `sk_acceptq_is_full()`: one more than the backlog.
 #[test]
 fn a_full_queue() -> Result<()> {

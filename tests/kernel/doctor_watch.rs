@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
     mount::{MountFlags, MountPropagationFlags, mount, mount_change},
     thread::UnshareFlags,
 };
@@ -73,7 +74,17 @@ fn a_watch_names_who_closes() -> Result<()> {
     })
 }
 
-/// All to one place: the process is named.
+fn to_one_place() -> Result<()> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 5000))?;
+    for _ in 0..CLOSES {
+        let Pair { client, server, .. } = Pair::to(&listener, listener.local_addr()?)?;
+        drop(client);
+        pair::read_eof(&server)?;
+    }
+    Ok(())
+}
+
+/// All to one place: the process is named, and told what it can do.
 #[test]
 fn short_connections_to_one_place() -> Result<()> {
     bounded(|| {
@@ -82,13 +93,9 @@ fn short_connections_to_one_place() -> Result<()> {
         let words = ["doctor", "--output", "json", "--netns", &inode, "--watch", WATCH];
         let tool = Tool::watching(tool::command(words)?)?;
         netns.run(|_| {
-            let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 5000))?;
-            for _ in 0..CLOSES {
-                let Pair { client, server, .. } = Pair::to(&listener, listener.local_addr()?)?;
-                drop(client);
-                pair::read_eof(&server)?;
-            }
-            Ok(())
+            // A thread has a name of its own, and a namespace that it inherits.
+            let nginx = thread::Builder::new().name("nginx".to_owned()).spawn(to_one_place)?;
+            nginx.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
         })?;
         let finished = tool.finish(SOON)?;
         let lines = finished.lines()?;
@@ -96,6 +103,14 @@ fn short_connections_to_one_place() -> Result<()> {
         ensure!(line.at("/evidence/closers/0/pid") == std::process::id(), "{}", line.text);
         ensure!(line.at("/evidence/closers/0/to") == "127.0.0.1:5000", "{}", line.text);
         ensure!(line.count("/evidence/closers/0/short") == CLOSES, "{}", line.text);
+        ensure!(line.at("/evidence/closers/0/comm") == "nginx", "{}", line.text);
+        let advice = line.at("/advice").as_str().context("no advice")?;
+        ensure!(advice.contains("proxy_http_version 1.1") && advice.contains("keepalive_requests"), "{advice}");
+        let opened = row(&lines, "ephemeral_ports")?;
+        ensure!(opened.at("/evidence/opened_to/0/destination") == "127.0.0.1", "{}", opened.text);
+        ensure!(opened.at("/evidence/opened_to/0/source") == "127.0.0.1", "{}", opened.text);
+        ensure!(opened.count("/evidence/opened_to/0/destination_port") == 5000, "{}", opened.text);
+        ensure!(opened.at("/evidence/opened_to/0/opened_per_second").as_f64() > Some(40.0), "{}", opened.text);
         Ok(())
     })
 }
@@ -128,6 +143,15 @@ fn a_capture_is_judged() -> Result<()> {
         for name in ["ephemeral_ports", "keepalive", "tw_recycle"] {
             expect(&lines, name, "unknown")?;
         }
+        let ports = row(&lines, "ephemeral_ports")?;
+        ensure!(ports.count("/evidence/usable_ports") == 28_232, "{}", ports.text);
+        ensure!(ports.at("/evidence/opened_to/0/opened_per_second").as_f64() > Some(0.0), "{}", ports.text);
+        // Of several captures, each is judged.
+        let words = ["replay", &file, &file, "--doctor", "--output", "json", "--netns", &inode];
+        let both = Tool::start(tool::command(words)?)?.finish(SOON)?;
+        let lines = both.lines()?;
+        ensure!(lines.len() == 26, "{}", both.stdout);
+        ensure!(lines.iter().all(|line| line.at("/host").is_string()), "{}", both.stdout);
         Ok(())
     })
 }
@@ -189,6 +213,8 @@ fn sysctl_files() -> Result<()> {
             }
             fs::write("/etc/sysctl.d/50-old.conf", "net.ipv4.tcp_tw_recycle = 1\nnet.ipv4.tcp_fin_timeout = 59\n")?;
             fs::write("/usr/lib/sysctl.d/50-old.conf", "net.ipv4.tcp_fin_timeout = 58\n")?;
+            // Whoever opens a pipe to read waits for a writer.
+            mknodat(CWD, "/etc/sysctl.d/60-pipe.conf", FileType::Fifo, Mode::RUSR, 0)?;
             Ok(())
         })?;
         finished.expect_code(0)?;

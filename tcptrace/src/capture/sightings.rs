@@ -144,6 +144,7 @@ fn info(b: &mut &[u8], window: bool) -> Result<TcpDetail, TryGetError> {
         last_data_recv_ms: b.try_get_u32_le()?,
         last_ack_recv_ms: b.try_get_u32_le()?,
         srtt_us: b.try_get_u32_le()?,
+        send_memory_bytes: None,
     })
 }
 

@@ -66,6 +66,7 @@ fn snapshot() -> Snapshot {
         last_data_recv_ms: 11,
         last_ack_recv_ms: 12,
         srtt_us: 13,
+        send_memory_bytes: None,
     };
     Snapshot {
         time_ns: 20,

@@ -1,12 +1,16 @@
-//! Gathers closes as they happen: who closes first, and who closes connections that lived but a moment.
+//! Gathers closes as they happen: who closes first, and who closes connections that lived but a moment. And connects:
+//! how many a second go to one place.
 
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
 };
 
-use super::limits::{CLOSERS_MAX, SHORT_NS};
-use crate::model::{Close, Role};
+use super::{
+    Tuple,
+    limits::{CLOSERS_MAX, SHORT_NS, TUPLES_MAX},
+};
+use crate::model::{Close, Event, EventKind, Role, State};
 
 /// A process that closed first, and at which end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +51,10 @@ pub struct Closes {
     pub not_counted: u64,
     /// Events were lost, so there were more.
     pub lost: u64,
+    /// Calls of `connect()`, also those that failed later: each needs a port.
+    pub opened: HashMap<Tuple, u64>,
+    /// Calls of `connect()` whose tuple was not counted: there are too many.
+    pub opened_not_counted: u64,
 }
 
 impl Closes {
@@ -76,6 +84,19 @@ impl Closes {
         // How long the peer took to close is not the program's doing.
         let lived = close.lifetime_ns.map(|ns| ns.saturating_sub(close.close_ns.unwrap_or(0)));
         of.short += u64::from(lived.is_some_and(|ns| ns < SHORT_NS));
+    }
+
+    /// Counts a `connect()`; other events say nothing here.
+    pub fn open(&mut self, event: &Event) {
+        let EventKind::Transition { old: State::Close, new: State::SynSent, .. } = event.kind else { return };
+        let (local, remote) = (event.socket.local, event.socket.remote);
+        // The local port is not chosen yet, the address is (`tcp_v4_connect()`).
+        let tuple = Tuple { source: local.ip(), destination: remote.ip(), port: remote.port };
+        if self.opened.len() >= TUPLES_MAX && !self.opened.contains_key(&tuple) {
+            self.opened_not_counted += 1;
+            return;
+        }
+        *self.opened.entry(tuple).or_default() += 1;
     }
 
     /// So many a second of what was counted, in tenths.

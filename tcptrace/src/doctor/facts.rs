@@ -75,6 +75,8 @@ pub struct Place {
     pub is_initial: Option<bool>,
     /// Settings.
     pub settings: Settings,
+    /// Of a capture, which has no list of them: ports of the range that are reserved.
+    pub reserved_in_range: Option<u64>,
     /// Counters since the namespace was made.
     pub counters: Counters,
     /// Their growth; `None` after a single look.

@@ -17,6 +17,7 @@ mod stories;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod waited;
 
 pub use closes::{Closer, Closes, ClosesOf};
 pub use facts::{Host, Live, Moved, Place, ProcessCount, Seen};

@@ -45,6 +45,13 @@ impl PortRange {
         if self.ports() > 1 { self.ports() % 2 } else { 0 }
     }
 
+    /// Ports of it that a text such as `8080,9000-9010` reserves; `None` where it is not understood.
+    #[must_use]
+    pub fn reserved(self, text: &str) -> Option<u32> {
+        let ports = parse_reserved(text)?;
+        u32::try_from(ports.range(self.low..=self.high).count()).ok()
+    }
+
     /// Those without `excluded` ones: reserved, or bound by a listener (`__inet_hash_connect()` skips both).
     #[must_use]
     pub fn usable(self, excluded: &BTreeSet<u16>) -> u64 {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Closes, Counters, Host, Moved, Place, Settings, Sockets, Tally, Value, keys};
+use super::{Closes, Counters, Host, Moved, Place, Settings, Sockets, Tally, Value, keys, waited::Waited};
 use crate::{
     diagnosis::advice,
     model::{
@@ -24,6 +24,9 @@ pub struct Recorded {
     facts: BTreeMap<u32, [NetnsFacts; 2]>,
     sockets: BTreeMap<u32, Sockets>,
     closes: BTreeMap<u32, Closes>,
+    waited: BTreeMap<u32, Waited>,
+    /// The newest time in any input, CLOCK_MONOTONIC nanoseconds.
+    now_ns: u64,
     /// By namespace and cookie: leaks that have not cleared.
     leaks: HashMap<(u32, SocketKey), (GroupOf, LeakCause, u64)>,
     dump: Option<(u32, Tally)>,
@@ -42,6 +45,7 @@ impl Recorded {
             Input::Host(host) if host.sample_one_in > 1 => {
                 self.partial = Some(format!("the capture is a sample, 1/{}", host.sample_one_in));
             }
+            Input::Tick(tick) => self.now_ns = self.now_ns.max(tick.mono_ns),
             Input::Netns(facts) => self.learn(facts),
             Input::Dump(mark) => self.mark(mark),
             Input::Sighting(sighting) if !sighting.asked => {
@@ -62,14 +66,23 @@ impl Recorded {
                 if self.closes.len() < PLACES_MAX || self.closes.contains_key(&netns) {
                     // Who listens where is not known, so an end whose beginning was not seen counts as this side's.
                     self.closes.entry(netns).or_default().see(close, &HashSet::new());
+                    self.waited.entry(netns).or_default().see(close);
+                    self.now_ns = self.now_ns.max(close.end_ns);
+                }
+            }
+            Output::Event(event) => {
+                let netns = event.socket.netns;
+                if self.closes.len() < PLACES_MAX || self.closes.contains_key(&netns) {
+                    self.closes.entry(netns).or_default().open(event);
                 }
             }
             Output::Finding(finding) if finding.kind == FindingKind::LeakCloseWait => self.leak(finding),
-            Output::Finding(_) | Output::Event(_) => {}
+            Output::Finding(_) => {}
         }
     }
 
     fn learn(&mut self, facts: &NetnsFacts) {
+        self.now_ns = self.now_ns.max(facts.time_ns);
         self.orphans_peak = self.orphans_peak.max(facts.orphans);
         if let Some([_, last]) = self.facts.get_mut(&facts.netns) {
             *last = *facts;
@@ -126,6 +139,9 @@ impl Recorded {
             orphans: newest.and_then(|facts| facts.orphans),
             orphans_peak: self.orphans_peak,
             sockstat_unreadable: Some("the capture does not hold the number of orphans".to_owned()),
+            mem_pages: newest.and_then(|facts| facts.mem_pages),
+            // The first of them decides nothing.
+            mem_limits_pages: last().find_map(|facts| Some([0, facts.mem_pressure_pages?, facts.mem_limit_pages?])),
             is_capture: true,
             ..Host::default()
         };
@@ -140,7 +156,14 @@ impl Recorded {
             .filter(|_| last.time_ns > first.time_ns)
             .map(|_| Moved { ns: last.time_ns - first.time_ns, by: counters.since(&self::counters(&first)) });
         let whole = self.partial.clone().map_or(Ok(()), Err);
-        let sockets = self.sockets.get(&netns).cloned();
+        let mut sockets = self.sockets.get(&netns).cloned();
+        let still = |name| moved.as_ref().is_some_and(|moved| moved.by.get(name) == Some(0));
+        if let Some(sockets) = &mut sockets {
+            // Ports that were refused TIME_WAIT, or taken out of it, are free.
+            if still(keys::TW_OVERFLOW) && still(keys::TW_RECYCLED) {
+                self.waited.get(&netns).into_iter().for_each(|waited| waited.add_to(sockets, self.now_ns));
+            }
+        }
         let closes = self.closes.get(&netns).cloned().unwrap_or_default();
         let is_initial = match (last.max_orphans, last.timestamps) {
             (Some(_), _) => Some(true),
@@ -152,6 +175,7 @@ impl Recorded {
             way: None,
             is_initial,
             settings: settings(&last),
+            reserved_in_range: last.reserved_in_range.map(u64::from),
             counters,
             moved,
             sockets: whole
@@ -221,6 +245,9 @@ fn settings(facts: &NetnsFacts) -> Settings {
         (keys::TIMESTAMPS, facts.timestamps),
         (keys::SYNCOOKIES, facts.syncookies),
         (keys::MAX_ORPHANS, facts.max_orphans),
+        (keys::KEEPALIVE_TIME, facts.keepalive_time_s),
+        (keys::KEEPALIVE_INTVL, facts.keepalive_interval_s),
+        (keys::KEEPALIVE_PROBES, facts.keepalive_probes),
     ];
     for (key, number) in numbers {
         if let Some(number) = number {

@@ -120,6 +120,8 @@ pub struct Sockets {
     pub local_drop: u64,
     /// Bytes queued in these.
     pub unsendable_bytes: u64,
+    /// Memory that their send queues take, bytes; not known of a capture.
+    pub unsendable_memory_bytes: Option<u64>,
     /// Orphans in FIN_WAIT2, most of them as timewait sockets.
     pub fin_wait2_orphans: u64,
     /// Of these: full sockets, which `tcp_fin_timeout` above 60 s makes (`__tcp_close()`).
@@ -144,7 +146,7 @@ pub struct Sockets {
     pub idle: IdleSockets,
     /// Sockets whose tuple was not counted: there are too many.
     pub tuples_not_counted: u64,
-    /// Only sockets in states of a close were told, and no TIME_WAIT.
+    /// They are of a capture: sockets in states of a close, and the least numbers of TIME_WAIT.
     pub closing_only: bool,
 }
 
@@ -250,6 +252,9 @@ impl Tally {
                 sockets.zero_window += u64::from(cause == StuckCause::ZeroWindow);
                 sockets.local_drop += u64::from(cause == StuckCause::LocalDrop);
                 sockets.unsendable_bytes += u64::from(snapshot.send_queue_bytes);
+                if let Some(bytes) = snapshot.info.and_then(|info| info.send_memory_bytes) {
+                    *sockets.unsendable_memory_bytes.get_or_insert(0) += u64::from(bytes);
+                }
             }
             _ => {
                 sockets.fin_unacked += 1;

@@ -51,4 +51,18 @@ pub struct NetnsFacts {
     pub listen_drops: Option<u64>,
     /// `ActiveOpens`: connections that this side opened.
     pub active_opens: Option<u64>,
+    /// Ports of the range that `ip_local_reserved_ports` keeps from `connect()`. This and all below came last.
+    pub reserved_in_range: Option<u32>,
+    /// `tcp_keepalive_time`, seconds.
+    pub keepalive_time_s: Option<u32>,
+    /// `tcp_keepalive_intvl`, seconds.
+    pub keepalive_interval_s: Option<u32>,
+    /// `tcp_keepalive_probes`.
+    pub keepalive_probes: Option<u32>,
+    /// Pages that all TCP sockets of the host take (`/proc/net/sockstat`).
+    pub mem_pages: Option<u64>,
+    /// The second of `tcp_mem`, pages; told by the host's first namespace alone.
+    pub mem_pressure_pages: Option<u64>,
+    /// The third of `tcp_mem`, pages.
+    pub mem_limit_pages: Option<u64>,
 }

@@ -75,6 +75,8 @@ pub struct TcpDetail {
     pub last_ack_recv_ms: u32,
     /// Smoothed round-trip time, microseconds.
     pub srtt_us: u32,
+    /// `sk_wmem_queued`: memory that the send queue takes, bytes; `None` where it was not asked for. Not in captures.
+    pub send_memory_bytes: Option<u32>,
 }
 
 /// One socket at one moment (`inet_diag_msg`).

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{
     clock,
-    diag::{DiagSocket, LookAnswer},
+    diag::{Detail, DiagSocket, LookAnswer},
     error::SourceError,
     looker::{NoWay, Places},
     proc::HolderIndex,
@@ -80,10 +80,10 @@ impl Survey {
         self.places.way(netns)
     }
 
-    /// Tells the sockets of a namespace: those in `detailed` states with [`Snapshot::info`], those in `others` without.
-    pub fn dump(&mut self, netns: u32, detailed: StateSet, others: StateSet, sink: &mut dyn FnMut(Snapshot)) -> Place {
+    /// Tells the sockets of a namespace, of each set of states as much as is asked for.
+    pub fn dump(&mut self, netns: u32, asked: &[(StateSet, Detail)], sink: &mut dyn FnMut(Snapshot)) -> Place {
         let began_ns = clock::monotonic_ns();
-        for (states, detail) in [(detailed, true), (others, false)] {
+        for (states, detail) in asked.iter().copied() {
             if states == StateSet(0) {
                 continue;
             }

@@ -16,6 +16,10 @@ use crate::model::{Advice, Row, printable};
 #[must_use]
 pub fn judge(host: &Host, places: &[Place], rows: &[Row]) -> Vec<Advice> {
     let mut advice = Vec::new();
+    if places.is_empty() {
+        let of_host = [orphans::max_orphans(host, places), persistence::tw_recycle(host, places)];
+        advice.extend(of_host.into_iter().filter(|one| rows.contains(&one.row)));
+    }
     for (number, place) in places.iter().enumerate() {
         for row in Row::ALL.into_iter().filter(|row| rows.contains(row)) {
             match row {

@@ -95,7 +95,10 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
     }
     if few {
         return draft
-            .caveat("With 1, one zero-window probe whose answer is lost ends an orphan, though its peer lives.")
+            .caveat(
+                "With 1, one zero-window probe without an answer ends an orphan, and a peer that lives leaves those \
+                 unanswered that come within 500 ms of another (tcp_invalid_ratelimit).",
+            )
             .says(Verdict::Watch, finding, too_few);
     }
     if many || orphans >= limits::WAITING_ORPHANS_WATCH {
@@ -136,7 +139,7 @@ pub(super) fn max_orphans(host: &Host, places: &[Place]) -> Advice {
         .fact("memory_pages", host.mem_pages)
         .fact("memory_pressure_pages", host.mem_limits_pages.map(|[_, pressure, _]| pressure))
         .fact("memory_limit_pages", host.mem_limits_pages.map(|[_, _, limit]| limit))
-        .fact("page_bytes", host.page_bytes);
+        .fact("page_bytes", Some(host.page_bytes).filter(|bytes| *bytes > 0));
     let finding = format!("{orphans} orphans of {max}; {} resets for want of room", known(aborts));
     let draft = if host.mem_pages.is_some() && host.mem_limits_pages.is_some() {
         draft

@@ -24,6 +24,7 @@ pub(super) struct View {
     range: PortRange,
     reserved: BTreeSet<u16>,
     listening: BTreeSet<u16>,
+    reserved_in_range: u64,
     /// What `connect()` can use.
     pub(super) usable: u64,
     reuse: u32,
@@ -40,15 +41,22 @@ impl View {
         let settings = &place.settings;
         let range = settings.text(keys::PORT_RANGE).and_then(PortRange::parse);
         let range = range.ok_or_else(|| settings.why_unknown(keys::PORT_RANGE))?;
-        let reserved = settings.text(keys::RESERVED_PORTS).and_then(parse_reserved);
-        let reserved = reserved.ok_or_else(|| settings.why_unknown(keys::RESERVED_PORTS))?;
+        let counted = place.reserved_in_range;
+        let reserved = match counted {
+            Some(_) => BTreeSet::new(),
+            None => {
+                let reserved = settings.text(keys::RESERVED_PORTS).and_then(parse_reserved);
+                reserved.ok_or_else(|| settings.why_unknown(keys::RESERVED_PORTS))?
+            }
+        };
         let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(range)).unwrap_or_default();
         let excluded = reserved.union(&listening).copied().collect();
         let number = |key| settings.number::<u32>(key).ok_or_else(|| settings.why_unknown(key));
         let delay_ms = settings.number_or(keys::TW_REUSE_DELAY, REUSE_DELAY_MS);
         Ok(Self {
             range,
-            usable: range.usable(&excluded),
+            reserved_in_range: counted.unwrap_or(range.ports() - range.usable(&reserved)),
+            usable: range.usable(&excluded).saturating_sub(counted.unwrap_or(0)),
             reserved,
             listening,
             reuse: number(keys::TW_REUSE)?,
@@ -79,26 +87,29 @@ impl View {
 
 pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     let draft = Draft::new(Row::EphemeralPorts, Some(place.netns), SOURCE);
-    if let Some(why) = place.all_sockets().err().filter(|_| place.sockets.is_ok()) {
-        return draft.unknown(why);
-    }
     let view = match View::of(place) {
         Ok(view) => view,
         Err(why) => return draft.unknown(why),
     };
     let ceiling = ceiling_tenths(view.usable);
+    let opens = place.moved.as_ref().and_then(|moved| moved.tenths_a_second(keys::ACTIVE_OPENS));
     let draft = draft
         .fact("first_port", view.range.low)
         .fact("last_port", view.range.high)
         .fact("ports", view.range.ports())
-        .fact("reserved_ports", view.reserved.iter().filter(|port| view.range.has(**port)).count())
+        .fact("reserved_ports", view.reserved_in_range)
         .fact("usable_ports", view.usable)
-        .fact("ceiling_per_second", Fact::Tenths(ceiling));
-    let sockets = match place.all_sockets() {
+        .fact("ceiling_per_second", Fact::Tenths(ceiling))
+        .fact("opened_per_second", opens.map(Fact::Tenths).unwrap_or(Fact::Unknown))
+        .fact("opened_to", opened(place))
+        .fact("opened_not_counted", place.live.as_ref().ok().map(|closes| closes.opened_not_counted));
+    let sockets = match &place.sockets {
         Ok(sockets) => sockets,
-        Err(why) => return draft.unknown(why),
+        Err(why) => return draft.unknown(why.as_str()),
     };
-    let opens = place.moved.as_ref().and_then(|moved| moved.tenths_a_second(keys::ACTIVE_OPENS));
+    let live = place.live.as_ref();
+    let opens_to =
+        |tuple| live.ok().map(|closes| closes.tenths_a_second(closes.opened.get(tuple).copied().unwrap_or(0)));
     let listening: Vec<String> = view
         .listening
         .iter()
@@ -109,7 +120,6 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     let mut tuples: Vec<(&Tuple, &PortUse)> = sockets.tuples.iter().collect();
     tuples.sort_by_key(|(tuple, used)| (std::cmp::Reverse((view.taken(tuple, used), used.waiting())), **tuple));
     let draft = draft
-        .fact("opened_per_second", opens.map(Fact::Tenths).unwrap_or(Fact::Unknown))
         .fact("listeners_in_range", listening.join(","))
         .fact(
             "places",
@@ -123,7 +133,11 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
             "Ports of sockets that call bind() before connect() count once for all places, which does not show here.",
         );
     let soonest = tuples.iter().filter_map(|(tuple, used)| view.seconds_left(tuple, used)).min();
+    let unseen = place.all_sockets().err();
     let Some((tuple, used)) = tuples.first() else {
+        if let Some(why) = unseen {
+            return draft.unknown(why);
+        }
         let finding = format!(
             "no ephemeral port of {} is in use; {} a second to one place is the ceiling",
             view.usable,
@@ -133,10 +147,12 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     };
     let taken = view.taken(tuple, used);
     let finding = format!(
-        "{taken} of {} ports ({}%) to {}; ceiling {} a second",
+        "{}{taken} of {} ports ({}%) to {}; {}ceiling {} a second",
+        if unseen.is_some() { "at least " } else { "" },
         view.usable,
         percent(taken, view.usable),
         std::net::SocketAddr::new(tuple.destination, tuple.port),
+        opens_to(tuple).map(|rate| format!("{} new a second, ", tenths(rate))).unwrap_or_default(),
         tenths(ceiling),
     );
     let full = taken > 0 && at_least(taken, limits::PORTS_ACT_PERCENT, view.usable);
@@ -153,7 +169,31 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         let advice = "half of the ports to one place are taken: keep connections alive, or widen the range";
         return widen(draft, place, &view, taken).says(Verdict::Watch, finding, advice);
     }
+    if let Some(why) = unseen {
+        return draft.unknown(format!("{finding}; {why}"));
+    }
+    // All of them may be of one place.
+    let rest = sockets.tuples_not_counted;
+    if at_least(rest, limits::PORTS_WATCH_PERCENT, view.usable) && rest > 0 {
+        return draft.unknown(format!("{finding}; {rest} sockets are of places beyond those that are told apart"));
+    }
     draft.says(Verdict::Ok, finding, "leave it")
+}
+
+/// Where to most connections were opened while closes were followed.
+fn opened(place: &Place) -> Fact {
+    let Ok(closes) = &place.live else { return Fact::Unknown };
+    let mut list: Vec<(&Tuple, &u64)> = closes.opened.iter().collect();
+    list.sort_by_key(|(tuple, count)| (std::cmp::Reverse(**count), **tuple));
+    let one = |(tuple, count): (&Tuple, &u64)| -> Evidence {
+        vec![
+            ("source", tuple.source.to_string().into()),
+            ("destination", tuple.destination.to_string().into()),
+            ("destination_port", tuple.port.into()),
+            ("opened_per_second", Fact::Tenths(closes.tenths_a_second(*count))),
+        ]
+    };
+    Fact::List(list.into_iter().take(limits::LISTED_MAX).map(one).collect())
 }
 
 fn object(view: &View, tuple: &Tuple, used: &PortUse) -> Evidence {

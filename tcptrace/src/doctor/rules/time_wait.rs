@@ -41,7 +41,7 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         .fact("overflows_per_second", rate.map(Fact::Tenths).unwrap_or(Fact::Unknown))
         .fact("memory_bytes", is_whole.then_some(count.saturating_mul(BUCKET_BYTES)))
         .fact("closed_first_as_client", is_whole.then_some(sockets.time_wait_as_client))
-        .fact("closed_first_to_port", if is_whole { to_port(sockets) } else { Fact::Unknown })
+        .fact("closed_first_to_port", to_port(sockets))
         .fact("closed_first_as_server", if is_whole { by_port(place, sockets) } else { Fact::Unknown })
         .fact("closers", closers(place));
     let draft = match &place.live {
@@ -50,17 +50,18 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         Err(why) => draft.caveat(format!("Who closes first is known by port alone: {why}.")),
     };
     let finding = format!(
-        "{} of {limit} timewait sockets, {} refused{}{}",
-        if is_whole { count.to_string() } else { "an unknown number".to_owned() },
+        "{}{} of {limit} timewait sockets, {} refused{}{}",
+        if is_whole { "" } else { "at least " },
+        count,
         overflow.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string()),
         rate.filter(|rate| *rate > 0).map(|rate| format!(", {} a second now", tenths(rate))).unwrap_or_default(),
-        if is_whole { who(place, sockets) } else { String::new() },
+        who(place, sockets),
     );
     let draft = draft.caveat(
         "A close without TIME_WAIT can reset the peer, and take late segments for a new connection's: the limit is \
          against attacks, not for saving memory.",
     );
-    let is_full = is_whole && count >= limit;
+    let is_full = count >= limit;
     if is_full || moving.is_some_and(|moved| moved > 0) {
         let lost = rate.unwrap_or(0).saturating_mul(u64::from(TIME_WAIT_MS) / 10_000);
         let raised = limit.saturating_mul(2).max(count.saturating_add(lost).saturating_mul(2));
@@ -77,9 +78,6 @@ pub(super) fn time_wait(place: &Place) -> Advice {
             format!("raise it to {raised}, which takes {memory} MiB at the most"),
         );
     }
-    if let Err(why) = place.all_sockets() {
-        return draft.unknown(why);
-    }
     if at_least(count, limits::BUCKETS_WATCH_PERCENT, limit) {
         let advice = format!("{}% of the limit: beyond it, closes skip TIME_WAIT", percent(count, limit));
         return draft.says(Verdict::Watch, finding, advice);
@@ -88,13 +86,16 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         let a_second = limit * 1000 / u64::from(TIME_WAIT_MS);
         let advice = format!(
             "a limit this low overflows at {a_second} closes a second: where it was lowered, take that back; a host \
-             with less than 1 GB of memory has it by default"
+             with 512 MB of memory or less has it by default"
         );
         return draft.says(Verdict::Watch, finding, advice);
     }
     if overflow.is_some_and(|count| count > 0) {
         let advice = "it has overflowed since the namespace was made: `--watch 30s` tells whether it does now";
         return draft.command("tcptrace doctor --only time_wait --watch 30s").says(Verdict::Watch, finding, advice);
+    }
+    if let Err(why) = place.all_sockets() {
+        return draft.unknown(format!("{finding}; {why}"));
     }
     draft.says(Verdict::Ok, finding, "leave it: TIME_WAIT costs little, and protects the next connection")
 }
@@ -193,9 +194,9 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
             "turn timestamps on: reuse needs them, and so does protection against old segments",
         );
     }
-    let (sockets, view) = match (place.all_sockets(), View::of(place)) {
+    let (sockets, view) = match (&place.sockets, View::of(place)) {
         (Ok(sockets), Ok(view)) => (sockets, view),
-        (Err(why), _) => return draft.unknown(why),
+        (Err(why), _) => return draft.unknown(why.as_str()),
         (_, Err(why)) => return draft.unknown(why),
     };
     let worst = sockets.tuples.iter().filter(|(tuple, _)| !view.reuses(tuple)).map(|(_, used)| used.waiting()).max();
@@ -218,6 +219,9 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
                      state.",
             )
             .says(verdict, finding, "set it to 1, after connections were made to last (row short_connections)");
+    }
+    if let Err(why) = place.all_sockets() {
+        return draft.unknown(why);
     }
     draft.says(Verdict::Ok, finding, "leave it: TIME_WAIT does not keep this host from connecting")
 }

@@ -16,21 +16,27 @@ pub(super) fn unsendable_fin(place: &Place) -> Advice {
         Err(why) => return draft.unknown(why.as_str()),
     };
     let (all, bytes) = (sockets.unsendable, sockets.unsendable_bytes);
+    let held = sockets.unsendable_memory_bytes.unwrap_or(0).max(bytes);
     let draft = draft
         .fact("sockets", all)
         .fact("orphans", sockets.unsendable_orphans)
         .fact("behind_a_closed_window", sockets.zero_window)
         .fact("dropped_by_this_host", sockets.local_drop)
-        .fact("queued_bytes", bytes);
+        .fact("queued_bytes", bytes)
+        .fact("memory_bytes", if all == 0 { Some(0) } else { sockets.unsendable_memory_bytes });
     if all == 0 {
         return draft.says(Verdict::Ok, "every FIN that was asked for could be sent", "nothing to do");
     }
     let finding = format!(
-        "{} cannot send the FIN, {} behind a closed window; {bytes} bytes wait in them",
+        "{} cannot send the FIN, {} behind a closed window; {bytes} bytes wait in them, {} of memory",
         count(all, "socket"),
         sockets.zero_window,
+        match sockets.unsendable_memory_bytes {
+            Some(bytes) => format!("{bytes} bytes"),
+            None => "an unknown amount".to_owned(),
+        },
     );
-    let verdict = if all >= limits::UNSENDABLE_ACT || bytes >= limits::UNSENDABLE_ACT_BYTES {
+    let verdict = if all >= limits::UNSENDABLE_ACT || held >= limits::UNSENDABLE_ACT_BYTES {
         Verdict::Act
     } else {
         Verdict::Watch
@@ -45,7 +51,7 @@ pub(super) fn unsendable_fin(place: &Place) -> Advice {
         .command("tcptrace stuck")
         .caveat(
             "tcp_orphan_retries does not count answered probes: a peer that acknowledges them keeps an orphan for \
-             minutes, and a socket that is held for ever. The kernel takes more memory than the queued bytes.",
+             minutes, and a socket that is held for ever.",
         )
         .says(verdict, finding, advice)
 }

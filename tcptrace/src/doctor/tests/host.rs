@@ -181,6 +181,10 @@ fn what_is_of_the_host_comes_once() {
     let one = judge(&host(), &two, &[Row::TimeWait]);
     assert_eq!(one.iter().map(|one| one.netns).collect::<Vec<_>>(), [Some(NETNS), Some(7)]);
     assert_eq!(settings(&[]).number(keys::FIN_TIMEOUT), Some(60));
+    // Also where there is no namespace, as in a capture of nothing.
+    let nowhere = judge(&Host::default(), &[], &Row::ALL);
+    assert_eq!(nowhere.iter().map(|one| one.row).collect::<Vec<_>>(), [Row::MaxOrphans, Row::TwRecycle]);
+    assert!(nowhere.iter().all(|one| one.verdict == Verdict::Unknown), "{nowhere:?}");
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub(super) fn place(changes: &[(&'static str, &str)], sockets: Sockets) -> Place
         way: None,
         is_initial: Some(true),
         settings: settings(changes),
+        reserved_in_range: None,
         counters: super::Counters::default(),
         moved: None,
         sockets: Ok(sockets),

@@ -41,6 +41,12 @@ fn short_connections() {
     ] {
         assert_eq!(verdict(Row::ShortConnections, &host(), &watched(closer, count, short)), wanted, "{count} {short}");
     }
+    // One a second is 60 in a minute.
+    for (short, wanted) in [(59, Verdict::Ok), (60, Verdict::Watch)] {
+        let mut minute = watched(client("curl"), 99, short);
+        minute.live.as_mut().unwrap().ns = 60_000_000_000;
+        assert_eq!(verdict(Row::ShortConnections, &host(), &minute), wanted, "{short}");
+    }
     let as_client = row(Row::ShortConnections, &host(), &watched(client("nginx"), 2000, 2000));
     for word in ["keepalive 32", "keepalive_requests", "proxy_http_version 1.1", "proxy_set_header Connection \"\""] {
         assert!(as_client.advice.contains(word), "{}", as_client.advice);
@@ -82,7 +88,7 @@ fn short_connections_that_nobody_watched() {
     }
 }
 
-fn close(role: Role, lifetime_ns: Option<u64>, local: u16) -> Close {
+pub(super) fn close(role: Role, lifetime_ns: Option<u64>, local: u16) -> Close {
     let Snapshot { socket: Identity { local, remote, .. }, .. } = snapshot(State::Close, local, 80);
     let owner = Owner { pid: 9, comm: Comm::from_name("api"), cgroup_id: 0, source: OwnerSource::Close };
     Close {

@@ -1,9 +1,12 @@
 //! What a capture tells.
 
-use super::{NETNS, Row, State, Timer, Verdict, fact, snapshot};
+use super::{NETNS, Row, State, Timer, Verdict, fact, processes::close, snapshot};
 use crate::{
     doctor::{Recorded, judge},
-    model::{Advice, DumpAt, DumpMark, Fact, HostInfo, Input, NetnsFacts, Sighting, Snapshot, StateSet, TcpDetail},
+    model::{
+        Advice, DumpAt, DumpMark, Fact, HostInfo, Input, NetnsFacts, Output, Role, Sighting, Snapshot, StateSet,
+        TcpDetail,
+    },
 };
 
 fn facts(time_ns: u64, overflow: u64) -> Input {
@@ -19,6 +22,16 @@ fn facts(time_ns: u64, overflow: u64) -> Input {
         syncookies: Some(1),
         max_orphans: Some(1000),
         orphans: Some(if time_ns == 1 { 300 } else { 0 }),
+        port_low: Some(40_000),
+        port_high: Some(40_099),
+        reserved_in_range: Some(0),
+        timewait_recycled: Some(0),
+        keepalive_time_s: Some(7200),
+        keepalive_interval_s: Some(75),
+        keepalive_probes: Some(9),
+        mem_pages: Some(1),
+        mem_pressure_pages: Some(200),
+        mem_limit_pages: Some(300),
         ..NetnsFacts::default()
     }))
 }
@@ -77,6 +90,43 @@ fn a_row_knows_what_the_capture_knows() {
     let time_wait = of(&moved, Row::TimeWait);
     assert_eq!(time_wait.verdict, Verdict::Act, "the counter moved");
     assert_eq!(fact(time_wait, "timewait_sockets"), Fact::Unknown);
+}
+
+/// One close in TIME_WAIT at the end of the capture takes a port; what else does is not in it.
+#[test]
+fn closes_of_a_capture_keep_ports() {
+    let ports = |count: u64, end_ns, lifetime_ns, inputs: &[Input]| {
+        let mut recorded = Recorded::default();
+        for _ in 0..count {
+            let close = crate::model::Close { end_ns, ..close(Role::Active, lifetime_ns, 40_001) };
+            recorded.output(&Output::Close(close));
+        }
+        inputs.iter().for_each(|input| recorded.input(input));
+        let (host, places) = recorded.facts(&[], 60_000_000_000, 0);
+        judge(&host, &places, &Row::ALL)
+    };
+    let minute = 60_000_000_000;
+    let whole = [facts(1, 0), mark(DumpAt::Begin), mark(DumpAt::End), facts(minute, 0)];
+    let overflown = [facts(1, 0), mark(DumpAt::Begin), mark(DumpAt::End), facts(minute, 1)];
+    for (count, end_ns, lifetime_ns, inputs, wanted) in [
+        (49, minute - 50_000_000_000, Some(5), &whole, Verdict::Unknown),
+        (50, minute - 50_000_000_000, Some(5), &whole, Verdict::Watch),
+        (80, minute - 50_000_000_000, Some(5), &whole, Verdict::Act),
+        // Over, of an age that nobody saw, or refused.
+        (80, 1, Some(5), &whole, Verdict::Unknown),
+        (80, minute, None, &whole, Verdict::Unknown),
+        (80, minute, Some(5), &overflown, Verdict::Unknown),
+    ] {
+        let advice = ports(count, end_ns, lifetime_ns, inputs);
+        for row in [Row::EphemeralPorts, Row::TwReuse] {
+            assert_eq!(of(&advice, row).verdict, wanted, "{count} {end_ns} {:?}", of(&advice, row));
+        }
+    }
+    let advice = ports(80, minute, Some(5), &whole);
+    assert!(of(&advice, Row::EphemeralPorts).finding.starts_with("at least 80 of 100 ports"));
+    let waits = of(&advice, Row::TimeWait);
+    assert!(waits.finding.contains("at least 80 of 131072") && waits.finding.contains("to port 80"), "{waits:?}");
+    assert_eq!(waits.verdict, Verdict::Unknown, "what is open is not in a capture");
 }
 
 /// What was left out at the source is not known.

@@ -123,6 +123,10 @@ fn ephemeral_ports() {
         let widens = advice.settings.iter().any(|setting| setting.value == "10240 65535");
         assert_eq!(widens, wanted != Verdict::Ok);
     }
+    for (tuples_not_counted, wanted) in [(49, Verdict::Ok), (50, Verdict::Unknown)] {
+        let sockets = Sockets { tuples_not_counted, ..used(to("10.0.0.2"), 1, [0; 6]) };
+        assert_eq!(verdict(Row::EphemeralPorts, &host(), &place(&[HUNDRED], sockets)), wanted);
+    }
     let mut busy = used(to("10.0.0.2"), 99, [0; 6]);
     busy.listeners.insert(40_005, ListenPort::default());
     busy.listeners.insert(11_000, ListenPort::default());
@@ -165,6 +169,7 @@ fn waiting(timer: Timer, window: u32, queued: u32, inode: u32) -> Snapshot {
         retrans_out: 1,
         retransmits: if timer == Timer::Probe { 0 } else { 2 },
         total_retrans: 2,
+        send_memory_bytes: Some(queued * 2),
         ..TcpDetail::default()
     };
     Snapshot { timer, inode, send_queue_bytes: queued, info: Some(info), ..snapshot(State::FinWait1, 40_000, 80) }
@@ -178,7 +183,13 @@ fn fins_that_wait() {
         waiting(Timer::Probe, 9000, 5000, 7),
         waiting(Timer::Retransmit, 9000, 1, 0),
     ]);
-    assert_eq!(sockets.local_drop, 1);
+    assert_eq!((sockets.local_drop, sockets.unsendable_memory_bytes), (1, Some(30_000)));
+    for (memory, wanted) in
+        [(None, Verdict::Watch), (Some((64 << 20) - 1), Verdict::Watch), (Some(64 << 20), Verdict::Act)]
+    {
+        let sockets = Sockets { unsendable: 1, unsendable_memory_bytes: memory, ..Sockets::default() };
+        assert_eq!(verdict(Row::UnsendableFin, &host(), &place(&[], sockets)), wanted, "{memory:?}");
+    }
     assert_eq!((sockets.unsendable, sockets.unsendable_orphans, sockets.zero_window), (3, 1, 2));
     assert_eq!((sockets.unsendable_bytes, sockets.fin_unacked, sockets.fin_unacked_orphans), (15_000, 1, 1));
     assert_eq!(sockets.retransmits, 2);

@@ -11,6 +11,23 @@ use super::{
 };
 use crate::model::{Snapshot, StateSet};
 
+/// How much a dump tells of each socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing beside its state, timer and queues.
+    None,
+    /// Also [`Snapshot::info`].
+    Info,
+    /// Also [`crate::model::TcpDetail::send_memory_bytes`].
+    Memory,
+}
+
+impl From<bool> for Detail {
+    fn from(info: bool) -> Self {
+        if info { Self::Info } else { Self::None }
+    }
+}
+
 /// What a dump came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dumped {
@@ -36,11 +53,11 @@ impl DiagSocket {
     pub fn dump(
         &mut self,
         states: StateSet,
-        detail: bool,
+        detail: impl Into<Detail>,
         netns: u32,
         sink: &mut dyn FnMut(Snapshot),
     ) -> io::Result<Dumped> {
-        let mut dumped = Dumped::default();
+        let (mut dumped, detail) = (Dumped::default(), detail.into());
         for family in [AF_INET, AF_INET6] {
             let sequence = self.sequence_for(1);
             self.request.clear();

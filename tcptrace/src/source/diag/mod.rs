@@ -25,7 +25,7 @@ use rustix::{
 use super::clock;
 use crate::model::StateSet;
 
-pub use dump::Dumped;
+pub use dump::{Detail, Dumped};
 pub use look::LookAnswer;
 pub use parse::{DiagError, parse_message};
 

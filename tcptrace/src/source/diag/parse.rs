@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NlasIterator, Parseable};
 use netlink_packet_sock_diag::{
-    constants::INET_DIAG_INFO,
+    constants::{INET_DIAG_INFO, INET_DIAG_SKMEMINFO},
     inet::{self, InetResponseHeader, nlas::TcpInfo},
 };
 use thiserror::Error;
@@ -101,11 +101,20 @@ fn endpoint(address: IpAddr, port: u16) -> Endpoint {
     }
 }
 
-/// INET_DIAG_INFO alone. The crate's own parser of attributes copies each of them, and refuses a message for the first
-/// that is not as it expects.
+/// INET_DIAG_INFO, and INET_DIAG_SKMEMINFO where it was asked for. The crate's own parser of attributes copies each of
+/// them, and refuses a message for the first that is not as it expects.
 fn info(attributes: &[u8]) -> Option<TcpDetail> {
-    let attribute = NlasIterator::new(attributes).map_while(Result::ok).find(|found| found.kind() == INET_DIAG_INFO)?;
-    detail(attribute.value())
+    let find = |kind| NlasIterator::new(attributes).map_while(Result::ok).find(|found| found.kind() == kind);
+    let detail = detail(find(INET_DIAG_INFO)?.value())?;
+    Some(TcpDetail {
+        send_memory_bytes: find(INET_DIAG_SKMEMINFO).and_then(|found| send_memory(found.value())),
+        ..detail
+    })
+}
+
+/// `SK_MEMINFO_WMEM_QUEUED`, the sixth word of `sk_get_meminfo()`.
+fn send_memory(value: &[u8]) -> Option<u32> {
+    value.get(20..)?.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
 /// `struct tcp_info` grows at its end, and [`TcpInfo::parse`] wants all that it knows: what is missing counts as zero
@@ -134,5 +143,6 @@ fn detail(value: &[u8]) -> Option<TcpDetail> {
         last_data_recv_ms: info.last_data_recv,
         last_ack_recv_ms: info.last_ack_recv,
         srtt_us: info.rtt,
+        send_memory_bytes: None,
     })
 }

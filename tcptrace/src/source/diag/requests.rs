@@ -8,14 +8,19 @@ use netlink_packet_sock_diag::{
     inet::{ExtensionFlags, InetRequest, SocketId, StateFlags},
 };
 
+use super::Detail;
 use crate::model::{Endpoint, Look, StateSet};
 
 /// Appends the request for all sockets of a family in these states.
-pub(super) fn dump(to: &mut Vec<u8>, sequence: u32, family: u8, states: StateSet, detail: bool) {
+pub(super) fn dump(to: &mut Vec<u8>, sequence: u32, family: u8, states: StateSet, detail: Detail) {
     let request = InetRequest {
         family,
         protocol: IPPROTO_TCP,
-        extensions: if detail { ExtensionFlags::INFO } else { ExtensionFlags::empty() },
+        extensions: match detail {
+            Detail::None => ExtensionFlags::empty(),
+            Detail::Info => ExtensionFlags::INFO,
+            Detail::Memory => ExtensionFlags::INFO | ExtensionFlags::SKMEMINFO,
+        },
         states: StateFlags::from_bits_retain(states.0),
         // No filter: all zero.
         socket_id: SocketId::new_v4(),

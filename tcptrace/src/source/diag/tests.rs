@@ -93,6 +93,7 @@ const DETAIL: TcpDetail = TcpDetail {
     last_data_recv_ms: 52,
     last_ack_recv_ms: 56,
     srtt_us: 68,
+    send_memory_bytes: None,
 };
 
 fn parsed(bytes: &[u8]) -> Snapshot {
@@ -276,9 +277,13 @@ fn a_look_up_names_the_socket() {
 #[test]
 fn a_dump_names_the_states() {
     let mut bytes = Vec::new();
-    requests::dump(&mut bytes, 4, 10, StateSet::of(&[State::FinWait2, State::TimeWait]), true);
-    let mut payload = vec![10, 6, 2, 0];
-    payload.extend(0x60_u32.to_ne_bytes());
-    payload.extend([0; 48]);
-    assert_eq!(bytes, message(20, 0x301, 4, &payload));
+    // `1 << (INET_DIAG_INFO - 1)`, and the same of INET_DIAG_SKMEMINFO.
+    for (detail, extensions) in [(Detail::None, 0), (Detail::Info, 2), (Detail::Memory, 0x42)] {
+        bytes.clear();
+        requests::dump(&mut bytes, 4, 10, StateSet::of(&[State::FinWait2, State::TimeWait]), detail);
+        let mut payload = vec![10, 6, extensions, 0];
+        payload.extend(0x60_u32.to_ne_bytes());
+        payload.extend([0; 48]);
+        assert_eq!(bytes, message(20, 0x301, 4, &payload));
+    }
 }

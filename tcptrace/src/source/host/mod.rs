@@ -7,5 +7,6 @@ mod sockstat;
 
 pub use files::read_files;
 pub use peak::OrphanPeak;
+pub(in crate::source) use settings::read_whole;
 pub use settings::{ReadPlace, read_place, snmp_counter};
 pub use sockstat::{Sockstat, read_sockstat};

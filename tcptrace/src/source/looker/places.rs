@@ -8,7 +8,7 @@ use std::{
 use crate::{
     model::{AbsentWhy, NetnsFacts, Snapshot, StateSet},
     source::{
-        diag::DiagSocket,
+        diag::{Detail, DiagSocket},
         proc::{EnterError, Namespaces, has_tcp, read_facts},
     },
 };
@@ -82,7 +82,7 @@ impl Places {
         &mut self,
         netns: u32,
         states: StateSet,
-        detail: bool,
+        detail: impl Into<Detail>,
         sink: &mut dyn FnMut(Snapshot),
     ) -> Result<bool, NoWay> {
         let dumped = self.socket(netns)?.dump(states, detail, netns, sink);

@@ -7,7 +7,7 @@ use crate::{
     model::NetnsFacts,
     source::{
         clock,
-        host::{read_sockstat, snmp_counter},
+        host::{read_sockstat, read_whole, snmp_counter},
     },
 };
 
@@ -22,6 +22,12 @@ pub fn read_facts(netns: u32) -> NetnsFacts {
     let [netstat, snmp] = COUNTERS.map(|path| fs::read_to_string(path).unwrap_or_default());
     let range = fs::read_to_string(Path::new(SETTINGS).join("ip_local_port_range")).ok();
     let range = range.as_deref().and_then(PortRange::parse);
+    let text = |name: &str| read_whole(&Path::new(SETTINGS).join(name)).ok();
+    let reserved = text("ip_local_reserved_ports");
+    let reserved_in_range = range.zip(reserved).and_then(|(range, ports)| range.reserved(ports.trim()));
+    let memory = text("tcp_mem").unwrap_or_default();
+    let mut memory = memory.split_ascii_whitespace().map(|word| word.parse().ok());
+    let sockstat = read_sockstat().ok();
     NetnsFacts {
         time_ns: clock::monotonic_ns(),
         netns,
@@ -40,11 +46,18 @@ pub fn read_facts(netns: u32) -> NetnsFacts {
         max_orphans: setting("tcp_max_orphans"),
         port_low: range.map(|range| range.low),
         port_high: range.map(|range| range.high),
-        orphans: read_sockstat().ok().and_then(|read| read.orphans),
+        orphans: sockstat.and_then(|read| read.orphans),
         abort_on_memory: counter(&netstat, "TCPAbortOnMemory"),
         listen_overflows: counter(&netstat, "ListenOverflows"),
         listen_drops: counter(&netstat, "ListenDrops"),
         active_opens: snmp_counter(&snmp, "ActiveOpens"),
+        reserved_in_range,
+        keepalive_time_s: setting("tcp_keepalive_time"),
+        keepalive_interval_s: setting("tcp_keepalive_intvl"),
+        keepalive_probes: setting("tcp_keepalive_probes"),
+        mem_pages: sockstat.and_then(|read| read.mem_pages),
+        mem_pressure_pages: memory.nth(1).flatten(),
+        mem_limit_pages: memory.next().flatten(),
     }
 }
 
