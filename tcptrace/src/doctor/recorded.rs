@@ -16,6 +16,7 @@ use crate::{
 const PLACES_MAX: usize = 4096;
 /// Leaks that are open at a time; those beyond are not counted.
 const LEAKS_MAX: usize = 1 << 16;
+const NO_LOOK: &str = "the capture holds no look at sockets";
 const NOT_HELD: &str = "the capture does not hold it";
 
 /// Gathers what a capture says.
@@ -33,6 +34,8 @@ pub struct Recorded {
     orphans_peak: Option<u64>,
     /// Filters, or a sample: what was left out is not known.
     partial: Option<String>,
+    /// The filters left out namespaces, and nothing of those that they let pass.
+    netns_alone: bool,
 }
 
 impl Recorded {
@@ -41,6 +44,7 @@ impl Recorded {
         match input {
             Input::Host(host) if !host.filters.is_empty() => {
                 self.partial = Some(format!("the capture was made with {}", host.filters));
+                self.netns_alone = host.sample_one_in <= 1 && names_netns_alone(&host.filters);
             }
             Input::Host(host) if host.sample_one_in > 1 => {
                 self.partial = Some(format!("the capture is a sample, 1/{}", host.sample_one_in));
@@ -155,7 +159,10 @@ impl Recorded {
         let moved = facts
             .filter(|_| last.time_ns > first.time_ns)
             .map(|_| Moved { ns: last.time_ns - first.time_ns, by: counters.since(&self::counters(&first)) });
-        let whole = self.partial.clone().map_or(Ok(()), Err);
+        let looked = self.sockets.contains_key(&netns);
+        // What tells of a close was let pass.
+        let is_whole = self.netns_alone && self.closes.contains_key(&netns);
+        let whole = self.partial.clone().filter(|_| !is_whole).map_or(Ok(()), Err);
         let mut sockets = self.sockets.get(&netns).cloned();
         let still = |name| moved.as_ref().is_some_and(|moved| moved.by.get(name) == Some(0));
         if let Some(sockets) = &mut sockets {
@@ -178,10 +185,12 @@ impl Recorded {
             reserved_in_range: last.reserved_in_range.map(u64::from),
             counters,
             moved,
-            sockets: whole
-                .clone()
-                .and_then(|()| sockets.ok_or_else(|| "the capture holds no look at sockets".to_owned())),
-            leaks: whole.clone().map(|()| self.groups(netns)),
+            sockets: whole.clone().and_then(|()| sockets.ok_or_else(|| NO_LOOK.to_owned())),
+            leaks: whole.clone().and_then(|()| {
+                let groups = self.groups(netns);
+                // Those that are older than the capture are told by looks alone.
+                if groups.is_empty() && !looked { Err(NO_LOOK.to_owned()) } else { Ok(groups) }
+            }),
             live: whole.map(|()| Closes { ns, lost, ..closes }),
             holders: BTreeMap::new(),
         }
@@ -221,6 +230,12 @@ fn group(of: GroupOf, leaks: &[(LeakCause, u64)]) -> LeakGroup {
         advice: advice(cause),
         sockets: Vec::new(),
     }
+}
+
+/// Whether the filters of a capture, as options, name namespaces and nothing else.
+fn names_netns_alone(filters: &str) -> bool {
+    let words: Vec<&str> = filters.split(' ').collect();
+    words.chunks(2).all(|pair| matches!(pair, ["--netns", value] if !value.starts_with("--")))
 }
 
 /// A name that a capture claims must not write escape codes.

@@ -36,7 +36,8 @@ pub(super) fn short_connections(place: &Place) -> Advice {
                     draft.says(Verdict::Ok, finding, "leave it: that is less than one connection a second")
                 }
                 waiting => {
-                    let why = waiting.err().map_or_else(|| why.clone(), |also| format!("{why}; {also}"));
+                    let also = waiting.err().filter(|also| also != why);
+                    let why = also.map_or_else(|| why.clone(), |also| format!("{why}; {also}"));
                     draft.command("tcptrace doctor --only short_connections --watch 30s").unknown(why)
                 }
             };

@@ -144,6 +144,34 @@ fn filters_and_samples_make_it_unknown() {
     }
 }
 
+/// Of a namespace that was let pass nothing was left out; of others all was.
+#[test]
+fn a_capture_of_one_namespace() {
+    let recorded = |filters: &str, seen: bool| {
+        let host = Input::Host(HostInfo { filters: filters.to_owned(), ..HostInfo::default() });
+        let mut recorded = Recorded::default();
+        for input in [host, facts(1, 0), mark(DumpAt::Begin), stuck(), mark(DumpAt::End)] {
+            recorded.input(&input);
+        }
+        if seen {
+            recorded.output(&Output::Close(close(Role::Active, None, 40_001)));
+        }
+        let (host, places) = recorded.facts(&[], 1_000_000_000, 0);
+        of(&judge(&host, &places, &Row::ALL), Row::UnsendableFin).verdict
+    };
+    for (filters, seen, wanted) in [
+        ("--netns blue", true, Verdict::Watch),
+        ("--netns blue --netns 7", true, Verdict::Watch),
+        ("--netns blue", false, Verdict::Unknown),
+        ("--netns blue --port 80", true, Verdict::Unknown),
+        ("--port 80", true, Verdict::Unknown),
+        ("--netns", true, Verdict::Unknown),
+        ("--netns --port", true, Verdict::Unknown),
+    ] {
+        assert_eq!(recorded(filters, seen), wanted, "{filters} {seen}");
+    }
+}
+
 /// One that broke off, or was of some states only, tells nothing.
 #[test]
 fn a_dump_counts_when_it_is_whole() {
@@ -151,5 +179,6 @@ fn a_dump_counts_when_it_is_whole() {
     let foreign = [facts(1, 0), stuck()];
     for inputs in [&broken[..], &foreign] {
         assert_eq!(of(&judged(inputs), Row::UnsendableFin).verdict, Verdict::Unknown);
+        assert_eq!(of(&judged(inputs), Row::CloseWait).verdict, Verdict::Unknown, "older leaks do not show");
     }
 }
