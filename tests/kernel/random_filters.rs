@@ -176,8 +176,8 @@ fn equals_a_filtered_replay(seed: u64) -> Result<()> {
         let summary = told.summary()?;
         ensure!(*summary.at("/events/balanced") == true, "not balanced: {}", summary.text);
         let lines = told.lines_in(netns.inode())?;
-        let cookies = same_closes(&wanted, &lines, |_| true).with_context(context)?;
-        let (crossed, made) = (summary.count("/events/delivered"), events_of(&all, &cookies)?);
+        let sockets = same_closes(&wanted, &lines, |_| true).with_context(context)?;
+        let (crossed, made) = (summary.count("/events/delivered"), events_of(&all, &sockets)?);
         // Of owners, the kernel side does not always know enough; of sockets it does.
         let by_socket = !words.iter().any(|word| word == "--comm" || word == "--pid");
         ensure!(!by_socket || crossed == made, "{crossed} events crossed of {made}; {}", context());

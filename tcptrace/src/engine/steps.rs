@@ -29,6 +29,7 @@ impl Engine {
                     _ => {}
                 }
             }
+            EventKind::TimeWait => self.orphan_met_fin(event),
             EventKind::Retransmit { state, kind, .. } => self.retransmit(event, state, kind),
             EventKind::ResetReceived { .. } => {
                 // `sk_err` of the `-> CLOSE` that follows says it; alone it ends nothing.
