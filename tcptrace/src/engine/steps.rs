@@ -94,7 +94,7 @@ impl Engine {
         closing.enter(State::Close, event.time_ns);
         let mut fate = closing.rare.fate().copied().unwrap_or_default();
         fate.end = Some(end);
-        self.ended.put(closing.socket.key, event.time_ns);
+        self.ended.put(&closing.socket, event.time_ns);
         if let Some(verdict) = judge(&fate, event.flags, event.time_ns, true) {
             self.outputs.push_back(Output::Close(conclude(closing, &fate, verdict, self.losses)));
         }
