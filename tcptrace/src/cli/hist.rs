@@ -103,6 +103,7 @@ impl HistogramArgs {
             interval_ns: setup::nanos(self.interval.unwrap_or(INTERVAL)),
             intervals: intervals || self.interval.is_some(),
             heatmap: self.heatmap,
+            width: setup::terminal_width,
         })
     }
 }

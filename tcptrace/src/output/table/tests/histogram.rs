@@ -74,6 +74,22 @@ fn nothing_is_wider_than_it_may_be() {
 }
 
 #[test]
+fn a_window_can_change_its_size() {
+    let mut found = fixtures::histograms(&[Of::Close], &["process"], 1);
+    let view = found.total(fixtures::context().real_ns(END_NS), &[]);
+    let mut table = Renderer::new(Format::Table, style(100));
+    let mut shown = |width| {
+        let mut out = Vec::new();
+        table.set_width(width);
+        table.histograms(&mut out, &view);
+        let text = String::from_utf8(out).unwrap();
+        assert_fits(&text, width);
+        text.lines().map(|line| line.chars().count()).max()
+    };
+    assert!(shown(60) < shown(79) && shown(79) < shown(160));
+}
+
+#[test]
 fn nothing_yet_is_said() {
     let text = show(&mut Histograms::new(Config::default()), style(60));
     let expected = "\
