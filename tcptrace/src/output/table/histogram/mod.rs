@@ -8,6 +8,8 @@
 
 mod chart;
 pub(super) mod heat;
+mod keys;
+mod picture;
 mod rows;
 
 use super::line::Line;
@@ -16,6 +18,9 @@ use crate::output::Style;
 use crate::output::units::{Bytes, DurationNs};
 use crate::report::Distribution;
 use crate::report::histogram::{Memory, SpanKind, Split, View};
+
+/// What a duration takes, and what a share takes.
+const CELL: usize = 6;
 
 /// Where histograms are drawn. No line is longer than its width, in files, too: they are pictures.
 pub(super) struct Page<'a> {

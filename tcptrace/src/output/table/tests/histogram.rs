@@ -59,7 +59,12 @@ fn a_row_for_each_key_and_one_for_the_others() {
 }
 
 #[test]
-fn long_keys_stand_above_their_numbers() {
+fn one_key_leaves_room_for_the_picture() {
+    check("processes", golden!("processes"), || fixtures::histograms(&[Of::Close], &["process"], 1));
+}
+
+#[test]
+fn long_keys_lose_their_middle_or_stand_above_their_numbers() {
     check("cgroups", golden!("cgroups"), || fixtures::histograms(&[Of::Close], &["cgroup", "process"], 10));
 }
 
