@@ -35,6 +35,11 @@ impl Drawn {
         Self { histograms, interval_ns, intervals, heatmap, width, end_ns: None, has_closes: false, hosts }
     }
 
+    /// One socket in so many is followed on a host, so that intervals without closes say so, too.
+    pub(super) fn sampled(&mut self, one_in: u32) {
+        self.histograms.sampled(one_in.into());
+    }
+
     pub(super) fn close(&mut self, close: &Close, context: &Context) {
         self.has_closes = true;
         let host = self.hosts.number(context);

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn few_words_for_the_others() {
         let of = |keys, is_at_least| {
-            few_words(&Remainder { keys, is_at_least, distribution: Distribution::default() })
+            few_words(&Remainder { keys, is_at_least, distribution: Distribution::default(), without: 0 })
         };
         assert_eq!([of(1, false), of(12, false), of(65_536, true)], ["1 other", "12 others", "65536+ others"]);
     }
