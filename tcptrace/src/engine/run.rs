@@ -11,7 +11,9 @@ use super::{
     table::Table,
     watch::Schedule,
 };
-use crate::model::{Anomalies, Books, Input, KernelCounters, Looks, Output, ResetReason, Status, Tick, Want};
+use crate::model::{
+    Anomalies, Books, EventKind, Input, KernelCounters, Looks, Output, ResetReason, Status, Tick, Want,
+};
 
 /// Follows every close from its first event to its end.
 #[derive(Debug)]
@@ -99,7 +101,8 @@ impl Engine {
             }
             Input::Event(event) => {
                 self.deliver(event.time_ns, event.loss_mark);
-                if self.config.echo_events {
+                let moves = event.kind != EventKind::TimeWait || self.waits_for_fin(event).is_some();
+                if self.config.echo_events && moves {
                     self.outputs.push_back(Output::Event(*event));
                 }
                 self.event(event);
@@ -109,10 +112,6 @@ impl Engine {
             Input::Tick(tick) => self.tick(*tick),
             Input::Cgroup(_) => {}
             Input::Sighting(sighting) => self.sighting(sighting),
-            Input::Recorded(recorded) => {
-                self.deliver(recorded.sighting.snapshot.time_ns, recorded.loss_mark);
-                self.recorded(&recorded.sighting);
-            }
             Input::Absent(absent) => self.absent(absent),
             Input::Dump(mark) => self.dump_mark(mark),
             Input::Netns(facts) => {

@@ -138,6 +138,7 @@ fn events_of_each_kind() {
             EventKind::Retransmit { state, kind: RetransmitKind::Failed(0), tcp_flags: 17 },
             r#""type":"fin_retransmit",HEAD,"state":"fin_wait1","kind":"failed","errno":null,"tcp_flags":17"#,
         ),
+        (EventKind::TimeWait, r#""type":"transition",HEAD,"old":"fin_wait2","new":"time_wait""#),
         (EventKind::ResetReceived { state }, r#""type":"reset_received",HEAD,"state":"fin_wait1""#),
         (
             EventKind::ResetSent { state, reason: Some(14) },
