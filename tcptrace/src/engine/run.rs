@@ -12,7 +12,7 @@ use super::{
     watch::Schedule,
 };
 use crate::model::{
-    Anomalies, Books, EventKind, Input, KernelCounters, Looks, Output, ResetReason, Status, Tick, Want,
+    Anomalies, Books, Event, EventKind, Input, KernelCounters, Looks, Output, ResetReason, Status, Tick, Want,
 };
 
 /// Follows every close from its first event to its end.
@@ -99,14 +99,7 @@ impl Engine {
                 self.looks_on = host.sock_diag;
                 self.owners_filtered = host.owners_filtered;
             }
-            Input::Event(event) => {
-                self.deliver(event.time_ns, event.loss_mark);
-                let moves = event.kind != EventKind::TimeWait || self.waits_for_fin(event).is_some();
-                if self.config.echo_events && moves {
-                    self.outputs.push_back(Output::Event(*event));
-                }
-                self.event(event);
-            }
+            Input::Event(event) => self.handle_event(event),
             Input::Refused(_) => self.refused += 1,
             Input::Counters(counters) => self.count(*counters),
             Input::Tick(tick) => self.tick(*tick),
@@ -123,6 +116,16 @@ impl Engine {
                 self.lose();
             }
         }
+    }
+
+    /// As [`Engine::handle`], for the commonest input.
+    pub fn handle_event(&mut self, event: &Event) {
+        self.deliver(event.time_ns, event.loss_mark);
+        if self.config.echo_events {
+            let moves = event.kind != EventKind::TimeWait || self.waits_for_fin(event).is_some();
+            self.outputs.extend(moves.then_some(Output::Event(*event)));
+        }
+        self.event(event);
     }
 
     /// The next output, if any.
