@@ -1,9 +1,8 @@
 //! `--pid`, `--comm` and `--cgroup`: whose a close is may be known late, and it is told as a whole or not at all.
 
 use std::{
-    fs,
     net::{Ipv4Addr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process, thread,
     time::Duration,
 };
@@ -20,6 +19,7 @@ use tcptrace_tests::{
 };
 
 use crate::{
+    cgroups::{BELOW, Cgroups},
     harness::{HOLD, bounded, is_older_than, lacks},
     judge,
     twin::{Said, Twins, close, events_of},
@@ -248,42 +248,20 @@ fn a_reset_of_an_accepted_connection_is_left_out() -> Result<()> {
     })
 }
 
-/// A cgroup and one below it, removed when dropped.
-struct Cgroups(PathBuf);
-
-impl Cgroups {
-    fn new() -> Result<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-        let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
-        let path =
-            Path::new(mount.context("cgroup v2 is not mounted")?).join(format!("tcptrace-test-{}", process::id()));
-        fs::create_dir_all(path.join("below"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Cgroups {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(self.0.join("below"));
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn cgroup_and_below_it() -> Result<()> {
     in_netns(|netns| {
         let cgroups = Cgroups::new()?;
         let listener = listener()?;
         let mut inside = Vec::new();
-        for below in ["", "below"] {
+        for below in ["", BELOW] {
             let both = connected(&listener)?;
-            fs::write(cgroups.0.join(below).join("cgroup.procs"), both.0.pid().to_string())?;
+            cgroups.take(below, both.0.pid())?;
             inside.push(both);
         }
         let pids: Vec<u32> = inside.iter().map(|(actor, _)| actor.pid()).collect();
         let other = connected(&listener)?;
-        let name = cgroups.0.file_name().and_then(|name| name.to_str()).context("no name")?;
-        let twins = Twins::start(netns, &["--cgroup", &format!("/{name}")])?;
+        let twins = Twins::start(netns, &["--cgroup", &cgroups.name()?])?;
         for both in inside {
             killed_later(both)?;
         }

@@ -176,7 +176,7 @@ fn a_summary_has_all_words() {
         data_retransmits: 8,
         foreign_resets: 10,
     };
-    let run = Run { held_back: Some(3), sample_one_in: 1, hosts: vec!["a".into()] };
+    let run = Run { held_back: Some(3), sample_one_in: 1, samples_differ: false, hosts: vec!["a".into()] };
     let mut out = Vec::new();
     Renderer::new(Format::Json, Style::default()).summary(&mut out, &report.summary(status, run));
     let none = r#"{"count":0,"p50":0,"p90":0,"p99":0,"max":0}"#;
