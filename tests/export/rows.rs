@@ -95,8 +95,12 @@ fn csv_says_the_same() -> Result<()> {
 fn a_fleet_stands_in_the_order_of_its_files() -> Result<()> {
     let jsonl = |files: &[&str]| {
         let common = ["--table", "closes", "--format", "jsonl", "--out", "-"];
-        run(["export"].iter().chain(files).chain(&common)).map(|finished| finished.stdout)
+        run(["export"].iter().chain(files).chain(&common))
     };
+    let told = jsonl(&["orderly.cap", "families.cap"])?.stderr;
+    ensure!(told.contains("2 captures are of a host named"), "namesakes are not told of: {told}");
+    ensure!(!jsonl(&["orderly.cap"])?.stderr.contains("named"), "one host is no namesake");
+    let jsonl = |files: &[&str]| jsonl(files).map(|finished| finished.stdout);
     let (one, other) = (jsonl(&["orderly.cap"])?, jsonl(&["families.cap"])?);
     ensure!(jsonl(&["orderly.cap", "families.cap"])? == format!("{one}{other}"), "not one after the other");
     ensure!(jsonl(&["families.cap", "orderly.cap"])? == format!("{other}{one}"), "not one after the other");

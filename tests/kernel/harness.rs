@@ -36,13 +36,18 @@ pub(crate) const HOLD: Duration = Duration::from_millis(300);
 /// for a failure on a kernel that is not older. Nothing else is ever skipped.
 #[allow(clippy::print_stdout, reason = "it is how a test says that it was skipped")]
 pub(crate) fn is_older_than(needed: &Difference) -> bool {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let older = differences::version_of(&release).is_some_and(|version| version < needed.since);
+    let older = lacks(needed);
     if older {
         let (major, minor) = needed.since;
         println!("skipped: needs {major}.{minor}: {}", needed.name);
     }
     older
+}
+
+/// Whether this kernel is too old for something that a test can do without.
+pub(crate) fn lacks(needed: &Difference) -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    differences::version_of(&release).is_some_and(|version| version < needed.since)
 }
 
 /// Runs a test's body on a thread of its own and fails when it takes too long.

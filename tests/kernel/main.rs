@@ -3,6 +3,8 @@
 //! Needs root and BPF. A host that cannot run these fails them: a test that was skipped proves nothing.
 
 #[cfg(test)]
+mod cgroups;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod judge;

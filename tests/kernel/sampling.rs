@@ -3,19 +3,24 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, ensure};
+use tcptrace::source::differences::SOCKET_COOKIES;
 use tcptrace_tests::{
     load::{self, Amount, Ending},
     netns::NetNs,
     tool::{Line, Tool},
+    wait,
 };
 
 use crate::{
-    harness::{SOON, bounded},
+    harness::{SOON, bounded, is_older_than},
     judge,
 };
 
-const CONNECTIONS: u64 = 25_000;
-const CLOSES: u64 = 2 * CONNECTIONS;
+/// An emulated machine takes minutes for as many, so it makes fewer.
+fn connections() -> u64 {
+    25_000 / u64::from(wait::slowness())
+}
+
 const ONE_IN: u64 = 10;
 
 /// Half the width of the interval that 95 of 100 samples have the truth in, as docs/histograms.md states it.
@@ -26,13 +31,17 @@ fn error_95(estimate: u64) -> u64 {
 
 #[test]
 fn a_tenth_of_50_000_closes_stands_for_them() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
     bounded(|| {
+        let all = 2 * connections();
         let netns = NetNs::new()?;
         let inode = netns.inode().to_string();
         let tool = Tool::trace(&["--sample", &format!("1/{ONE_IN}"), "--netns", &inode, "--transitions"])?;
-        let report = netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
-        ensure!(report.connections == CONNECTIONS, "the load made {report:?}");
-        let least = usize::try_from((CLOSES - error_95(CLOSES)) / ONE_IN)?;
+        let report = netns.run(|netns| load::run(netns, Amount::Connections(connections()), Ending::ThreeWay))?;
+        ensure!(report.connections == connections(), "the load made {report:?}");
+        let least = usize::try_from((all - error_95(all)) / ONE_IN)?;
         tool.wait_for_closes(netns.inode(), least, SOON)?;
         let finished = tool.stop()?;
         finished.expect_code(0)?;
@@ -40,10 +49,7 @@ fn a_tenth_of_50_000_closes_stands_for_them() -> Result<()> {
         judge::whole_books(&summary)?;
         let estimate = summary.count("/closes");
         let error = error_95(estimate);
-        ensure!(
-            estimate.abs_diff(CLOSES) <= error,
-            "{CLOSES} closes were estimated as {estimate}, stated error {error}"
-        );
+        ensure!(estimate.abs_diff(all) <= error, "{all} closes were estimated as {estimate}, stated error {error}");
         ensure!(summary.count("/sample_one_in") == ONE_IN, "{}", summary.text);
         let (closes, events): (Vec<_>, Vec<_>) =
             finished.lines_in(netns.inode())?.into_iter().partition(|line| line.is("close"));

@@ -19,13 +19,14 @@ use crate::{
     judge::shown,
 };
 
-/// Steps of one socket, `old>new`, without those of its connect.
+/// Steps of one socket, `old>new`, without those of its connect and of its timewait socket, which not every kernel
+/// shows.
 fn steps(lines: &[Line], ends: Ends) -> Vec<String> {
     let word = |line: &Line, pointer: &str| line.at(pointer).as_str().unwrap_or("?").to_owned();
     lines
         .iter()
         .filter(|line| line.is("transition") && line.has_ends(ends))
-        .filter(|line| *line.at("/new") != "syn_sent")
+        .filter(|line| *line.at("/new") != "syn_sent" && *line.at("/new") != "time_wait")
         .map(|line| format!("{}>{}", word(line, "/old"), word(line, "/new")))
         .collect()
 }

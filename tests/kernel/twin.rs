@@ -78,22 +78,25 @@ impl Said {
     }
 
     /// The first half of it.
-    pub(crate) fn same_closes(&self, matches: impl Fn(&Line) -> bool) -> Result<HashSet<&str>> {
+    pub(crate) fn same_closes(&self, matches: impl Fn(&Line) -> bool) -> Result<HashSet<Ends<'_>>> {
         same_closes(&self.whole, &self.filtered, matches)
     }
 }
+
+/// A socket by its ends, local and remote: copies give it different keys before 5.12.
+pub(crate) type Ends<'a> = [&'a str; 2];
 
 /// Of all closes those that match were told, and no others.
 pub(crate) fn same_closes<'a>(
     all: &'a [Line],
     told: &'a [Line],
     matches: impl Fn(&Line) -> bool,
-) -> Result<HashSet<&'a str>> {
+) -> Result<HashSet<Ends<'a>>> {
     let (whole, filtered) = (judge::shown(all), judge::shown(told));
-    let wanted = by_cookie(all, &matches)?;
-    let told = by_cookie(told, |_| true)?;
-    for (cookie, line) in &wanted {
-        let other = told.get(cookie).with_context(|| format!("not told: {}\n{filtered}", line.text))?;
+    let wanted = by_ends(all, &matches)?;
+    let told = by_ends(told, |_| true)?;
+    for (ends, line) in &wanted {
+        let other = told.get(ends).with_context(|| format!("not told: {}\n{filtered}", line.text))?;
         for member in SAME {
             let at = format!("/{member}");
             ensure!(line.at(&at) == other.at(&at), "{member} differs:\n{}\n{}", line.text, other.text);
@@ -104,17 +107,35 @@ pub(crate) fn same_closes<'a>(
 }
 
 /// How many events these sockets made, as `--transitions` tells them.
-pub(crate) fn events_of(lines: &[Line], cookies: &HashSet<&str>) -> Result<u64> {
-    let mut events = 0;
-    for line in lines.iter().filter(|line| !line.is("close") && !line.is("finding")) {
-        events += u64::from(cookies.contains(cookie(line)?));
+pub(crate) fn events_of(lines: &[Line], sockets: &HashSet<Ends<'_>>) -> Result<u64> {
+    let events: Vec<&Line> = lines.iter().filter(|line| !line.is("close") && !line.is("finding")).collect();
+    let mut count = 0;
+    for (at, event) in events.iter().enumerate() {
+        // A connect's port is chosen later: the socket's next event has it.
+        let key = cookie(event)?;
+        let next = events[at..].iter().find(|next| cookie(next).is_ok_and(|other| other == key) && has_port(next));
+        count += u64::from(sockets.contains(&ends_of(next.unwrap_or(event))?));
     }
-    Ok(events)
+    Ok(count)
 }
 
-fn by_cookie(lines: &[Line], matches: impl Fn(&Line) -> bool) -> Result<HashMap<&str, &Line>> {
+fn has_port(line: &Line) -> bool {
+    ends(line)[0].port() != 0
+}
+
+fn by_ends(lines: &[Line], matches: impl Fn(&Line) -> bool) -> Result<HashMap<Ends<'_>, &Line>> {
     let closes = lines.iter().filter(|line| line.is("close") && matches(line));
-    closes.map(|line| Ok((cookie(line)?, line))).collect()
+    let mut found = HashMap::new();
+    for line in closes {
+        let twice = found.insert(ends_of(line)?, line);
+        ensure!(twice.is_none(), "two closes with the same ends: {}", line.text);
+    }
+    Ok(found)
+}
+
+fn ends_of(line: &Line) -> Result<Ends<'_>> {
+    let word = |at| line.at(at).as_str().with_context(|| format!("no {at}: {}", line.text));
+    Ok([word("/local")?, word("/remote")?])
 }
 
 pub(crate) fn cookie(line: &Line) -> Result<&str> {

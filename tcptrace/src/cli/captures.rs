@@ -69,20 +69,9 @@ impl Fleet {
         read
     }
 
-    /// Names are all that tells hosts apart, and two machines may have one name.
-    fn tell_namesakes(&self) {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for host in self.hosts() {
-            *counts.entry(&host.hostname).or_default() += 1;
-        }
-        for (name, count) in counts.iter().filter(|(_, count)| **count > 1) {
-            talk::note(&format_args!("{count} captures are of a host named {name:?}: by host, they are one"));
-        }
-    }
-
     /// Always the one that is furthest behind.
     fn read_all<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
-        self.tell_namesakes();
+        tell_namesakes(self.hosts().map(|host| host.hostname.as_str()));
         for capture in &mut self.0 {
             capture.begin(pipeline)?;
         }
@@ -91,6 +80,18 @@ impl Fleet {
             let Some(next) = unread.min_by_key(|capture| capture.time_ns) else { return Ok(()) };
             next.step(pipeline)?;
         }
+    }
+}
+
+/// Says which captures cannot be told apart: names are all that hosts have, and two machines may have one name. Of a
+/// capture whose beginning is lost the name is not known, and is empty.
+pub(super) fn tell_namesakes<'a>(names: impl Iterator<Item = &'a str>) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names.filter(|name| !name.is_empty()) {
+        *counts.entry(name).or_default() += 1;
+    }
+    for (name, count) in counts.iter().filter(|(_, count)| **count > 1) {
+        talk::note(&format_args!("{count} captures are of a host named {name:?}: by host, they are one"));
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 pub(super) use self::args::ExportArgs;
 use self::{args::TableArg, target::Target};
 use super::{
-    captures::{Fleet, Thresholds},
+    captures::{Fleet, Thresholds, tell_namesakes},
     exit::{self, CliError},
     setup::replay_filter,
     signals, talk,
@@ -38,6 +38,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, CliError> {
     for path in &args.files {
         tables = export(path, args, &filter, tables)?;
     }
+    tell_namesakes(tables.origins.iter().map(|origin| origin.host.as_str()));
     tables.finish(&place)?;
     Ok(exit::DONE)
 }

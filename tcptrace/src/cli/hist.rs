@@ -18,6 +18,8 @@ use crate::{
 
 /// Where nothing else is said.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// The clock is read some 20 times a second: of shorter intervals most would have nothing.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Rows that anybody reads.
 const TOP: RangeInclusive<i64> = 1..=10_000;
 
@@ -50,7 +52,7 @@ pub(super) struct HistogramArgs {
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(TOP))]
     top: Option<u32>,
     /// Histograms of each interval, not of the whole run alone; `hist` has them every 10s
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = interval)]
     interval: Option<Duration>,
     /// Also draw how the distribution changes with time: a column for each interval (10s)
     #[arg(long)]
@@ -72,6 +74,11 @@ fn bys(text: &str) -> Result<Bys, String> {
         }
     }
     words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map(Bys)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time < INTERVAL_MIN { Err("must be at least 100ms".to_owned()) } else { Ok(time) }
 }
 
 impl HistogramArgs {
@@ -103,6 +110,7 @@ impl HistogramArgs {
             interval_ns: setup::nanos(self.interval.unwrap_or(INTERVAL)),
             intervals: intervals || self.interval.is_some(),
             heatmap: self.heatmap,
+            width: setup::terminal_width,
         })
     }
 }
@@ -118,6 +126,12 @@ pub(super) fn run(args: &HistArgs) -> Result<ExitCode, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_have_a_least_length() {
+        assert_eq!(interval("100ms"), Ok(INTERVAL_MIN));
+        assert!(["99ms", "1ns", "0s", "5"].iter().all(|text| interval(text).is_err()));
+    }
 
     #[test]
     fn keys_are_read_with_their_lengths() {

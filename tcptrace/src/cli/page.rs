@@ -47,6 +47,9 @@ impl Page {
     pub(super) fn round(&mut self, inspected: &Inspected) -> std::io::Result<()> {
         self.context.tick(inspected.tick);
         self.text.clear();
+        if let Some(width) = setup::terminal_width() {
+            self.renderer.set_width(width);
+        }
         if self.rounds.is_some() {
             clock_line(&mut self.text, inspected.tick.real_ns);
         }

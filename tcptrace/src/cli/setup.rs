@@ -72,12 +72,17 @@ pub(super) fn renderer(output: OutputFormat, out: &Stdout) -> Renderer {
 fn style(out: &Stdout) -> Style {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-    let width = terminal_size::terminal_size_of(out).map(|(width, _)| usize::from(width.0));
     Style {
         colour: out.is_terminal() && !no_color && !dumb,
-        width: width.filter(|width| *width > 0).unwrap_or(DEFAULT_WIDTH),
+        width: terminal_width().unwrap_or(DEFAULT_WIDTH),
         terminal: out.is_terminal(),
     }
+}
+
+/// Columns of the terminal that standard output is, as of now.
+pub(super) fn terminal_width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some(usize::from(width.0)).filter(|width| *width > 0)
 }
 
 /// The filter of a live run: cgroups and namespaces are those of this host.

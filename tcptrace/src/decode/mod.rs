@@ -17,7 +17,7 @@ pub fn decode(frame: Frame<'_>) -> Input {
     match frame {
         Frame::Host(host) => Input::Host(host),
         Frame::Record(bytes) => match decode_record(bytes) {
-            Ok(input) => input,
+            Ok(event) => Input::Event(event),
             Err(refusal) => Input::Refused(refusal),
         },
         Frame::Counters(counters) => Input::Counters(counters),

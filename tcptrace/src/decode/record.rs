@@ -8,18 +8,18 @@ use tcptrace_ebpf::record::{
 };
 
 use crate::model::{
-    Comm, Endpoint, Event, EventKind, Flags, Identity, Input, Owner, OwnerSource, Recorded, Refusal, RetransmitKind,
-    Sighting, Snapshot, SocketKey, State, TIME_WAIT_MS, Timer, Totals,
+    Comm, Endpoint, Event, EventKind, Flags, Identity, Owner, OwnerSource, Refusal, RetransmitKind, SocketKey, State,
+    Totals,
 };
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
-/// Decodes one record: an event, or a sighting.
+/// Decodes one record.
 ///
 /// # Errors
 /// Says which part of the record is none that this version knows.
-pub fn decode_record(bytes: &[u8]) -> Result<Input, Refusal> {
+pub fn decode_record(bytes: &[u8]) -> Result<Event, Refusal> {
     if bytes.len() != RECORD_LEN {
         return Err(Refusal::Length);
     }
@@ -38,11 +38,8 @@ pub fn decode_record(bytes: &[u8]) -> Result<Input, Refusal> {
         local: Endpoint::from_bytes(raw.local_addr, v6, raw.local_port),
         remote: Endpoint::from_bytes(raw.remote_addr, v6, raw.remote_port),
     };
-    if raw.kind == KIND_TIME_WAIT {
-        return time_wait(&raw, socket).map(|recorded| Input::Recorded(Box::new(recorded)));
-    }
     let kind = kind(&raw)?;
-    Ok(Input::Event(Event {
+    Ok(Event {
         time_ns: raw.time_ns,
         socket,
         flags: flags(&raw),
@@ -50,30 +47,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Input, Refusal> {
         owner: owner(&raw, kind),
         loss_mark: raw.loss_mark,
         kind,
-    }))
-}
-
-/// What a look at this moment would show, its timer just set; and what answers no question of the engine's is none of
-/// its sockets.
-fn time_wait(raw: &Record, socket: Identity) -> Result<Recorded, Refusal> {
-    if state(raw.new_state)? != State::TimeWait {
-        return Err(Refusal::State);
-    }
-    let snapshot = Snapshot {
-        time_ns: raw.time_ns,
-        socket,
-        bound_if: 0,
-        state: State::TimeWait,
-        timewait: true,
-        timer: Timer::TimeWait,
-        expires_ms: TIME_WAIT_MS,
-        inode: 0,
-        recv_queue_bytes: 0,
-        send_queue_bytes: 0,
-        info: None,
-    };
-    let sighting = Sighting { snapshot, holders: None, asked: true };
-    Ok(Recorded { sighting, loss_mark: raw.loss_mark })
+    })
 }
 
 /// Field by field, in the order of the struct.
@@ -128,6 +102,8 @@ fn kind(raw: &Record) -> Result<EventKind, Refusal> {
             segs_in: has(FLAG_SEGS_IN).then_some(raw.segs_in),
             bound_if: raw.detail,
         },
+        KIND_TIME_WAIT if new == State::TimeWait => EventKind::TimeWait,
+        KIND_TIME_WAIT => return Err(Refusal::State),
         KIND_RETRANSMIT => EventKind::Retransmit { state: new, kind: retransmit(raw), tcp_flags: raw.tcp_flags },
         KIND_RESET_RECEIVED => EventKind::ResetReceived { state: new },
         KIND_RESET_SENT => EventKind::ResetSent { state: new, reason: has(FLAG_DETAIL).then_some(raw.detail) },
@@ -158,7 +134,8 @@ fn flags(raw: &Record) -> Flags {
     Flags {
         rcv_shutdown: has(FLAG_RCV_SHUTDOWN),
         send_shutdown: has(FLAG_SEND_SHUTDOWN),
-        orphan: has(FLAG_ORPHAN),
+        // `tcp_time_wait(sk, TCP_FIN_WAIT2, ..)` is for sockets that no program holds.
+        orphan: has(FLAG_ORPHAN) || raw.kind == KIND_TIME_WAIT,
         done: has(FLAG_DONE),
         key_is_address: has(FLAG_KEY_IS_ADDRESS),
     }

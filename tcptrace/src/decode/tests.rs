@@ -10,26 +10,19 @@ use tcptrace_ebpf::record::{
 
 use super::{Frame, decode, decode_record};
 use crate::model::{
-    Endpoint, Event, EventKind, Family, Flags, Identity, Input, OwnerSource, Recorded, Refusal, RetransmitKind,
-    Sighting, Snapshot, SocketKey, State, Timer, Totals,
+    Endpoint, Event, EventKind, Family, Flags, Identity, Input, OwnerSource, Refusal, RetransmitKind, SocketKey, State,
+    Totals,
 };
 use literals::{RESET_RECEIVED, RESET_SENT, RETRANSMIT, TIME_WAIT, TRANSITION, native};
 
 fn decoded(bytes: [u8; RECORD_LEN]) -> Event {
-    event(decode_record(&native(bytes)).unwrap())
-}
-
-fn event(input: Input) -> Event {
-    match input {
-        Input::Event(event) => event,
-        other => panic!("no event: {other:?}"),
-    }
+    decode_record(&native(bytes)).unwrap()
 }
 
 /// A record with some bytes other than in the literal.
 fn with(mut bytes: [u8; RECORD_LEN], offset: usize, new: &[u8]) -> Result<Event, Refusal> {
     bytes[offset..offset + new.len()].copy_from_slice(new);
-    decode_record(&native(bytes)).map(event)
+    decode_record(&native(bytes))
 }
 
 fn with_flags(bytes: [u8; RECORD_LEN], flags: u16) -> Result<Event, Refusal> {
@@ -86,7 +79,7 @@ fn a_reset_sent() {
     assert_eq!(zero.kind, EventKind::ResetSent { state: State::Close, reason: Some(0) });
 }
 
-/// Exactly what a look would find that came at that moment.
+/// A timewait socket, which nobody holds.
 #[test]
 fn a_time_wait() {
     let socket = Identity {
@@ -95,24 +88,18 @@ fn a_time_wait() {
         local: Endpoint::from_bytes(*b"\x0a\x00\x00\x01\0\0\0\0\0\0\0\0\0\0\0\0", false, 80),
         remote: Endpoint::from_bytes(*b"\x0a\x00\x00\x02\0\0\0\0\0\0\0\0\0\0\0\0", false, 45_555),
     };
-    let snapshot = Snapshot {
+    let flags = Flags { orphan: true, ..Flags::default() };
+    let expected = Event {
         time_ns: 5_000_000_001,
         socket,
-        bound_if: 0,
-        state: State::TimeWait,
-        timewait: true,
-        timer: Timer::TimeWait,
-        expires_ms: 60_000,
-        inode: 0,
-        recv_queue_bytes: 0,
-        send_queue_bytes: 0,
-        info: None,
+        kind: EventKind::TimeWait,
+        flags,
+        sk_err: 0,
+        owner: None,
+        loss_mark: 9,
     };
-    let sighting = Sighting { snapshot, holders: None, asked: true };
-    assert_eq!(sighting.snapshot.time_wait_since_ns(), Some(5_000_000_001));
-    let expected = Input::Recorded(Box::new(Recorded { sighting, loss_mark: 9 }));
-    assert_eq!(decode_record(&native(TIME_WAIT)), Ok(expected.clone()));
-    assert_eq!(decode(Frame::Record(&native(TIME_WAIT))), expected);
+    assert_eq!(decode_record(&native(TIME_WAIT)), Ok(expected));
+    assert_eq!(decode(Frame::Record(&native(TIME_WAIT))), Input::Event(expected));
     for state in (0..=u8::MAX).filter(|state| *state != 6) {
         assert_eq!(with(TIME_WAIT, 62, &[state]), Err(Refusal::State), "{state}");
     }

@@ -7,28 +7,24 @@ use super::{
     run::Engine,
     table::{NONE, SlotId},
 };
-use crate::model::{Input, SocketKey};
+use crate::model::{Event, SocketKey};
 
 /// A table this small stays in the CPU's caches.
 const SMALL: usize = 1 << 15;
 
 impl Engine {
-    /// Inputs that it pays to read ahead for.
+    /// Events that it pays to read ahead for.
     pub const AHEAD: usize = 16;
 
-    /// Reads what the next inputs will need, up to [`Engine::AHEAD`]; changes nothing.
-    pub fn read_ahead(&self, inputs: &[Input]) {
+    /// Reads what the next events will need, up to [`Engine::AHEAD`]; changes nothing.
+    pub fn read_ahead(&self, events: &[Event]) {
         if self.table.len() < SMALL {
             return;
         }
         let mut places: [(SocketKey, SlotId); Self::AHEAD] = [(SocketKey(0), NONE); Self::AHEAD];
-        let keys = inputs.iter().filter_map(|input| match input {
-            Input::Event(event) => Some(event.socket.key),
-            _ => None,
-        });
         // Two loops, so that the misses of each are independent of each other.
         let mut count = 0;
-        for (place, key) in places.iter_mut().zip(keys) {
+        for (place, key) in places.iter_mut().zip(events.iter().map(|event| event.socket.key)) {
             *place = (key, self.table.guess(key).unwrap_or(NONE));
             count += 1;
         }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{closing::Fate, table::KeyHasher};
-use crate::model::{Endpoint, Owner, ResetReason, SocketKey};
+use super::{closing::Fate, config::DUPLICATE_NS, table::KeyHasher};
+use crate::model::{Endpoint, Identity, Owner, ResetReason, SocketKey};
 
 /// One `connect()`.
 #[derive(Clone, Copy, Debug)]
@@ -76,24 +76,29 @@ impl EarlyResets {
 
 /// Closes that have just ended, to tell a duplicate of the last event from a socket first seen.
 #[derive(Debug, Default)]
-pub(super) struct Ended(VecDeque<(SocketKey, u64)>);
+pub(super) struct Ended(VecDeque<(SocketKey, [u16; 2], u64)>);
 
 /// More events than one softirq brings.
 const ENDED_MAX: usize = 512;
 
 impl Ended {
-    pub(super) fn put(&mut self, key: SocketKey, end_ns: u64) {
+    pub(super) fn put(&mut self, socket: &Identity, end_ns: u64) {
         if self.0.len() >= ENDED_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((key, end_ns));
+        self.0.push_back((socket.key, ports(socket), end_ns));
     }
 
-    /// Whether this socket ended just before `now_ns`.
-    pub(super) fn contains(&self, key: SocketKey, now_ns: u64) -> bool {
-        let same = |(known, end_ns): &(SocketKey, u64)| {
-            *known == key && now_ns.saturating_sub(*end_ns) <= super::config::DUPLICATE_NS
+    /// Whether this socket ended just before `now_ns`. A key that is an address may be another socket's by then, a
+    /// life of one event; its ports tell.
+    pub(super) fn contains(&self, socket: &Identity, now_ns: u64) -> bool {
+        let same = |(key, known, end_ns): &(SocketKey, [u16; 2], u64)| {
+            *key == socket.key && *known == ports(socket) && now_ns.saturating_sub(*end_ns) <= DUPLICATE_NS
         };
         self.0.iter().rev().any(same)
     }
+}
+
+fn ports(socket: &Identity) -> [u16; 2] {
+    [socket.local.port, socket.remote.port]
 }

@@ -70,7 +70,7 @@ impl Engine {
         self.audit.ended(closing.socket.key);
         let end_seen = fate.end.is_some();
         if end_seen {
-            self.ended.put(closing.socket.key, end_ns);
+            self.ended.put(&closing.socket, end_ns);
         }
         if !end_seen && let Some(phase) = Phase::of(closing.state) {
             closing.phases.forget(phase);

@@ -37,7 +37,7 @@ impl Engine {
                 let recent = event.time_ns.saturating_sub(closing.since_ns) <= DUPLICATE_NS;
                 closing.state == new && old != new && closing.socket == event.socket && recent
             }
-            None => new == State::Close && self.ended.contains(event.socket.key, event.time_ns),
+            None => new == State::Close && self.ended.contains(&event.socket, event.time_ns),
         }
     }
 

@@ -10,6 +10,8 @@ pub(super) struct Namespaces {
     known: HashMap<u32, Known>,
     /// Seen in events.
     met: HashSet<u32>,
+    /// The one that was met last: most events are of one that was.
+    latest: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,10 @@ struct Known {
 impl Namespaces {
     /// Whether an event has named a namespace for the first time: its counters must be known before they move.
     pub(super) fn meet(&mut self, netns: u32) -> bool {
+        if self.latest == Some(netns) {
+            return false;
+        }
+        self.latest = Some(netns);
         !self.met.contains(&netns) && self.met.len() < NAMESPACES_MAX && self.met.insert(netns)
     }
 

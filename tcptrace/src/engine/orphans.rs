@@ -10,7 +10,7 @@ use super::{
     watch::Watch,
 };
 use crate::model::{
-    Absent, AbsentWhy, Diagnosis, Event, FindingKind, GivesUp, Outcome, Reason, ResetReason, Sighting, Snapshot, State,
+    Absent, AbsentWhy, Diagnosis, Event, FindingKind, GivesUp, Outcome, Reason, ResetReason, Snapshot, State,
     StuckCause, TIME_WAIT_NS,
 };
 
@@ -36,15 +36,26 @@ impl Engine {
 
     /// The kernel side saw the peer's FIN meet a timewait socket. That can be told before the hand-over:
     /// `tcp_time_wait()` lets other CPUs find the timewait socket before it closes the full one.
-    pub(super) fn recorded(&mut self, sighting: &Sighting) {
-        let snapshot = &sighting.snapshot;
-        let known = self.table.find(snapshot.socket.key);
-        let Some(closing) = known.and_then(|id| self.table.get_mut(id)) else { return };
+    pub(super) fn orphan_met_fin(&mut self, event: &Event) {
+        let Some(id) = self.waits_for_fin(event) else { return };
+        let Some(closing) = self.table.get_mut(id) else { return };
         if closing.handed_over {
-            self.sighting(sighting);
-        } else if closing.socket == snapshot.socket {
-            closing.rare.some_fate().time_wait_ns = Some(snapshot.time_ns);
+            closing.rare.take_asked();
+            self.schedule.clear(&mut self.table, id);
+            self.lanes.leave(&mut self.table, id);
+            self.orphan_closed(id, event.time_ns, event.time_ns);
+        } else {
+            closing.rare.some_fate().time_wait_ns = Some(event.time_ns);
         }
+    }
+
+    /// The socket of such an event, unless this FIN has come before: the kernel side tells those that are sent again
+    /// too.
+    pub(super) fn waits_for_fin(&self, event: &Event) -> Option<SlotId> {
+        let id = self.table.find(event.socket.key)?;
+        let closing = self.table.get(id).filter(|closing| closing.socket == event.socket)?;
+        let came = closing.rare.fate().is_some_and(|fate| fate.time_wait_ns.is_some());
+        (!came).then_some(id)
     }
 
     /// One more waits for looks.

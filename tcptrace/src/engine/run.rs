@@ -11,7 +11,9 @@ use super::{
     table::Table,
     watch::Schedule,
 };
-use crate::model::{Anomalies, Books, Input, KernelCounters, Looks, Output, ResetReason, Status, Tick, Want};
+use crate::model::{
+    Anomalies, Books, Event, EventKind, Input, KernelCounters, Looks, Output, ResetReason, Status, Tick, Want,
+};
 
 /// Follows every close from its first event to its end.
 #[derive(Debug)]
@@ -97,22 +99,12 @@ impl Engine {
                 self.looks_on = host.sock_diag;
                 self.owners_filtered = host.owners_filtered;
             }
-            Input::Event(event) => {
-                self.deliver(event.time_ns, event.loss_mark);
-                if self.config.echo_events {
-                    self.outputs.push_back(Output::Event(*event));
-                }
-                self.event(event);
-            }
+            Input::Event(event) => self.handle_event(event),
             Input::Refused(_) => self.refused += 1,
             Input::Counters(counters) => self.count(*counters),
             Input::Tick(tick) => self.tick(*tick),
             Input::Cgroup(_) => {}
             Input::Sighting(sighting) => self.sighting(sighting),
-            Input::Recorded(recorded) => {
-                self.deliver(recorded.sighting.snapshot.time_ns, recorded.loss_mark);
-                self.recorded(&recorded.sighting);
-            }
             Input::Absent(absent) => self.absent(absent),
             Input::Dump(mark) => self.dump_mark(mark),
             Input::Netns(facts) => {
@@ -124,6 +116,16 @@ impl Engine {
                 self.lose();
             }
         }
+    }
+
+    /// As [`Engine::handle`], for the commonest input.
+    pub fn handle_event(&mut self, event: &Event) {
+        self.deliver(event.time_ns, event.loss_mark);
+        if self.config.echo_events {
+            let moves = event.kind != EventKind::TimeWait || self.waits_for_fin(event).is_some();
+            self.outputs.extend(moves.then_some(Output::Event(*event)));
+        }
+        self.event(event);
     }
 
     /// The next output, if any.

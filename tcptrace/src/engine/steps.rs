@@ -29,6 +29,7 @@ impl Engine {
                     _ => {}
                 }
             }
+            EventKind::TimeWait => self.orphan_met_fin(event),
             EventKind::Retransmit { state, kind, .. } => self.retransmit(event, state, kind),
             EventKind::ResetReceived { .. } => {
                 // `sk_err` of the `-> CLOSE` that follows says it; alone it ends nothing.
@@ -93,7 +94,7 @@ impl Engine {
         closing.enter(State::Close, event.time_ns);
         let mut fate = closing.rare.fate().copied().unwrap_or_default();
         fate.end = Some(end);
-        self.ended.put(closing.socket.key, event.time_ns);
+        self.ended.put(&closing.socket, event.time_ns);
         if let Some(verdict) = judge(&fate, event.flags, event.time_ns, true) {
             self.outputs.push_back(Output::Close(conclude(closing, &fate, verdict, self.losses)));
         }

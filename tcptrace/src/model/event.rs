@@ -135,6 +135,9 @@ pub enum EventKind {
         /// Interface that the socket is bound to, by which sock_diag must look for it; 0 for none.
         bound_if: u32,
     },
+    /// The peer's FIN met the timewait socket of an orphan, which goes on from FIN_WAIT2 to TIME_WAIT
+    /// (`tcp_timewait_state_process()`).
+    TimeWait,
     /// A segment with FIN was sent again, or could not be.
     Retransmit {
         /// State of the socket.

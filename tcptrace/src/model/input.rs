@@ -108,15 +108,6 @@ pub struct Sighting {
     pub asked: bool,
 }
 
-/// A sighting that the kernel side has recorded at the very moment, as it records events; it counts as one of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    /// What a look at that moment would have shown.
-    pub sighting: Sighting,
-    /// As [`Event::loss_mark`].
-    pub loss_mark: u32,
-}
-
 /// One input of the engine. What is rare is boxed, so that an event is all that is moved for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -134,8 +125,6 @@ pub enum Input {
     Cgroup(CgroupName),
     /// A socket, as sock_diag shows it. Every event that is older has come before it, unless it is lost.
     Sighting(Box<Sighting>),
-    /// The same from the kernel side, without a look.
-    Recorded(Box<Recorded>),
     /// A look-up that found nothing.
     Absent(Absent),
     /// A dump begins or ends.

@@ -24,7 +24,7 @@ pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
 pub use holder::{Holder, Holders};
-pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Recorded, Refusal, Sighting, Tick};
+pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Refusal, Sighting, Tick};
 pub use netns::NetnsFacts;
 pub use owner::{Comm, Owner, OwnerSource, printable};
 pub use reset::ResetReason;

@@ -62,6 +62,13 @@ impl Renderer {
         })
     }
 
+    /// The reader has another width from now on: columns, as [`Style::width`]. JSON has none.
+    pub fn set_width(&mut self, width: usize) {
+        if let Kind::Table(table) = &mut self.0 {
+            table.set_width(width);
+        }
+    }
+
     /// Appends one output.
     pub fn render(&mut self, out: &mut Vec<u8>, output: &Output, context: &Context) {
         match (&mut self.0, output) {

@@ -17,6 +17,7 @@ pub(super) struct Drawn {
     interval_ns: u64,
     intervals: bool,
     heatmap: bool,
+    width: fn() -> Option<usize>,
     /// End of the running interval; `None` before the first tick.
     end_ns: Option<u64>,
     /// The running interval has closes.
@@ -26,12 +27,17 @@ pub(super) struct Drawn {
 
 impl Drawn {
     pub(super) fn new(draw: Draw) -> Self {
-        let Draw { config, interval_ns, intervals, heatmap } = draw;
+        let Draw { config, interval_ns, intervals, heatmap, width } = draw;
         let histograms = Histograms::new(config);
         // Never 0, or it would never pass.
         let interval_ns = interval_ns.max(1);
         let hosts = Hosts::default();
-        Self { histograms, interval_ns, intervals, heatmap, end_ns: None, has_closes: false, hosts }
+        Self { histograms, interval_ns, intervals, heatmap, width, end_ns: None, has_closes: false, hosts }
+    }
+
+    /// One socket in so many is followed on a host, so that intervals without closes say so, too.
+    pub(super) fn sampled(&mut self, one_in: u32) {
+        self.histograms.sampled(one_in.into());
     }
 
     pub(super) fn close(&mut self, close: &Close, context: &Context) {
@@ -70,6 +76,7 @@ impl Drawn {
 
     fn interval(&mut self, out: &mut Vec<u8>, renderer: &mut Renderer, time_ns: u64) {
         if self.intervals {
+            self.fit(renderer);
             renderer.histograms(out, &self.histograms.interval(time_ns, &self.hosts.names));
         }
         self.has_closes = false;
@@ -80,9 +87,16 @@ impl Drawn {
         if self.has_closes {
             self.interval(out, renderer, time_ns);
         }
+        self.fit(renderer);
         let total = self.histograms.total(time_ns, &self.hosts.names);
         renderer.histograms(out, &total);
         self.heat(out, renderer);
+    }
+
+    fn fit(&self, renderer: &mut Renderer) {
+        if let Some(width) = (self.width)() {
+            renderer.set_width(width);
+        }
     }
 
     fn heat(&self, out: &mut Vec<u8>, renderer: &mut Renderer) {

@@ -7,14 +7,14 @@ use crate::{
     decode::{Frame, decode},
     engine::{Config, Engine},
     filter::Filter,
-    model::{Input, Status, Tick},
+    model::{Event, Input, Status, Tick},
     report::Context,
 };
 
 pub(super) struct Host {
     pub(super) engine: Engine,
     /// Events for which the engine reads ahead; whatever else comes or is asked, they are handled first.
-    ahead: Vec<Input>,
+    ahead: Vec<Event>,
     filter: Filter,
     pub(super) context: Context,
     /// Newest time in any input, CLOCK_MONOTONIC nanoseconds.
@@ -39,12 +39,10 @@ impl Host {
     }
 
     pub(super) fn frame<S: Sink>(&mut self, frame: Frame<'_>, sink: &mut S) -> io::Result<()> {
-        let input = decode(frame);
-        if let Input::Event(event) = &input {
-            self.mono_ns = self.mono_ns.max(event.time_ns);
-            self.ahead.push(input);
-            return if self.ahead.len() < Engine::AHEAD { Ok(()) } else { self.catch_up(sink) };
-        }
+        let input = match decode(frame) {
+            Input::Event(event) => return self.event(event, sink),
+            other => other,
+        };
         self.catch_up(sink)?;
         match &input {
             Input::Host(host) => self.context.host(host),
@@ -64,6 +62,12 @@ impl Host {
         self.poll(sink)
     }
 
+    fn event<S: Sink>(&mut self, event: Event, sink: &mut S) -> io::Result<()> {
+        self.mono_ns = self.mono_ns.max(event.time_ns);
+        self.ahead.push(event);
+        if self.ahead.len() < Engine::AHEAD { Ok(()) } else { self.catch_up(sink) }
+    }
+
     pub(super) fn gap<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.catch_up(sink)?;
         self.engine.handle(&Input::Gap);
@@ -72,12 +76,13 @@ impl Host {
 
     pub(super) fn catch_up<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         self.engine.read_ahead(&self.ahead);
-        let mut inputs = mem::take(&mut self.ahead);
-        for input in inputs.drain(..) {
-            self.engine.handle(&input);
+        let mut events = mem::take(&mut self.ahead);
+        for event in &events {
+            self.engine.handle_event(event);
             self.poll(sink)?;
         }
-        self.ahead = inputs;
+        events.clear();
+        self.ahead = events;
         Ok(())
     }
 

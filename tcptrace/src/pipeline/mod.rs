@@ -58,6 +58,9 @@ pub struct Draw {
     pub intervals: bool,
     /// Also how they changed.
     pub heatmap: bool,
+    /// How many columns the reader has, asked for each drawing: a window can change its size. `None`: as the renderer
+    /// has it.
+    pub width: fn() -> Option<usize>,
 }
 
 /// What text is made of.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{Parts, Rate, Sink, drawn::Drawn};
 use crate::{
-    model::{FindingStatus, Output, Status},
+    model::{FindingStatus, Input, Output, Status},
     output::Renderer,
     report::{Context, Report, Run, Summary},
 };
@@ -60,9 +60,11 @@ impl<W: Write> Text<W> {
         if let Some(drawn) = &mut self.drawn {
             drawn.finish(&mut self.text, &mut self.renderer, status.last_ns);
         }
+        let samples = || hosts.iter().map(|host| host.weight());
         let run = Run {
             held_back: self.rate.as_ref().map(Rate::total),
-            sample_one_in: hosts.iter().map(|host| host.weight()).max().unwrap_or(1),
+            sample_one_in: samples().max().unwrap_or(1),
+            samples_differ: samples().min() != samples().max(),
             hosts: hosts.iter().filter_map(|host| host.shown_host()).map(ToOwned::to_owned).collect(),
         };
         let summary = self.report.summary(status, run);
@@ -87,6 +89,12 @@ impl<W: Write> Sink for Text<W> {
             self.print(output, context)?;
         }
         Ok(())
+    }
+
+    fn input(&mut self, input: &Input) {
+        if let (Input::Host(host), Some(drawn)) = (input, &mut self.drawn) {
+            drawn.sampled(host.sample_one_in);
+        }
     }
 
     fn tick(&mut self, time_ns: u64) -> io::Result<()> {

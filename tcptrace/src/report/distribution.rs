@@ -32,6 +32,8 @@ pub struct Distribution {
     store: Store,
     /// Sum of the weights.
     count: u64,
+    /// See [`Distribution::count_variance`].
+    count_variance: u64,
     max_ns: u64,
 }
 
@@ -61,6 +63,7 @@ impl Distribution {
             return;
         }
         self.count = self.count.saturating_add(weight);
+        self.count_variance = self.count_variance.saturating_add(weight.saturating_mul(weight - 1));
         self.max_ns = self.max_ns.max(ns);
         self.add(upper_ns(ns), weight);
     }
@@ -68,6 +71,7 @@ impl Distribution {
     /// Counts all values of another one.
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
+        self.count_variance = self.count_variance.saturating_add(other.count_variance);
         self.max_ns = self.max_ns.max(other.max_ns);
         match (&mut self.store, &other.store) {
             (_, Store::Few(few)) => few.iter().for_each(|(upper_ns, count)| self.add(*upper_ns, *count)),
@@ -80,6 +84,13 @@ impl Distribution {
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Variance of the count where a weight of N means that one in N was seen, at random: each value that was seen adds
+    /// N (N - 1). Of values with one N that is (N - 1) times the count; 0 where all were seen.
+    #[must_use]
+    pub const fn count_variance(&self) -> u64 {
+        self.count_variance
     }
 
     /// Largest value, exact.

@@ -27,6 +27,8 @@ pub struct Run {
     /// Each connection stands for this many, where hosts differ at most: N of `--sample 1/N`. Counts of closes,
     /// findings and open sockets are that of all; those of events, anomalies and looks are what happened.
     pub sample_one_in: u64,
+    /// Hosts differ: some of those that were seen stand for fewer.
+    pub samples_differ: bool,
     /// Names of the hosts, where there are several.
     pub hosts: Vec<String>,
 }

@@ -74,6 +74,14 @@ pub const WIDE_TCP_FLAGS: Difference = Difference {
     lost: "nothing: the flags that matter are in the byte that older kernels have",
 };
 
+/// What `--cgroup` needs in the kernel.
+pub const CGROUP_ANCESTORS: Difference = Difference {
+    name: "filters in the kernel, of cgroups too",
+    since: (5, 14),
+    source: "bpf_get_current_ancestor_cgroup_id() in tracing_prog_func_proto()",
+    lost: "what --cgroup leaves out reaches user space all the same, as in a container",
+};
+
 /// The BPF ring buffer, without which there is no tcptrace.
 pub const RING_BUFFER: Difference =
     Difference { name: "BPF ring buffer", since: (5, 8), source: "ringbuf_map_alloc()", lost: "nothing runs" };

@@ -3,9 +3,9 @@
 use std::{hint::black_box, time::Duration};
 
 use tcptrace::{
-    decode::{Frame, decode},
+    decode::{Frame, decode, decode_record},
     engine::{Config, Engine},
-    model::{Input, Output},
+    model::{Event, Input, Output},
 };
 
 use crate::{
@@ -79,38 +79,45 @@ fn round(load: &mut Load, mut batch: impl FnMut(&[Raw]) -> Duration) -> f64 {
 }
 
 fn engine_batch(engine: &mut Engine, raws: &[Raw], closes: &mut u64) -> Duration {
-    let inputs: Vec<Input> = raws.iter().map(|raw| decode(Frame::Record(raw))).collect();
+    let events: Vec<Event> = raws.iter().filter_map(|raw| decode_record(raw).ok()).collect();
     let start = CpuTime::now();
-    for inputs in inputs.chunks(Engine::AHEAD) {
-        run_inputs(engine, inputs, closes);
+    for events in events.chunks(Engine::AHEAD) {
+        run_events(engine, events, closes);
     }
     start.elapsed()
 }
 
 fn raw_batch(engine: &mut Engine, raws: &[Raw], closes: &mut u64) -> Duration {
     let start = CpuTime::now();
-    let mut inputs = Vec::with_capacity(Engine::AHEAD);
+    let mut events = Vec::with_capacity(Engine::AHEAD);
     for raws in raws.chunks(Engine::AHEAD) {
-        inputs.clear();
-        inputs.extend(raws.iter().map(|raw| decode(Frame::Record(raw))));
-        run_inputs(engine, &inputs, closes);
+        events.clear();
+        for raw in raws {
+            match decode(Frame::Record(raw)) {
+                Input::Event(event) => events.push(event),
+                other => engine.handle(&other),
+            }
+        }
+        run_events(engine, &events, closes);
     }
     start.elapsed()
 }
 
 fn run_raw(engine: &mut Engine, raw: &Raw, closes: &mut u64) {
-    run_input(engine, &decode(Frame::Record(raw)), closes);
-}
-
-fn run_inputs(engine: &mut Engine, inputs: &[Input], closes: &mut u64) {
-    engine.read_ahead(inputs);
-    for input in inputs {
-        run_input(engine, input, closes);
+    if let Input::Event(event) = decode(Frame::Record(raw)) {
+        run_event(engine, &event, closes);
     }
 }
 
-fn run_input(engine: &mut Engine, input: &Input, closes: &mut u64) {
-    engine.handle(input);
+fn run_events(engine: &mut Engine, events: &[Event], closes: &mut u64) {
+    engine.read_ahead(events);
+    for event in events {
+        run_event(engine, event, closes);
+    }
+}
+
+fn run_event(engine: &mut Engine, event: &Event, closes: &mut u64) {
+    engine.handle_event(event);
     while let Some(output) = engine.poll() {
         if let Output::Close(close) = black_box(&output) {
             *closes += u64::from(close.complete);

@@ -106,7 +106,7 @@ impl Guest {
         writeln!(plan, "env TCPTRACE_TESTS_SLOWNESS={slowness}")?;
         writeln!(plan, "tool {TOOL}\ntests {}\nfilter {filter}\nlimit {}", self.tests, limit.as_secs())?;
         archive.file("/plan", plan.as_bytes());
-        for folder in ["proc", "sys", "tmp", "run"] {
+        for folder in ["proc", "sys", "tmp", "run", "etc", "etc/sysctl.d", "usr", "usr/lib", "usr/lib/sysctl.d"] {
             archive.folder(folder);
         }
         Ok(archive.finish())

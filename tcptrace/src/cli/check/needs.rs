@@ -200,11 +200,10 @@ fn filters(loaded: bool) -> Need {
         _ if !loaded => Err("not tried".to_owned()),
         Ok(kernel) if kernel.filter().has_cgroups() => Ok("all".to_owned()),
         Ok(_) => Err("all but --cgroup".to_owned()),
+        // Then no run with a filter can load them.
         Err(why) => Err(why),
     };
-    let lost = "what --cgroup leaves out reaches user space all the same, in a container and before 5.14; where the \
-                programs do not load at all, so do runs with filters";
-    need(Group::Optional, "filters in the kernel", found, lost)
+    differing(&differences::CGROUP_ANCESTORS, found)
 }
 
 /// A need that not every supported kernel meets.

@@ -217,6 +217,11 @@ fn widen(draft: Draft, place: &Place, view: &View, taken: u64) -> Draft {
     if view.range.ports() >= ADVISED.ports() {
         return draft;
     }
+    let draft = if place.reserved_in_range.is_some() {
+        draft.caveat("A capture has no listeners: those in the wider range need reserved ports first.")
+    } else {
+        draft
+    };
     let why = format!("{taken} of {} usable ports to one place are taken", view.usable);
     let widened = |draft: Draft| draft.setting(keys::PORT_RANGE, format!("{} {}", ADVISED.low, ADVISED.high), why);
     let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(ADVISED)).unwrap_or_default();

@@ -202,7 +202,8 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
     let worst = sockets.tuples.iter().filter(|(tuple, _)| !view.reuses(tuple)).map(|(_, used)| used.waiting()).max();
     let worst = worst.unwrap_or(0);
     let draft = draft.fact("most_time_wait_to_one_place", worst).fact("usable_ports", view.usable);
-    let finding = format!("{value}: {meaning}; at most {worst} of {} ports wait where it is not used", view.usable);
+    let bound = if place.all_sockets().is_ok() { "at most" } else { "at least" };
+    let finding = format!("{value}: {meaning}; {bound} {worst} of {} ports wait where it is not used", view.usable);
     let (watch, act) = (limits::PORTS_WATCH_PERCENT, limits::PORTS_ACT_PERCENT);
     if worst > 0 && at_least(worst, watch, view.usable) {
         let verdict = if at_least(worst, act, view.usable) { Verdict::Act } else { Verdict::Watch };

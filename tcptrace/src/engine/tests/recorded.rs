@@ -102,8 +102,8 @@ fn told_before_the_hand_over() {
 fn another_socket_is_left_alone() {
     let mut rig = half_way();
     hand_over(&mut rig);
-    let Input::Recorded(mut other) = recorded(7, at(20)) else { panic!("no record") };
-    other.sighting.snapshot.socket.local.port += 1;
-    rig.give(&Input::Recorded(other));
+    let Input::Event(mut other) = recorded(7, at(20)) else { panic!("no event") };
+    other.socket.local.port += 1;
+    rig.give(&Input::Event(other));
     assert!(rig.said().is_empty());
 }

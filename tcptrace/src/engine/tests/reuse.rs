@@ -127,6 +127,21 @@ fn a_late_reset_finds_its_close_gone() {
     assert_eq!(rig.finish().close().outcome, Outcome::Unknown);
 }
 
+/// Nor is a life of one event, right after another one at the same address.
+#[test]
+fn an_abort_right_after_another_life_is_no_duplicate() {
+    let mut rig = Rig::new();
+    rig.events([
+        sock(7).at(0).moves(Established, CloseWait),
+        sock(7).at(1).closed().moves(CloseWait, LastAck),
+        sock(7).at(2).orphan().moves(LastAck, Close),
+        sock(7).at(3).ports(1, 81).closed().err(ECONNRESET).moves(Established, Close),
+    ]);
+    let outcomes: Vec<_> = rig.finish().closes().iter().map(|close| close.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Fin, Outcome::ResetReceived]);
+    assert_eq!(rig.anomalies().duplicates, 0);
+}
+
 /// What is no duplicate: the short life after one whose end was lost.
 #[test]
 fn a_short_life_is_no_duplicate() {

@@ -1,7 +1,9 @@
 //! What sock_diag says, in the making.
 
 use super::support::{at, identity};
-use crate::model::{Absent, AbsentWhy, DumpAt, DumpMark, Input, Recorded, Sighting, Snapshot, State, StateSet, Timer};
+use crate::model::{
+    Absent, AbsentWhy, DumpAt, DumpMark, Event, EventKind, Flags, Input, Sighting, Snapshot, State, StateSet, Timer,
+};
 
 /// A look at the socket with this key; milliseconds from the beginning.
 pub(super) fn look(key: u64, at_ms: u64, state: State) -> Snapshot {
@@ -33,8 +35,8 @@ pub(super) fn answer(snapshot: Snapshot) -> Input {
 
 /// The kernel side's record of the peer's FIN at its timewait socket.
 pub(super) fn recorded(key: u64, time_ns: u64) -> Input {
-    let snapshot = Snapshot { time_ns, ..timewait(key, 0, State::TimeWait, 60_000) };
-    Input::Recorded(Box::new(Recorded { sighting: Sighting { snapshot, holders: None, asked: true }, loss_mark: 0 }))
+    let (socket, flags) = (identity(key), Flags { orphan: true, ..Flags::default() });
+    Input::Event(Event { time_ns, socket, kind: EventKind::TimeWait, flags, sk_err: 0, owner: None, loss_mark: 0 })
 }
 
 /// One of a dump.

@@ -198,7 +198,7 @@ impl Rig {
     }
 
     pub(super) fn give(&mut self, input: &Input) {
-        self.handled += u64::from(matches!(input, Input::Event(_) | Input::Recorded(_)));
+        self.handled += u64::from(matches!(input, Input::Event(_)));
         self.engine.handle(input);
         self.listen();
     }

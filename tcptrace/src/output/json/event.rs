@@ -3,13 +3,13 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::parts::Head;
-use crate::model::{Event, EventKind, RetransmitKind};
+use crate::model::{Event, EventKind, RetransmitKind, State};
 use crate::report::Context;
 
 /// The value of `type`.
 pub(super) fn word(kind: EventKind) -> &'static str {
     match kind {
-        EventKind::Transition { .. } => "transition",
+        EventKind::Transition { .. } | EventKind::TimeWait => "transition",
         EventKind::Retransmit { .. } => "fin_retransmit",
         EventKind::ResetReceived { .. } => "reset_received",
         EventKind::ResetSent { .. } => "reset_sent",
@@ -32,6 +32,10 @@ impl Serialize for Line<'_> {
             EventKind::Transition { old, new, .. } => {
                 object.serialize_field("old", old.as_str())?;
                 object.serialize_field("new", new.as_str())?;
+            }
+            EventKind::TimeWait => {
+                object.serialize_field("old", State::FinWait2.as_str())?;
+                object.serialize_field("new", State::TimeWait.as_str())?;
             }
             EventKind::Retransmit { state, kind, tcp_flags } => {
                 object.serialize_field("state", state.as_str())?;

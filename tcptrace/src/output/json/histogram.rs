@@ -16,11 +16,24 @@ pub(super) struct Span<'a> {
 
 impl<'a> Span<'a> {
     pub(super) fn lines(self) -> impl Iterator<Item = Line<'a>> {
-        let line = move |of, key, remainder, distribution| Line { span: self, of, key, remainder, distribution };
         self.view.splits.iter().flat_map(move |split| {
-            let rows = split.rows.iter().map(move |row| line(split.of, row.key.as_slice(), None, &row.distribution));
-            let rest = split.remainder.iter();
-            rows.chain(rest.map(move |rest| line(split.of, &[], Some(rest), &rest.distribution)))
+            let rows = split.rows.iter().map(move |row| Line {
+                span: self,
+                of: split.of,
+                key: &row.key,
+                remainder: None,
+                distribution: &row.distribution,
+                without: row.without,
+            });
+            let rest = split.remainder.iter().map(move |rest| Line {
+                span: self,
+                of: split.of,
+                key: &[],
+                remainder: Some(rest),
+                distribution: &rest.distribution,
+                without: rest.without,
+            });
+            rows.chain(rest)
         })
     }
 }
@@ -31,13 +44,14 @@ pub(super) struct Line<'a> {
     key: &'a [KeyValue],
     remainder: Option<&'a Remainder>,
     distribution: &'a Distribution,
+    without: u64,
 }
 
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Span { view, from, to } = self.span;
         let quantiles = self.distribution.quantiles();
-        let mut object = serializer.serialize_struct("Histogram", 19)?;
+        let mut object = serializer.serialize_struct("Histogram", 20)?;
         object.serialize_field("type", "histogram")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("of", self.of.as_str())?;
@@ -49,6 +63,7 @@ impl Serialize for Line<'_> {
         object.serialize_field("p999_ns", &quantiles.p999_ns)?;
         object.serialize_field("max_ns", &quantiles.max_ns)?;
         object.serialize_field("buckets", &Buckets(self.distribution))?;
+        object.serialize_field("without", &self.without)?;
         object.serialize_field("span", view.span.as_str())?;
         object.serialize_field("from", from)?;
         object.serialize_field("to", to)?;
@@ -58,7 +73,7 @@ impl Serialize for Line<'_> {
             object.serialize_field("keys_is_lower_bound", &remainder.is_at_least)?;
         }
         object.serialize_field("sample_one_in", &view.sample_one_in)?;
-        object.serialize_field("count_error", &view.count_error(quantiles.count))?;
+        object.serialize_field("count_error", &view.count_error(self.distribution))?;
         object.end()
     }
 }

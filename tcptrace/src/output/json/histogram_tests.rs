@@ -32,12 +32,12 @@ fn every_field_is_there() {
     let fast = |count: u64| {
         let bucket = format!(r#""buckets":[[301,{count}]]"#);
         let quantiles = r#""p50_ns":300,"p90_ns":300,"p99_ns":300,"p999_ns":300,"max_ns":300"#;
-        format!(r#""count":{count},{quantiles},{bucket},"span":"interval",{TIMES}"#)
+        format!(r#""count":{count},{quantiles},{bucket},"without":0,"span":"interval",{TIMES}"#)
     };
     let expected = format!(
         r#"{head}{{"process":"python3","remote_port":49530}},"count":15,{}{}{TIMES},{}"#,
         r#""p50_ns":301,"p90_ns":2000112000,"p99_ns":2000112000,"p999_ns":2000112000,"max_ns":2000112000,"#,
-        r#""buckets":[[301,10],[2004877311,5]],"span":"interval","#,
+        r#""buckets":[[301,10],[2004877311,5]],"without":0,"span":"interval","#,
         r#""remainder":false,"sample_one_in":5,"count_error":24}"#,
     );
     assert_eq!(*python, expected);

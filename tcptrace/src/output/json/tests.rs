@@ -138,6 +138,7 @@ fn events_of_each_kind() {
             EventKind::Retransmit { state, kind: RetransmitKind::Failed(0), tcp_flags: 17 },
             r#""type":"fin_retransmit",HEAD,"state":"fin_wait1","kind":"failed","errno":null,"tcp_flags":17"#,
         ),
+        (EventKind::TimeWait, r#""type":"transition",HEAD,"old":"fin_wait2","new":"time_wait""#),
         (EventKind::ResetReceived { state }, r#""type":"reset_received",HEAD,"state":"fin_wait1""#),
         (
             EventKind::ResetSent { state, reason: Some(14) },
@@ -175,7 +176,7 @@ fn a_summary_has_all_words() {
         data_retransmits: 8,
         foreign_resets: 10,
     };
-    let run = Run { held_back: Some(3), sample_one_in: 1, hosts: vec!["a".into()] };
+    let run = Run { held_back: Some(3), sample_one_in: 1, samples_differ: false, hosts: vec!["a".into()] };
     let mut out = Vec::new();
     Renderer::new(Format::Json, Style::default()).summary(&mut out, &report.summary(status, run));
     let none = r#"{"count":0,"p50":0,"p90":0,"p99":0,"max":0}"#;

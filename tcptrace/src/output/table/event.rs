@@ -10,6 +10,7 @@ pub(super) fn cells(line: &mut Line, event: &Event) {
         EventKind::Transition { old, new, .. } => {
             line.word(Paint::Faint, format_args!("{} -> {}", old.as_str(), new.as_str()));
         }
+        EventKind::TimeWait => line.word(Paint::Faint, "fin_wait2 -> time_wait"),
         EventKind::Retransmit { state, kind, .. } => {
             line.word(Paint::Warning, "fin_rtx");
             match kind {

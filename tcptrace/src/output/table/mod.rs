@@ -80,6 +80,11 @@ impl Table {
         }
     }
 
+    pub(super) fn set_width(&mut self, width: usize) {
+        self.style.width = width.max(WIDTH_MIN);
+        self.columns = Columns::new(self.style.width);
+    }
+
     pub(super) fn close(&mut self, out: &mut Vec<u8>, close: &Close, context: &Context) {
         self.start(out, context, close.end_ns, &close.socket, close.owner.as_ref());
         close::cells(&mut self.line, close, self.columns.role, Columns::TOTAL);

@@ -68,8 +68,10 @@ impl Page<'_> {
         if run.sample_one_in > 1 {
             self.line.left(NAME, Paint::Strong, "sample");
             let n = run.sample_one_in;
-            self.line.word(Paint::Warning, format_args!("1/{n} of the sockets: counts of closes are estimates,"));
-            self.line.word(Paint::Warning, format_args!("each that was seen stands for {n}"));
+            let (least, most) = if run.samples_differ { ("hosts differ, down to ", "up to ") } else { ("", "") };
+            let part = format_args!("{least}1/{n} of the sockets: counts of closes are estimates,");
+            self.line.word(Paint::Warning, part);
+            self.line.word(Paint::Warning, format_args!("each that was seen stands for {most}{n}"));
             self.flush();
         }
         if let Some(lines) = run.held_back.filter(|lines| *lines > 0) {

@@ -62,8 +62,8 @@ pub struct Histograms {
     heat: Ring,
     /// Beginning of the total and of the interval, nanoseconds since 1970; `None` before the first close.
     began: Option<(u64, u64)>,
-    /// Largest weight of the interval and in total.
-    weights: (u64, u64),
+    /// Largest weight until now: closes that were not seen may have had it, too.
+    sample_one_in: u64,
     /// Used again for each close.
     parts: Vec<Part>,
     values: Vec<Option<u64>>,
@@ -81,7 +81,7 @@ impl Histograms {
             texts: Texts::default(),
             heat: Ring::new(config.ofs.len()),
             began: None,
-            weights: (1, 1),
+            sample_one_in: 1,
             parts: Vec::with_capacity(config.bys.len()),
             values: Vec::with_capacity(config.ofs.len()),
             config,
@@ -99,16 +99,21 @@ impl Histograms {
         self.began.get_or_insert((now_ns, now_ns));
     }
 
+    /// Says that one socket in so many is followed, on one of the hosts. Otherwise the first of its closes does.
+    pub fn sampled(&mut self, one_in: u64) {
+        self.sample_one_in = self.sample_one_in.max(one_in);
+    }
+
     /// Counts a close, seen on the host with this number, `weight` times: it stands for so many where only a sample
-    /// of closes is traced. `context` is that host's.
+    /// of closes is traced. `context` is that host's. Closes without any of the durations are counted as that.
     pub fn record(&mut self, close: &Close, host: u16, weight: u64, context: &Context) {
         self.begin(context.real_ns(close.end_ns));
         self.values.clear();
         self.values.extend(self.config.ofs.iter().map(|of| of.ns(close)));
-        if weight == 0 || self.values.iter().all(Option::is_none) {
+        if weight == 0 {
             return;
         }
-        self.weights.0 = self.weights.0.max(weight);
+        self.sampled(weight);
         let is_named = key::fill(&mut self.parts, &self.config.bys, &mut self.texts, close, host, context);
         if is_named {
             let bytes_max = self.span_bytes_max();
@@ -126,7 +131,6 @@ impl Histograms {
         let bytes_max = self.span_bytes_max();
         self.total.absorb(&mut self.interval, bytes_max);
         self.began = Some((start_ns, now_ns));
-        self.weights = (1, self.weights.1.max(self.weights.0));
     }
 
     /// The running interval until now. `hosts` are names by number.

@@ -16,7 +16,7 @@ const BLOCK_BYTES: usize = 16;
 /// One key's distributions, in the order of the configured durations.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// Its closes that have any of the durations, weighted.
+    /// All its closes, weighted; those without a duration are in no distribution of it.
     pub(super) closes: u64,
     pub(super) distributions: Box<[Distribution]>,
 }

@@ -40,7 +40,7 @@ pub struct View {
     pub splits: Vec<Split>,
     /// Keys and memory.
     pub memory: Memory,
-    /// One in so many closes was traced; 1: all. Where it changed, the largest.
+    /// One in so many closes was traced; 1: all. Of several hosts, the largest until now.
     pub sample_one_in: u64,
 }
 
@@ -55,6 +55,8 @@ pub struct Split {
     pub remainder: Option<Remainder>,
     /// All closes.
     pub all: Distribution,
+    /// Closes that are in none of it, weighted: they have no such duration, or it is not known.
+    pub without: u64,
 }
 
 /// The histogram of one key.
@@ -64,6 +66,8 @@ pub struct Row {
     pub key: Vec<KeyValue>,
     /// Its closes.
     pub distribution: Distribution,
+    /// As [`Split::without`], of this key.
+    pub without: u64,
 }
 
 /// The histogram of keys without a row.
@@ -75,6 +79,8 @@ pub struct Remainder {
     pub is_at_least: bool,
     /// Their closes.
     pub distribution: Distribution,
+    /// As [`Split::without`], of these keys.
+    pub without: u64,
 }
 
 /// Keys and memory.
@@ -97,29 +103,33 @@ pub struct Memory {
 }
 
 impl View {
-    /// How far off a count can be because a sample was traced, at 95 % or more; 0 where everything was.
+    /// How far off the count of one of its distributions can be because samples were traced, at 95 % or more; 0 where
+    /// everything was.
     ///
-    /// Each of C closes is traced with probability 1/N, on its own, and counts N times. The count is then N times a
-    /// binomial number, with the variance N^2 * C * (1/N) * (1 - 1/N) = (N - 1) * C. 1.96 standard deviations to each
-    /// side are 1.96 * sqrt((N - 1) * C) for large C. The true C is not known, though, and small numbers are not
-    /// normal: the upper end of Wilson's interval for n traced ones is n + z^2/2 + z * sqrt(n + z^2/4), with z = 1.96,
-    /// and so the error is 1.92 * (N - 1) + 1.96 * sqrt((N - 1) * (count + 0.96 * N)). Where nothing was traced, up to
-    /// 3.8 * N closes can be behind it.
+    /// Of C closes on a host each is traced with probability 1/N, on its own, and counts N times. The count is then N
+    /// times a binomial number, with the variance V = N^2 * C * (1/N) * (1 - 1/N) = (N - 1) * C, and variances of hosts
+    /// add up. 1.96 standard deviations to each side are 1.96 * sqrt(V) for large C. The true C are not known, though,
+    /// and small numbers are not normal: the upper end of Wilson's interval for n traced ones is
+    /// n + z^2/2 + z * sqrt(n + z^2/4), with z = 1.96. So the error is
+    /// 1.92 * (N - 1) + 1.96 * sqrt(V + 0.96 * N * (N - 1)) with V from what was counted, and the largest N of all
+    /// hosts, on each of which closes may have been missed: where nothing was traced, up to 3.8 * N closes can be
+    /// behind it.
     #[must_use]
-    pub fn count_error(&self, count: u64) -> u64 {
+    pub fn count_error(&self, of: &Distribution) -> u64 {
         // Whole numbers, so that every machine prints the same: 1.96^2 is 3.8416, of which a half and a quarter count.
-        let others = u128::from(self.sample_one_in.saturating_sub(1));
-        let square = u128::from(count) * 10_000 + u128::from(self.sample_one_in) * 9_604;
-        let variance = (others * square).saturating_mul(38_416) / 100_000_000;
+        let one_in = u128::from(self.sample_one_in);
+        let others = one_in.saturating_sub(1);
+        let square = u128::from(of.count_variance()) * 10_000 + one_in * others * 9_604;
+        let variance = square.saturating_mul(38_416) / 100_000_000;
         u64::try_from(others * 19_208 / 10_000 + variance.isqrt()).unwrap_or(u64::MAX)
     }
 }
 
 impl Histograms {
     pub(super) fn view(&self, kind: SpanKind, (from_ns, to_ns): (u64, u64), hosts: &[String]) -> View {
-        let (span, sample_one_in) = match kind {
-            SpanKind::Interval => (&self.interval, self.weights.0),
-            SpanKind::Total => (&self.total, self.weights.1),
+        let span = match kind {
+            SpanKind::Interval => &self.interval,
+            SpanKind::Total => &self.total,
         };
         let (top, rest) = ranked(span, self.config.top);
         let keys: Vec<Vec<KeyValue>> = top
@@ -132,20 +142,36 @@ impl Histograms {
         let splits = self.config.ofs.iter().enumerate().map(|(place, of)| {
             let of_row = |row: &span::Row| row.distributions.get(place).cloned().unwrap_or_default();
             let mut remainder = of_row(&span.remainder);
+            let mut closes = span.remainder.closes;
             for (_, row) in &rest {
                 row.distributions.get(place).into_iter().for_each(|more| remainder.merge(more));
+                closes = closes.saturating_add(row.closes);
             }
+            let of_rest = closes.saturating_sub(remainder.count());
             let mut all = remainder.clone();
-            top.iter().for_each(|(_, row)| all.merge(&of_row(row)));
+            let rows: Vec<Row> = keys
+                .iter()
+                .zip(&top)
+                .map(|(key, (_, row))| {
+                    let distribution = of_row(row);
+                    all.merge(&distribution);
+                    Row { key: key.clone(), without: row.closes.saturating_sub(distribution.count()), distribution }
+                })
+                .collect();
+            let without = rows.iter().fold(of_rest, |sum, row| sum.saturating_add(row.without));
             if self.config.bys.is_empty() {
-                let row = Row { key: Vec::new(), distribution: all.clone() };
-                return Split { of: *of, rows: vec![row], remainder: None, all };
+                let row = Row { key: Vec::new(), distribution: all.clone(), without };
+                return Split { of: *of, rows: vec![row], remainder: None, all, without };
             }
-            let rows = keys.iter().zip(&top).map(|(key, (_, row))| Row { key: key.clone(), distribution: of_row(row) });
             let others = rest.len() + span.folded.keys();
-            let remainder = Remainder { keys: others as u64, is_at_least: span.folded.more, distribution: remainder };
+            let remainder = Remainder {
+                keys: others as u64,
+                is_at_least: span.folded.more,
+                distribution: remainder,
+                without: of_rest,
+            };
             let remainder = (others > 0 || span.folded.more).then_some(remainder);
-            Split { of: *of, rows: rows.collect(), remainder, all }
+            Split { of: *of, rows, remainder, all, without }
         });
         View {
             span: kind,
@@ -154,7 +180,7 @@ impl Histograms {
             bys: self.config.bys.clone(),
             splits: splits.collect(),
             memory: self.memory(span),
-            sample_one_in,
+            sample_one_in: self.sample_one_in,
         }
     }
 

@@ -1,13 +1,11 @@
 //! One distribution, a line for each coarse bucket.
 
-use super::{Page, edge};
+use super::{CELL, Page, edge};
 use crate::output::table::paint::Paint;
 use crate::output::table::summary::Share;
 use crate::report::Distribution;
 use crate::report::histogram::{Coarse, edges_ns};
 
-/// What a duration takes, and what a share takes.
-const CELL: usize = 6;
 /// Bars by eighths of a column.
 const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 

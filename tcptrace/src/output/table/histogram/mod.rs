@@ -8,6 +8,8 @@
 
 mod chart;
 pub(super) mod heat;
+mod keys;
+mod picture;
 mod rows;
 
 use super::line::Line;
@@ -15,7 +17,10 @@ use super::paint::Paint;
 use crate::output::Style;
 use crate::output::units::{Bytes, DurationNs};
 use crate::report::Distribution;
-use crate::report::histogram::{Memory, SpanKind, Split, View};
+use crate::report::histogram::{Memory, Of, SpanKind, Split, View};
+
+/// What a duration takes, and what a share takes.
+const CELL: usize = 6;
 
 /// Where histograms are drawn. No line is longer than its width, in files, too: they are pictures.
 pub(super) struct Page<'a> {
@@ -35,6 +40,7 @@ impl Page<'_> {
                     self.chart(&split.all);
                 }
             }
+            self.without(split);
             self.out.push(b'\n');
         }
         self.memory(view);
@@ -48,13 +54,27 @@ impl Page<'_> {
         self.words(Paint::Plain, &format!("{count} {plural}{total}, {from} to {to} UTC"));
         self.flush();
         if view.sample_one_in > 1 {
-            let (one_in, error) = (view.sample_one_in, view.count_error(count));
+            let (one_in, error) = (view.sample_one_in, view.count_error(&split.all));
             self.words(
                 Paint::Warning,
                 &format!("sampled 1/{one_in}: counts are estimates (±{error} of {count} at 95 %)"),
             );
             self.flush();
         }
+    }
+
+    /// A histogram that leaves closes out says so.
+    fn without(&mut self, split: &Split) {
+        let count = split.without;
+        if count == 0 {
+            return;
+        }
+        let why = match split.of {
+            Of::Close => "without: aborted at once, or not seen whole",
+            _ => "without, or with an unknown one",
+        };
+        self.words(Paint::Faint, &format!("{count} more {why}"));
+        self.flush();
     }
 
     fn memory(&mut self, view: &View) {

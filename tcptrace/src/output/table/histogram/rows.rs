@@ -1,83 +1,70 @@
-//! A row for each key: its values, count and quantiles, and a small picture where there is room.
+//! A row for each key: its values, count and quantiles, and a small picture.
 
-use super::{Page, edge};
+use super::keys::Keys;
+use super::picture::Axis;
+use super::{CELL, Page};
 use crate::output::table::paint::Paint;
 use crate::output::units::DurationNs;
-use crate::report::histogram::{Coarse, KeyValue, Remainder, Split, View, edges_ns};
+use crate::report::histogram::{Coarse, Row, Split, View};
 use crate::report::{Distribution, Quantiles};
 
-/// What a duration takes.
-const CELL: usize = 6;
-/// The least that a picture takes: the labels of its ends.
-const PICTURE_MIN: usize = 2 * CELL + 1;
-/// A bucket is drawn so many columns wide at most.
-const BUCKET_MAX: usize = 3;
-const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// The least that a picture takes: its shape is still seen.
+const PICTURE_MIN: usize = 8;
+/// What is left of a name at least, and what a picture gets for it: names that can be read come first.
+const SHORTENED: [(usize, usize); 2] = [(24, 20), (10, PICTURE_MIN)];
 
 /// Widths, and what all pictures show.
 struct Layout {
-    /// Of each key's column.
-    keys: Vec<usize>,
-    /// Keys stand on lines of their own, because numbers do not fit beside them.
+    keys: Keys,
+    /// Keys stand on lines of their own, because numbers and picture do not fit beside them.
     is_stacked: bool,
     counts: usize,
     picture: Option<Axis>,
 }
 
-/// Coarse buckets `first..=last`, `group` of them together, each group so many columns wide.
-#[derive(Clone, Copy)]
-struct Axis {
-    first: usize,
-    last: usize,
-    group: usize,
-    columns: usize,
-}
-
 impl Page<'_> {
     pub(super) fn rows(&mut self, view: &View, split: &Split) {
-        let keys: Vec<Vec<String>> = split.rows.iter().map(|row| row.key.iter().map(text).collect()).collect();
-        let titles: Vec<String> = view.bys.iter().map(|by| by.as_str().to_uppercase()).collect();
-        let others = split.remainder.as_ref().map(others);
-        let layout = self.layout(split, &keys, &titles, others.as_deref());
-        self.keys(&layout, Paint::Strong, &titles);
+        let layout = self.layout(view, split);
+        self.keys(&layout, Paint::Strong, &layout.keys.titles);
         self.titles(&layout);
-        for (row, key) in split.rows.iter().zip(&keys).filter(|(row, _)| row.distribution.count() > 0) {
+        for (row, key) in shown(split).zip(&layout.keys.rows) {
             self.keys(&layout, Paint::Plain, key);
             self.numbers(&layout, &row.distribution);
         }
-        if let Some((remainder, text)) = split.remainder.as_ref().zip(others) {
+        if let Some((remainder, text)) = split.remainder.as_ref().zip(layout.keys.others.as_ref()) {
             self.others(&layout, text);
             self.numbers(&layout, &remainder.distribution);
         }
+        if let Some(axis) = layout.picture.filter(|axis| axis.labels().is_none()) {
+            let [lower, upper] = axis.ends();
+            self.words(Paint::Faint, &format!("pictures: {lower} to {upper}"));
+            self.flush();
+        }
     }
 
-    fn layout(&self, split: &Split, keys: &[Vec<String>], titles: &[String], others: Option<&str>) -> Layout {
-        let rest = split.remainder.as_ref().map(|remainder| &remainder.distribution);
-        let distributions = || split.rows.iter().map(|row| &row.distribution).chain(rest);
-        let largest = distributions().map(Distribution::count).max().unwrap_or(0);
+    /// Keys stand beside the numbers where the picture has room, too: whole, or shortened as little as it needs.
+    /// Otherwise they stand above.
+    fn layout(&self, view: &View, split: &Split) -> Layout {
+        let rest = split.remainder.as_ref();
+        let all = || shown(split).map(|row| &row.distribution).chain(rest.map(|rest| &rest.distribution));
+        let largest = all().map(Distribution::count).max().unwrap_or(0);
         let counts = largest.to_string().len().max("COUNT".len());
-        let chars = |text: &str| text.chars().count();
-        let column = |(at, title): (usize, &String)| {
-            let widest = keys.iter().filter_map(|key| key.get(at)).map(|text| chars(text)).max();
-            widest.unwrap_or(0).max(chars(title))
+        let room = self.style.width.saturating_sub(counts + 5 * (CELL + 1));
+        let beside = |picture: usize| room.saturating_sub(picture + 1);
+        let keys = Keys::new(&view.bys, shown(split).map(|row| row.key.as_slice()), rest);
+        let shortened = |(name, picture)| keys.shortened(&view.bys, rest, beside(picture), name);
+        let (keys, is_stacked) = if keys.width() <= beside(PICTURE_MIN) {
+            (keys, false)
+        } else {
+            let shortened = SHORTENED.into_iter().find_map(shortened);
+            let is_stacked = shortened.is_none();
+            (shortened.unwrap_or(keys), is_stacked)
         };
-        let mut columns: Vec<usize> = titles.iter().enumerate().map(column).collect();
-        // The others' name runs over all columns.
-        let sum = |columns: &[usize]| columns.iter().map(|width| width + 1).sum::<usize>();
-        let missing = others.map_or(0, |text| (chars(text) + 1).saturating_sub(sum(&columns)));
-        columns.last_mut().into_iter().for_each(|last| *last += missing);
-        let numbers = counts + 5 * (CELL + 1);
-        let is_stacked = sum(&columns) + numbers > self.style.width;
-        let used = numbers + if is_stacked { 0 } else { sum(&columns) };
-        let room = self.style.width.saturating_sub(used + 1);
-        let picture = Some(room).filter(|room| *room >= PICTURE_MIN && !titles.is_empty());
-        let picture = picture.and_then(|room| {
-            let mut coarse = Coarse::default();
-            distributions().for_each(|distribution| coarse.add(distribution));
-            let (first, last) = coarse.range()?;
-            Some(Axis::new(first, last, room))
-        });
-        Layout { keys: columns, is_stacked, counts, picture }
+        let room = room.saturating_sub(1 + if is_stacked { 0 } else { keys.width() });
+        let mut coarse = Coarse::default();
+        all().for_each(|distribution| coarse.add(distribution));
+        let picture = coarse.range().filter(|_| room >= PICTURE_MIN && !view.bys.is_empty());
+        Layout { keys, is_stacked, counts, picture: picture.map(|range| Axis::new(range, room)) }
     }
 
     fn keys(&mut self, layout: &Layout, paint: Paint, key: &[String]) {
@@ -85,18 +72,17 @@ impl Page<'_> {
             self.stacked(paint, &key.join(" "));
             return;
         }
-        for (width, text) in layout.keys.iter().zip(key) {
+        for (width, text) in layout.keys.columns.iter().zip(key) {
             self.line.left(*width, paint, text);
         }
     }
 
-    fn others(&mut self, layout: &Layout, text: String) {
+    fn others(&mut self, layout: &Layout, text: &str) {
         if layout.is_stacked {
-            self.stacked(Paint::Faint, &text);
+            self.stacked(Paint::Faint, text);
             return;
         }
-        let width = layout.keys.iter().map(|width| width + 1).sum::<usize>().saturating_sub(1);
-        self.line.left(width, Paint::Faint, text);
+        self.line.left(layout.keys.width().saturating_sub(1), Paint::Faint, text);
     }
 
     /// What is longer than a line goes on in the next: nothing is cut.
@@ -113,8 +99,8 @@ impl Page<'_> {
         for title in ["P50", "P90", "P99", "P99.9", "MAX"] {
             self.line.right(CELL, Paint::Strong, title);
         }
-        if let Some(axis) = layout.picture {
-            self.line.word(Paint::Faint, axis.labels());
+        if let Some(labels) = layout.picture.and_then(Axis::labels) {
+            self.line.word(Paint::Faint, labels);
         }
         self.line.flush_aligned(self.out, self.style);
     }
@@ -138,50 +124,7 @@ impl Page<'_> {
     }
 }
 
-impl Axis {
-    fn new(first: usize, last: usize, room: usize) -> Self {
-        let buckets = last - first + 1;
-        let group = buckets.div_ceil(room.max(1));
-        let columns = (room / buckets.div_ceil(group)).clamp(1, BUCKET_MAX);
-        Self { first, last, group, columns }
-    }
-
-    /// The ends of what is shown, above the ends of the picture where these are far enough from each other.
-    fn labels(self) -> String {
-        let width = (self.last - self.first + 1).div_ceil(self.group) * self.columns;
-        let lower = edge(Some(edges_ns(self.first).0));
-        let upper = edges_ns(self.last).1.map_or_else(|| "up".to_owned(), |ns| edge(Some(ns)));
-        let gap = width.saturating_sub(lower.len() + upper.len());
-        if gap < 1 { format!("{lower}-{upper}") } else { format!("{lower}{}{upper}", " ".repeat(gap)) }
-    }
-
-    /// Heights to the largest of this row: its shape. Something is never nothing.
-    fn draw(self, coarse: &Coarse) -> String {
-        let held: Vec<u64> = coarse.0.iter().take(self.last + 1).skip(self.first).copied().collect();
-        let sums: Vec<u64> = held.chunks(self.group).map(|group| group.iter().sum()).collect();
-        let largest = u128::from(sums.iter().copied().max().unwrap_or(0).max(1));
-        let mut picture = String::new();
-        for sum in sums {
-            let level = (u128::from(sum) * 8 + largest / 2) / largest;
-            let level = usize::try_from(level).unwrap_or(0).max(usize::from(sum > 0));
-            let shade = LEVELS.get(level).copied().unwrap_or(' ');
-            picture.extend(std::iter::repeat_n(shade, self.columns));
-        }
-        picture.truncate(picture.trim_end().len());
-        picture
-    }
-}
-
-fn text(value: &KeyValue) -> String {
-    match value {
-        KeyValue::Unknown => "unknown".to_owned(),
-        KeyValue::Text(text) => text.clone(),
-        KeyValue::Number(number) => number.to_string(),
-    }
-}
-
-fn others(remainder: &Remainder) -> String {
-    let least = if remainder.is_at_least { "at least " } else { "" };
-    let plural = if remainder.keys == 1 { "key" } else { "keys" };
-    format!("others ({least}{} {plural})", remainder.keys)
+/// Those that have anything.
+fn shown(split: &Split) -> impl Iterator<Item = &Row> {
+    split.rows.iter().filter(|row| row.distribution.count() > 0)
 }

@@ -1,6 +1,6 @@
 //! Histograms and heat maps as they look; `golden/` holds the pictures.
 
-use crate::model::Phase;
+use crate::model::{Close, Phase, Role};
 use crate::output::{Format, Renderer, Style, fixtures};
 use crate::report::histogram::{Config, Histograms, Of};
 
@@ -59,7 +59,12 @@ fn a_row_for_each_key_and_one_for_the_others() {
 }
 
 #[test]
-fn long_keys_stand_above_their_numbers() {
+fn one_key_leaves_room_for_the_picture() {
+    check("processes", golden!("processes"), || fixtures::histograms(&[Of::Close], &["process"], 1));
+}
+
+#[test]
+fn long_keys_lose_their_middle_or_stand_above_their_numbers() {
     check("cgroups", golden!("cgroups"), || fixtures::histograms(&[Of::Close], &["cgroup", "process"], 10));
 }
 
@@ -71,6 +76,35 @@ fn nothing_is_wider_than_it_may_be() {
             assert_fits(&show(&mut found, style(width)), width);
         }
     }
+}
+
+#[test]
+fn what_is_not_in_it_is_said() {
+    let mut found = Histograms::new(Config { ofs: vec![Of::Close, Of::LocalApp], ..Config::default() });
+    let aborted = Close { role: Role::Abort, phases: fixtures::phases(&[]), close_ns: Some(0), ..fixtures::close() };
+    for close in [fixtures::close(), aborted, aborted] {
+        found.record(&close, 0, 1, &fixtures::context());
+    }
+    let text = show(&mut found, style(100));
+    assert!(text.contains("█\n2 more without: aborted at once, or not seen whole\n\n"), "{text}");
+    assert!(text.contains("\nlocal_app 0 closes, "), "{text}");
+    assert!(text.contains(" UTC\n3 more without, or with an unknown one\n\n"), "{text}");
+}
+
+#[test]
+fn a_window_can_change_its_size() {
+    let mut found = fixtures::histograms(&[Of::Close], &["process"], 1);
+    let view = found.total(fixtures::context().real_ns(END_NS), &[]);
+    let mut table = Renderer::new(Format::Table, style(100));
+    let mut shown = |width| {
+        let mut out = Vec::new();
+        table.set_width(width);
+        table.histograms(&mut out, &view);
+        let text = String::from_utf8(out).unwrap();
+        assert_fits(&text, width);
+        text.lines().map(|line| line.chars().count()).max()
+    };
+    assert!(shown(60) < shown(79) && shown(79) < shown(160));
 }
 
 #[test]
@@ -95,7 +129,7 @@ fn what_was_folded_is_said() {
     let config = Config { keys_max: 1, bys: vec!["remote-addr".parse().unwrap()], ..Config::default() };
     let mut found = Histograms::new(config);
     for remote in ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.3:1"] {
-        let close = crate::model::Close { socket: fixtures::socket("10.0.0.9:1", remote), ..fixtures::close() };
+        let close = Close { socket: fixtures::socket("10.0.0.9:1", remote), ..fixtures::close() };
         found.record(&close, 0, 1, &fixtures::context());
     }
     let text = show(&mut found, style(100));

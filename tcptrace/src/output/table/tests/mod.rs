@@ -200,6 +200,7 @@ fn events_for_transitions() {
             EventKind::Retransmit { state, kind: RetransmitKind::Failed(0), tcp_flags: 17 },
             "fin_rtx failed in fin_wait1\n",
         ),
+        (EventKind::TimeWait, "fin_wait2 -> time_wait\n"),
         (EventKind::ResetReceived { state }, "reset_received in fin_wait1\n"),
         (EventKind::ResetSent { state, reason: Some(14) }, "reset_sent in fin_wait1 reason 14\n"),
     ] {

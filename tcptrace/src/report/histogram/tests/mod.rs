@@ -129,15 +129,55 @@ fn the_interval_begins_anew_and_the_total_goes_on() {
 fn samples_have_an_error() {
     let mut found = histograms(&[Of::Close], &[]);
     found.record(&close("a", [10, 0, 0, 1], 300), 0, 1, &Context::default());
-    assert_eq!(found.interval(2_000, &[]).count_error(1_000_000), 0, "nothing was left out");
+    let view = found.interval(2_000, &[]);
+    assert_eq!(view.count_error(&view.splits[0].all), 0, "nothing was left out");
     found.next_interval(2_000);
     (0..1_000).for_each(|_| found.record(&close("a", [10, 0, 0, 1], 300), 0, 17, &Context::default()));
     let view = found.interval(3_000, &[]);
     assert_eq!((view.sample_one_in, view.splits[0].all.count()), (17, 17_000));
-    // 1.96 * sqrt(16 * 17,000)
-    assert_eq!(view.count_error(17_000), 1_052);
-    assert_eq!(view.count_error(0), 61, "what is not in the sample may still have been there");
-    assert_eq!(found.total(3_000, &[]).sample_one_in, 17);
+    // 1.92 * 16 + 1.96 * sqrt(16 * 17,000 + 0.96 * 17 * 16)
+    assert_eq!(view.count_error(&view.splits[0].all), 1_052);
+    assert_eq!(view.count_error(&Distribution::default()), 61, "what is not in the sample may still have been there");
+    found.next_interval(3_000);
+    let view = found.interval(4_000, &[]);
+    assert_eq!((view.sample_one_in, view.count_error(&view.splits[0].all)), (17, 61), "an interval without closes");
+}
+
+#[test]
+fn errors_of_hosts_add_up() {
+    let mut found = histograms(&[Of::Close], &[By::Process]);
+    found.sampled(10);
+    (0..100_000).for_each(|_| found.record(&close("all", [10, 0, 0, 1], 300), 0, 1, &Context::default()));
+    (0..1_000).for_each(|_| found.record(&close("some", [10, 0, 0, 1], 300), 1, 10, &Context::default()));
+    let view = found.interval(2_000, &[]);
+    let [all, some] = view.splits[0].rows.as_slice() else { panic!("{:?}", rows(&view.splits[0])) };
+    // 1.92 * 9 + 1.96 * sqrt(V + 0.96 * 10 * 9)
+    assert_eq!(view.count_error(&all.distribution), 35, "as many may have been missed on the other host");
+    assert_eq!(view.count_error(&some.distribution), 605);
+    assert_eq!((view.splits[0].all.count(), view.count_error(&view.splits[0].all)), (110_000, 605));
+}
+
+#[test]
+fn closes_that_are_not_in_it_are_counted() {
+    let mut found = histograms(&[Of::Close, Of::Phase(Phase::FinWait2)], &[By::Outcome]);
+    let usual = close("a", [10, 0, 0, 1], 300);
+    let half = Close { close_ns: None, ..usual };
+    let (role, outcome) = (Role::Abort, Outcome::ResetSent);
+    let aborted = Close { role, outcome, phases: Phases::default(), close_ns: Some(0), ..usual };
+    for close in [usual, usual, half, aborted, aborted] {
+        found.record(&close, 0, 3, &Context::default());
+    }
+    found.next_interval(2_000);
+    let view = found.total(3_000, &[]);
+    let without = |split: &Split| split.rows.iter().map(|row| (text(&row.key[0]), row.without)).collect::<Vec<_>>();
+    let [closes, phases] = view.splits.as_slice() else { panic!("two were asked for") };
+    assert_eq!((closes.all.count(), closes.without, phases.all.count(), phases.without), (6, 9, 9, 6));
+    assert_eq!(without(closes), [("fin".to_owned(), 3), ("reset_sent".to_owned(), 6)]);
+    assert_eq!(without(phases), [("fin".to_owned(), 0), ("reset_sent".to_owned(), 6)]);
+    let mut one = histograms(&[Of::Close], &[]);
+    one.record(&aborted, 0, 1, &Context::default());
+    let split = &one.interval(2_000, &[]).splits[0];
+    assert_eq!((split.all.count(), split.without, split.rows[0].without), (0, 1, 1));
 }
 
 #[test]
