@@ -31,6 +31,8 @@ pub(super) struct View {
     timestamps: u32,
     /// TIME_WAIT that is younger keeps its port also where it is used again, milliseconds.
     delay_ms: u64,
+    /// The table of timewait sockets is full: those do not become more.
+    is_table_full: bool,
 }
 
 /// `tcp_tw_reuse_delay` of kernels that have no such setting: `tcp_twsk_unique()` compares whole seconds.
@@ -61,6 +63,10 @@ impl View {
             listening,
             reuse: number(keys::TW_REUSE)?,
             timestamps: number(keys::TIMESTAMPS)?,
+            is_table_full: place.sockets.as_ref().is_ok_and(|sockets| {
+                let limit = settings.number::<u64>(keys::MAX_TW_BUCKETS);
+                limit.is_some_and(|limit| sockets.timewait_sockets() >= limit)
+            }),
             delay_ms: delay_ms.ok_or_else(|| settings.why_unknown(keys::TW_REUSE_DELAY))?,
         })
     }
@@ -81,7 +87,11 @@ impl View {
     }
 
     fn seconds_left(&self, tuple: &Tuple, used: &PortUse) -> Option<u64> {
-        if self.reuses(tuple) { None } else { seconds_to_exhaustion(self.usable, used.held, &used.time_wait) }
+        if self.reuses(tuple) || self.is_table_full {
+            None
+        } else {
+            seconds_to_exhaustion(self.usable, used.held, &used.time_wait)
+        }
     }
 }
 

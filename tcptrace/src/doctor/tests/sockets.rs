@@ -123,6 +123,12 @@ fn ephemeral_ports() {
         let widens = advice.settings.iter().any(|setting| setting.value == "10240 65535");
         assert_eq!(widens, wanted != Verdict::Ok);
     }
+    // 17 in 10 s are too many, unless no more than those 17 can be.
+    for (limit, wanted) in [("18", Verdict::Act), ("17", Verdict::Ok)] {
+        let sockets = Sockets { time_wait: 17, ..used(to("10.0.0.2"), 0, [17, 0, 0, 0, 0, 0]) };
+        let limited = place(&[HUNDRED, (keys::MAX_TW_BUCKETS, limit)], sockets);
+        assert_eq!(verdict(Row::EphemeralPorts, &host(), &limited), wanted, "{limit}");
+    }
     for (tuples_not_counted, wanted) in [(49, Verdict::Ok), (50, Verdict::Unknown)] {
         let sockets = Sockets { tuples_not_counted, ..used(to("10.0.0.2"), 1, [0; 6]) };
         assert_eq!(verdict(Row::EphemeralPorts, &host(), &place(&[HUNDRED], sockets)), wanted);
