@@ -120,7 +120,7 @@ async fn live<S: Sink>(
         return Err(error);
     }
     both.drain(&mut source)?;
-    talk::note(&"watching TCP closes on this host; Ctrl-C ends with a summary");
+    talk::note(&"watching TCP closes on this host; Ctrl-C ends it with a report");
     let end = args.duration.and_then(|time| Instant::now().checked_add(time));
     loop {
         tokio::select! {
