@@ -1,10 +1,6 @@
 //! A running kernel side, drained in batches.
 
-use std::{
-    fs,
-    os::fd::{AsRawFd, OwnedFd},
-    time::Duration,
-};
+use std::time::Duration;
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya_log::EbpfLogger;
@@ -21,6 +17,7 @@ use super::{
     filter::KernelFilter,
     held::Held,
     load::{CpuCounters, Kernel},
+    skips::Skips,
 };
 use crate::{
     decode::Frame,
@@ -50,7 +47,7 @@ pub struct Live {
     kernel: Kernel,
     ring: AsyncFd<RingBuf<MapData>>,
     counters: PerCpuArray<MapData, CpuCounters>,
-    programs: Vec<OwnedFd>,
+    skips: Vec<Skips>,
     cgroups: Cgroups,
     held: Option<Held>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -73,8 +70,8 @@ impl Live {
         let held = kernel.take_held(options.leak_after_ns)?;
         kernel.attach()?;
         // Only now is it known which programs run.
-        let programs = kernel.unaided_programs()?;
-        Ok(Self { kernel, ring, counters, programs, cgroups: Cgroups::new(), held, logger })
+        let skips = kernel.unaided_programs()?.into_iter().map(Skips::new).collect();
+        Ok(Self { kernel, ring, counters, skips, cgroups: Cgroups::new(), held, logger })
     }
 
     /// What is known of this host, thresholds left to the caller.
@@ -174,18 +171,9 @@ impl Live {
         }
         // The kernel side counts what it sends.
         sum.seen += self.held.as_ref().map_or(0, Held::released);
-        sum.missed = self.programs.iter().map(skipped_runs).sum();
+        sum.missed = self.skips.iter().map(Skips::count).sum();
         Ok(sum)
     }
-}
-
-/// Runs of a program that the kernel skipped because it was running on that CPU already
-/// (`bpf_prog_inc_misses_counter()`, shown since 5.12; older kernels show none).
-fn skipped_runs(program: &OwnedFd) -> u64 {
-    let path = format!("/proc/self/fdinfo/{}", program.as_raw_fd());
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The cgroup of a record's owner, if it has one.

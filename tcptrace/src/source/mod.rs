@@ -17,6 +17,7 @@ mod load;
 mod looker;
 pub mod proc;
 mod sizes;
+mod skips;
 mod survey;
 mod time_wait;
 
