@@ -36,6 +36,12 @@ impl Comm {
 /// must not write escape codes into an operator's terminal.
 impl fmt::Display for Comm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As nearly all are.
+        if let Ok(text) = str::from_utf8(self.as_bytes())
+            && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        {
+            return f.write_str(text);
+        }
         for chunk in self.as_bytes().utf8_chunks() {
             for c in chunk.valid().chars() {
                 fmt::Write::write_char(f, printable(c))?;

@@ -1,7 +1,6 @@
 //! `--transitions`: `"type":"transition"`, `"fin_retransmit"`, `"reset_received"` and `"reset_sent"`.
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
+use super::object::Object;
 use super::parts::Head;
 use crate::model::{Event, EventKind, RetransmitKind, State};
 use crate::report::Context;
@@ -16,44 +15,35 @@ pub(super) fn word(kind: EventKind) -> &'static str {
     }
 }
 
-pub(super) struct Line<'a> {
-    pub(super) head: Head<'a>,
-    pub(super) event: &'a Event,
-    pub(super) context: &'a Context,
-}
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let event = self.event;
-        let mut object = serializer.serialize_struct("Event", 17)?;
-        self.head.fields(&mut object)?;
-        self.head.origin(&mut object, self.context)?;
-        match event.kind {
-            EventKind::Transition { old, new, .. } => {
-                object.serialize_field("old", old.as_str())?;
-                object.serialize_field("new", new.as_str())?;
-            }
-            EventKind::TimeWait => {
-                object.serialize_field("old", State::FinWait2.as_str())?;
-                object.serialize_field("new", State::TimeWait.as_str())?;
-            }
-            EventKind::Retransmit { state, kind, tcp_flags } => {
-                object.serialize_field("state", state.as_str())?;
-                object.serialize_field("kind", kind_word(kind))?;
-                object.serialize_field("errno", &errno(kind))?;
-                object.serialize_field("tcp_flags", &tcp_flags)?;
-            }
-            EventKind::ResetReceived { state } => object.serialize_field("state", state.as_str())?,
-            EventKind::ResetSent { state, reason } => {
-                object.serialize_field("state", state.as_str())?;
-                object.serialize_field("reason", &reason)?;
-            }
+pub(super) fn line(out: &mut Vec<u8>, head: &Head<'_>, event: &Event, context: &Context) {
+    let mut object = Object::begin(out);
+    head.fields(&mut object);
+    head.origin(&mut object, context);
+    match event.kind {
+        EventKind::Transition { old, new, .. } => {
+            object.word("old", old.as_str());
+            object.word("new", new.as_str());
         }
-        object.serialize_field("sk_err", &event.sk_err)?;
-        object.serialize_field("orphan", &event.flags.orphan)?;
-        self.head.owner(&mut object, event.owner.as_ref(), self.context)?;
-        object.end()
+        EventKind::TimeWait => {
+            object.word("old", State::FinWait2.as_str());
+            object.word("new", State::TimeWait.as_str());
+        }
+        EventKind::Retransmit { state, kind, tcp_flags } => {
+            object.word("state", state.as_str());
+            object.word("kind", kind_word(kind));
+            object.number_or_null("errno", errno(kind));
+            object.number("tcp_flags", tcp_flags);
+        }
+        EventKind::ResetReceived { state } => object.word("state", state.as_str()),
+        EventKind::ResetSent { state, reason } => {
+            object.word("state", state.as_str());
+            object.number_or_null("reason", reason);
+        }
     }
+    object.number("sk_err", event.sk_err);
+    object.truth("orphan", event.flags.orphan);
+    head.owner(&mut object, event.owner.as_ref(), context);
+    object.end();
 }
 
 fn kind_word(kind: RetransmitKind) -> &'static str {

@@ -11,6 +11,7 @@ mod histogram;
 #[cfg(test)]
 mod histogram_tests;
 mod holders;
+mod object;
 mod parts;
 mod summary;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use super::time::Calendar;
 use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
-use parts::{Head, RetransmitsObject, Strings};
+use parts::{Head, RetransmitsObject, fill_comm};
 
 /// Version of the shape of all objects.
 const SCHEMA: u32 = 1;
@@ -31,19 +32,20 @@ const SCHEMA: u32 = 1;
 #[derive(Debug, Default)]
 pub(super) struct Json {
     calendar: Calendar,
-    strings: Strings,
+    comm: String,
 }
 
 impl Json {
     pub(super) fn close(&mut self, out: &mut Vec<u8>, close: &Close, context: &Context) {
-        self.strings.fill(&close.socket, close.owner.as_ref());
+        fill_comm(&mut self.comm, close.owner.as_ref());
         let head = Head {
             kind: "close",
             time: self.calendar.stamp(context.real_ns(close.end_ns)),
             socket: &close.socket,
-            strings: &self.strings,
+            comm: &self.comm,
         };
-        line(out, &close::Line { head, close, context });
+        close::line(out, &head, close, context);
+        out.push(b'\n');
     }
 
     pub(super) fn finding(&mut self, out: &mut Vec<u8>, finding: &Finding, context: &Context) {
@@ -61,14 +63,15 @@ impl Json {
         retransmits: RetransmitsObject,
         context: &Context,
     ) {
-        self.strings.fill(&finding.socket, finding.owner.as_ref());
+        fill_comm(&mut self.comm, finding.owner.as_ref());
         let head = Head {
             kind: "finding",
             time: self.calendar.stamp(context.real_ns(finding.time_ns)),
             socket: &finding.socket,
-            strings: &self.strings,
+            comm: &self.comm,
         };
-        line(out, &finding::Line { head, finding, context, retransmits });
+        finding::line(out, &head, finding, &retransmits, context);
+        out.push(b'\n');
     }
 
     pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, context: &Context) {
@@ -100,14 +103,15 @@ impl Json {
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {
-        self.strings.fill(&event.socket, event.owner.as_ref());
+        fill_comm(&mut self.comm, event.owner.as_ref());
         let head = Head {
             kind: event::word(event.kind),
             time: self.calendar.stamp(context.real_ns(event.time_ns)),
             socket: &event.socket,
-            strings: &self.strings,
+            comm: &self.comm,
         };
-        line(out, &event::Line { head, event, context });
+        event::line(out, &head, event, context);
+        out.push(b'\n');
     }
 }
 

@@ -1,122 +1,83 @@
 //! What several objects have in common.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::SCHEMA;
-use crate::model::{Endpoint, Identity, Owner, Retransmits};
-use crate::report::Context;
-
-/// Text that has to be made for each line, in buffers that are used again.
-#[derive(Debug, Default)]
-pub(super) struct Strings {
-    cookie: String,
-    local: String,
-    remote: String,
-    comm: String,
-}
-
-impl Strings {
-    pub(super) fn fill(&mut self, socket: &Identity, owner: Option<&Owner>) {
-        // Writing to a String cannot fail.
-        self.cookie.clear();
-        let _ = write!(self.cookie, "{}", socket.key);
-        endpoint(&mut self.local, &socket.local);
-        endpoint(&mut self.remote, &socket.remote);
-        self.comm.clear();
-        if let Some(owner) = owner {
-            let _ = write!(self.comm, "{}", owner.comm);
-        }
-    }
-}
-
-/// As `Endpoint` prints; IPv4 by hand, because two of them are a good part of the cost of a line.
-fn endpoint(text: &mut String, end: &Endpoint) {
-    text.clear();
-    match end.ip() {
-        IpAddr::V4(ip) => {
-            let mut digits = itoa::Buffer::new();
-            let [a, b, c, d] = ip.octets();
-            for (octet, after) in [(a, '.'), (b, '.'), (c, '.'), (d, ':')] {
-                text.push_str(digits.format(octet));
-                text.push(after);
-            }
-            text.push_str(digits.format(end.port));
-        }
-        IpAddr::V6(_) => {
-            let _ = write!(text, "{end}");
-        }
-    }
-}
+use super::{SCHEMA, object::Object};
+use crate::model::{Identity, Owner, Retransmits};
+use crate::report::{Cgroup, Context};
 
 /// The beginning of every object that speaks of a socket.
 pub(super) struct Head<'a> {
     pub(super) kind: &'static str,
     pub(super) time: &'a str,
     pub(super) socket: &'a Identity,
-    pub(super) strings: &'a Strings,
+    /// The owner's name, of which there may be none: see [`fill_comm`].
+    pub(super) comm: &'a str,
+}
+
+/// Text of an owner's name, in a buffer that is used again.
+pub(super) fn fill_comm(comm: &mut String, owner: Option<&Owner>) {
+    comm.clear();
+    if let Some(owner) = owner {
+        // Writing to a String cannot fail.
+        let _ = write!(comm, "{}", owner.comm);
+    }
 }
 
 impl Head<'_> {
-    pub(super) fn fields<S: SerializeStruct>(&self, object: &mut S) -> Result<(), S::Error> {
-        object.serialize_field("type", self.kind)?;
-        object.serialize_field("schema", &SCHEMA)?;
-        object.serialize_field("time", self.time)?;
-        object.serialize_field("cookie", &self.strings.cookie)?;
-        object.serialize_field("netns", &self.socket.netns)?;
-        object.serialize_field("family", self.socket.family().as_str())?;
-        object.serialize_field("local", &self.strings.local)?;
-        object.serialize_field("remote", &self.strings.remote)
+    pub(super) fn fields(&self, object: &mut Object<'_>) {
+        let socket = self.socket;
+        object.word("type", self.kind);
+        object.number("schema", SCHEMA);
+        object.word("time", self.time);
+        object.hexadecimal("cookie", socket.key.0);
+        object.number("netns", socket.netns);
+        object.word("family", socket.family().as_str());
+        object.endpoint("local", &socket.local);
+        object.endpoint("remote", &socket.remote);
     }
 
     /// What is there only where there are several hosts, or a sample.
-    pub(super) fn origin<S: SerializeStruct>(&self, object: &mut S, context: &Context) -> Result<(), S::Error> {
-        match context.shown_host() {
-            Some(host) => object.serialize_field("host", host)?,
-            None => object.skip_field("host")?,
+    pub(super) fn origin(&self, object: &mut Object<'_>, context: &Context) {
+        if let Some(host) = context.shown_host() {
+            object.value("host", host);
         }
-        match context.weight() {
-            1 => object.skip_field("weight"),
-            weight => object.serialize_field("weight", &weight),
+        if context.weight() != 1 {
+            object.number("weight", context.weight());
         }
     }
 
-    pub(super) fn owner<S: SerializeStruct>(
-        &self,
-        object: &mut S,
-        owner: Option<&Owner>,
-        context: &Context,
-    ) -> Result<(), S::Error> {
-        let owner = owner.map(|owner| {
+    pub(super) fn owner(&self, object: &mut Object<'_>, owner: Option<&Owner>, context: &Context) {
+        let Some(owner) = owner else {
+            object.null("owner");
+            return;
+        };
+        object.nested("owner", |object| {
+            object.number("pid", owner.pid);
+            object.value("comm", self.comm);
             let cgroup = context.cgroup_of(owner.cgroup_id);
-            OwnerObject {
-                pid: owner.pid,
-                comm: &self.strings.comm,
-                cgroup: cgroup.map(|cgroup| cgroup.path.as_str()),
-                unit: cgroup.and_then(|cgroup| cgroup.unit.as_deref()),
-                container: cgroup.and_then(|cgroup| cgroup.container.as_deref()),
-                pod: cgroup.and_then(|cgroup| cgroup.pod.as_deref()),
-                source: owner.source.as_str(),
+            object.value("cgroup", &cgroup.map(|cgroup| &cgroup.path));
+            if let Some(Cgroup { unit, container, pod, .. }) = cgroup {
+                for (key, name) in [("unit", unit), ("container", container), ("pod", pod)] {
+                    name.iter().for_each(|name| object.value(key, name));
+                }
             }
+            object.word("source", owner.source.as_str());
         });
-        object.serialize_field("owner", &owner)
     }
 }
 
-#[derive(serde::Serialize)]
-struct OwnerObject<'a> {
-    pid: u32,
-    comm: &'a str,
-    cgroup: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pod: Option<&'a str>,
-    source: &'static str,
+/// Of a close: all four are known.
+pub(super) fn retransmits(object: &mut Object<'_>, count: Retransmits) {
+    object.nested("fin_retransmits", |object| {
+        let Retransmits { tlp, rto, fast, failed } = count;
+        object.number("tlp", tlp);
+        object.number("rto", rto);
+        object.number("fast", fast);
+        object.number("failed", failed);
+    });
 }
 
 #[derive(serde::Serialize)]
