@@ -25,7 +25,7 @@ impl Skips {
         Self { text, _program: program }
     }
 
-    /// Skipped runs so far; 0 where the kernel shows none (before 5.12, and without /proc), which `tcptrace check` tells.
+    /// Skipped runs so far; 0 where the kernel shows none (before 5.12, and without /proc), as `tcptrace check` tells.
     pub(super) fn count(&self) -> u64 {
         let mut buffer = [0; TEXT_BYTES];
         let read = self.text.as_ref().and_then(|text| text.read_at(&mut buffer, 0).ok()).unwrap_or(0);
