@@ -25,18 +25,25 @@ pub(super) struct Cgroups {
     mount: Option<PathBuf>,
     known: HashMap<u64, String>,
     told: HashSet<u64>,
+    /// The one of `told` that was asked for last: most events come in rows of one.
+    latest: Option<u64>,
     last_walk: Option<Instant>,
 }
 
 impl Cgroups {
     pub(super) fn new() -> Self {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        Self { mount: cgroup2_mount(&mounts), known: HashMap::new(), told: HashSet::new(), last_walk: None }
+        let mount = cgroup2_mount(&mounts);
+        Self { mount, known: HashMap::new(), told: HashSet::new(), latest: None, last_walk: None }
     }
 
     /// The name to tell before an event of cgroup `id`; none if that was done, or nothing is known.
     pub(super) fn name_for(&mut self, id: u64) -> Option<CgroupName> {
+        if self.latest == Some(id) {
+            return None;
+        }
         if self.told.contains(&id) || self.told.len() >= IDS_MAX {
+            self.latest = Some(id);
             return None;
         }
         if id == ROOT_ID {
@@ -163,7 +170,8 @@ mod tests {
 
     #[test]
     fn the_root_is_told_once() {
-        let mut cgroups = Cgroups { mount: None, known: HashMap::new(), told: HashSet::new(), last_walk: None };
+        let mut cgroups =
+            Cgroups { mount: None, known: HashMap::new(), told: HashSet::new(), latest: None, last_walk: None };
         assert_eq!(cgroups.name_for(1).map(|name| name.path).as_deref(), Some("/"));
         assert_eq!(cgroups.name_for(1), None);
         assert_eq!(cgroups.name_for(77), None);
@@ -177,8 +185,13 @@ mod tests {
             fs::create_dir_all(mount.join(below)).unwrap();
         }
         let id = |below: &str| fs::metadata(mount.join(below)).unwrap().ino();
-        let mut cgroups =
-            Cgroups { mount: Some(mount.clone()), known: HashMap::new(), told: HashSet::new(), last_walk: None };
+        let mut cgroups = Cgroups {
+            mount: Some(mount.clone()),
+            known: HashMap::new(),
+            told: HashSet::new(),
+            latest: None,
+            last_walk: None,
+        };
         for (below, path) in [("b", "/b"), ("a/inner", "/a/inner"), ("a", "/a")] {
             let name = CgroupName { id: id(below), path: path.to_owned() };
             assert_eq!(cgroups.name_for(name.id).as_ref(), Some(&name));
