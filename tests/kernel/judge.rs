@@ -1,16 +1,16 @@
 //! Compares what tcptrace said with what happened.
 
-use std::{fs, net::IpAddr};
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tcptrace::source::differences::RESET_REASONS;
 use tcptrace_tests::{
     tool::{Finished, Line},
     truth::{Close, Finding, Owner, Phase, Span, Truth},
 };
 
-/// The kernel tells why it sent a reset from 6.10 on.
-const RESET_REASONS_SINCE: (u32, u32) = (6, 10);
+use crate::harness::lacks;
 
 /// Every close once, as it was, and no other. The lines are those of the scenario's namespace.
 pub(crate) fn closes(truth: &Truth, lines: &[Line]) -> Result<()> {
@@ -156,7 +156,7 @@ fn reason(close: &Close, line: &Line) -> Result<()> {
     let told = line.at("/reason");
     match close.reason {
         None => ensured_null("reason", told),
-        Some(_) if told.is_null() && close.outcome == "reset_sent" && !kernel_has_reset_reasons()? => Ok(()),
+        Some(_) if told.is_null() && close.outcome == "reset_sent" && lacks(&RESET_REASONS) => Ok(()),
         Some(reason) => same("reason", told, reason),
     }
 }
@@ -197,13 +197,4 @@ where
 fn ensured_null(what: &str, told: &Value) -> Result<()> {
     ensure!(told.is_null(), "{what}: expected null, told is {told}");
     Ok(())
-}
-
-fn kernel_has_reset_reasons() -> Result<bool> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        anyhow::bail!("cannot understand kernel release {release:?}");
-    };
-    Ok((major, minor) >= RESET_REASONS_SINCE)
 }

@@ -45,8 +45,8 @@ pub(crate) struct Args {
     /// Seconds that one kernel may take
     #[arg(long, default_value_t = 1800)]
     limit: u64,
-    /// Seconds that one test may take
-    #[arg(long, default_value_t = 300)]
+    /// Seconds that one test may take; tests end by themselves before, and say why
+    #[arg(long, default_value_t = 800)]
     test_limit: u64,
     /// Machines that run at a time
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
@@ -179,7 +179,7 @@ fn boot(args: &Args, by: Accelerator, ready: &Ready) -> Result<Outcome> {
     let text = |path: PathBuf| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let report = text(machine.report()).unwrap_or_default();
     let console = text(machine.console()).unwrap_or_default();
-    let mut results = Results::read(&report, &console, kernel.numbers());
+    let mut results = Results::read(&report, &console, &kernel.release);
     if end == End::Killed {
         results.trouble.push(format!("it ran for {} s and was stopped", took.as_secs()));
     }

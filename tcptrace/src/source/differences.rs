@@ -34,14 +34,6 @@ pub const SKIPPED_RUNS: Difference = Difference {
     lost: "events that a softirq hides from a program on the same CPU are not counted as lost",
 };
 
-/// How much the verifier had to do.
-pub const VERIFIED_INSTRUCTIONS: Difference = Difference {
-    name: "verified instructions of programs",
-    since: (5, 16),
-    source: "bpf_prog_get_info_by_fd()",
-    lost: "`check` does not tell them; nothing else is lost",
-};
-
 /// The third argument of `tcp_send_reset`.
 pub const RESET_REASONS: Difference = Difference {
     name: "reasons of sent resets",
@@ -80,6 +72,15 @@ pub const CGROUP_ANCESTORS: Difference = Difference {
     since: (5, 14),
     source: "bpf_get_current_ancestor_cgroup_id() in tracing_prog_func_proto()",
     lost: "what --cgroup leaves out reaches user space all the same, as in a container",
+};
+
+/// An event when the peer of an orphan in FIN_WAIT2 closes. Attaching asks for what not every build of a kernel has.
+pub const TIME_WAIT_EVENTS: Difference = Difference {
+    name: "time-wait events (fexit)",
+    since: (5, 12),
+    source: "tcp_timewait_state_process(), whose sockets are known by bpf_get_socket_cookie()",
+    lost: "when the peer of a close()d socket in FIN_WAIT2 closes is known to a tick (10 ms) by look-ups instead of \
+           exactly",
 };
 
 /// The BPF ring buffer, without which there is no tcptrace.

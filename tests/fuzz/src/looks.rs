@@ -159,6 +159,8 @@ fn detail(script: &mut Script<'_>) -> TcpDetail {
         last_data_recv_ms,
         last_ack_recv_ms,
         srtt_us,
+        // Not in captures.
+        send_memory_bytes: None,
     }
 }
 

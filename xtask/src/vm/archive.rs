@@ -35,14 +35,19 @@ pub(super) fn unpacked(cache: &Path, name: &str, from: &Suite<'_>, packages: &[S
     if process::in_path("apt-get").is_none() || !Path::new(KEYRING).exists() {
         bail!("kernels come from Debian's archives by apt: that needs a Debian system with {KEYRING}");
     }
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder)?;
+    // Under another name until it is whole.
+    let growing = folder.with_file_name(format!("{name}.tmp"));
+    for old in [&folder, &growing] {
+        let _ = fs::remove_dir_all(old);
+    }
+    fs::create_dir_all(&growing)?;
     let apt = Apt::new(&cache.join("apt").join(from.suite), from)?;
     for file in apt.fetch(packages, from)? {
-        process::run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&folder))?;
+        process::run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&growing))?;
         fs::remove_file(&file)?;
     }
-    fs::write(folder.join(COMPLETE), wanted)?;
+    fs::write(growing.join(COMPLETE), wanted)?;
+    fs::rename(&growing, &folder)?;
     Ok(folder)
 }
 
@@ -53,6 +58,8 @@ struct Apt {
 
 impl Apt {
     fn new(folder: &Path, from: &Suite<'_>) -> Result<Self> {
+        // What an earlier run left there is another package, or half of one.
+        let _ = fs::remove_dir_all(folder.join("files"));
         for name in ["lists/partial", "cache/archives/partial", "parts", "files"] {
             fs::create_dir_all(folder.join(name))?;
         }
@@ -69,6 +76,9 @@ impl Apt {
             "Dir::State::Status=/dev/null".to_owned(),
             // The machine's clock may be ahead of the archive; signatures are checked all the same.
             "Acquire::Check-Valid-Until=false".to_owned(),
+            // Whatever the host allows.
+            "APT::Get::AllowUnauthenticated=false".to_owned(),
+            "Acquire::AllowInsecureRepositories=false".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
             "Acquire::Retries=3".to_owned(),

@@ -61,21 +61,32 @@ impl Budget {
     /// What is over it, or has none.
     pub(super) fn judge(&self, series: &str, results: &Results) -> Vec<String> {
         let mut over = Vec::new();
+        let budgeted = self.sizes.get(series).into_iter().flatten().map(|(name, _)| name.as_str());
+        let absent = budgeted.filter(|name| results.programs().all(|(told, _)| told != *name));
+        over.extend(absent.map(|name| format!("{name} has a budget and was not told of")));
         for (name, program) in results.programs() {
             let Some(most) = self.sizes.get(series).and_then(|sizes| sizes.get(name)) else {
                 over.push(format!("{name} has no budget: `cargo xtask vm --record` makes one"));
                 continue;
             };
             for ((what, is), (_, most)) in Size::of(program).numbers().into_iter().zip(most.numbers()) {
-                if let Some((is, most)) = is.zip(most).filter(|(is, most)| is > most) {
-                    over.push(format!("{name}: {is} {what}, and {most} is its budget"));
+                match (is, most) {
+                    (Some(is), Some(most)) if is > most => {
+                        over.push(format!("{name}: {is} {what}, and {most} is its budget"));
+                    }
+                    (Some(_), Some(_)) | (None, None) => {}
+                    _ => over.push(format!("{name}: {what}: {is:?}, and {most:?} is its budget")),
                 }
             }
         }
         over
     }
 
+    /// Only what a good run told: another one may have told of half of the programs.
     pub(super) fn record(&mut self, series: &str, results: &Results) -> Result<()> {
+        if !results.is_good() || results.programs().next().is_none() {
+            return Ok(());
+        }
         let sizes = results.programs().map(|(name, program)| (name.to_owned(), Size::of(program).with_room()));
         self.sizes.insert(series.to_owned(), sizes.collect());
         fs::write(&self.path, serde_json::to_string_pretty(&self.sizes)? + "\n")?;
@@ -89,7 +100,7 @@ mod tests {
 
     fn results(verified: u64) -> Results {
         let report = format!("@ checked {{\"program\":{{\"name\":\"p\",\"verified_instructions\":{verified}}}}}\n");
-        Results::read(&report, "", None)
+        Results::read(&report, "", "")
     }
 
     fn budget(series: &str) -> Budget {
@@ -102,6 +113,14 @@ mod tests {
     fn growth_is_noticed() {
         assert!(budget("6.1").judge("6.1", &results(110)).is_empty());
         assert_eq!(budget("6.1").judge("6.1", &results(111)), ["p: 111 verified instructions, and 110 is its budget"]);
+    }
+
+    #[test]
+    fn what_is_not_told_is_noticed() {
+        let none = Results::read("", "", "");
+        assert_eq!(budget("6.1").judge("6.1", &none), ["p has a budget and was not told of"]);
+        let untold = Results::read("@ checked {\"program\":{\"name\":\"p\",\"verified_instructions\":null}}\n", "", "");
+        assert_eq!(budget("6.1").judge("6.1", &untold).len(), 1);
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(super) struct Guest {
     library_folders: BTreeSet<String>,
     tests: String,
     modules: Vec<String>,
+    busybox: PathBuf,
 }
 
 /// An unpacked kernel.
@@ -49,10 +50,12 @@ impl Guest {
             library_folders: BTreeSet::new(),
             tests: programs.tests.display().to_string(),
             modules: known.modules.clone(),
+            busybox: busybox(cache, known)?,
         };
         guest.add("/init", &programs.init, &scratch)?;
         guest.add(TOOL, &programs.tool, &scratch)?;
-        guest.add(BUSYBOX, &busybox(cache, known)?, &scratch)?;
+        let busybox = guest.busybox.clone();
+        guest.add(BUSYBOX, &busybox, &scratch)?;
         for program in [&programs.tests, &programs.actor] {
             guest.add(&program.display().to_string(), program, &scratch)?;
         }
@@ -92,7 +95,7 @@ impl Guest {
     pub(super) fn archive(&self, image: &Image, filter: &str, limit: Duration, slowness: u32) -> Result<Vec<u8>> {
         let mut archive = Archive::new();
         let mut plan = String::new();
-        for module in modules::ordered(&image.modules, &self.modules)? {
+        for module in modules::ordered(&image.modules, &self.modules, &self.busybox)? {
             let path = format!("/modules/{}.ko", module.name);
             archive.file(&path, &module.bytes);
             writeln!(plan, "module {path}")?;

@@ -41,12 +41,6 @@ impl Kernel {
     pub(super) fn packages(&self) -> Vec<String> {
         self.packages.iter().map(|name| name.replace("{release}", &self.release)).collect()
     }
-
-    /// `(5, 10)`.
-    pub(super) fn numbers(&self) -> Option<(u32, u32)> {
-        let (major, minor) = self.series.split_once('.')?;
-        Some((major.parse().ok()?, minor.parse().ok()?))
-    }
 }
 
 impl Known {
@@ -67,18 +61,26 @@ impl Known {
             };
             kernel.cloned().with_context(|| format!("no kernel {name} is known: see `cargo xtask vm --list`"))
         });
-        found.collect()
+        let mut chosen: Vec<Kernel> = Vec::new();
+        for kernel in found.collect::<Result<Vec<_>>>()? {
+            // Two machines would write into the same files.
+            if chosen.iter().all(|other| other.series != kernel.series) {
+                chosen.push(kernel);
+            }
+        }
+        Ok(chosen)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::results::numbers;
     use super::*;
 
     #[test]
     fn the_data_is_in_order() {
         let known = Known::read().unwrap();
-        let numbers: Vec<_> = known.kernels.iter().map(|kernel| kernel.numbers().unwrap()).collect();
+        let numbers: Vec<_> = known.kernels.iter().map(|kernel| numbers(&kernel.series).unwrap()).collect();
         assert!(numbers.is_sorted() && numbers.len() >= 5, "{numbers:?}");
         for kernel in &known.kernels {
             assert!(kernel.release.starts_with(&kernel.series), "{kernel:?}");
@@ -94,7 +96,7 @@ mod tests {
             known.choose(&names).unwrap().into_iter().map(|kernel| kernel.series).collect()
         };
         assert_eq!(series(&[]).len(), known.kernels.len());
-        assert_eq!(series(&["oldest", "6.1"]), ["5.10", "6.1"]);
+        assert_eq!(series(&["oldest", "6.1", "5.10"]), ["5.10", "6.1"]);
         assert!(known.choose(&["2.6".to_owned()]).is_err());
     }
 }

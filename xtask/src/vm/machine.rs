@@ -18,9 +18,10 @@ const POLL: Duration = Duration::from_millis(100);
 const KVM_LIMIT: Duration = Duration::from_secs(30);
 /// What a kernel says when all of it is up, and it has no file system.
 const UP: &str = "Kernel panic - not syncing";
-/// `console`: whatever the kernel says. A host with other work makes an emulated CPU wait for long, which is no lockup:
-/// 60 s are. `panic`: stop at once, so that qemu ends.
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 watchdog_thresh=30 mitigations=off";
+/// `console`: whatever the kernel says. `panic`: stop at once, so that qemu ends.
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 mitigations=off";
+/// What a machine may say on one line before it is stopped.
+const WORDS_BYTES_MAX: u64 = 64 << 20;
 
 /// How a machine's processor is had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +60,7 @@ pub(super) struct Machine<'a> {
 pub(super) enum End {
     /// By itself.
     Off,
-    /// It took longer than the limit.
+    /// It took longer than the limit, or said more than anybody reads.
     Killed,
 }
 
@@ -108,7 +109,10 @@ impl Machine<'_> {
             if child.try_wait()?.is_some() {
                 return Ok(End::Off);
             }
-            if start.elapsed() > limit || enough() {
+            let floods = [self.console(), self.report()]
+                .iter()
+                .any(|path| fs::metadata(path).is_ok_and(|file| file.len() > WORDS_BYTES_MAX));
+            if start.elapsed() > limit || floods || enough() {
                 // It may have ended by itself just now; either way it is collected.
                 let _ = child.kill();
                 let _ = child.wait();
@@ -119,7 +123,9 @@ impl Machine<'_> {
     }
 
     fn command(&self, accelerator: Accelerator) -> Command {
-        let mut command = Command::new(QEMU);
+        // Whatever ends xtask ends the machine; the signal comes when the thread ends that waits for it here.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", QEMU]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-m", MEMORY_MIB, "-smp", CPUS]);
         command.args(match accelerator {
@@ -127,7 +133,9 @@ impl Machine<'_> {
             Accelerator::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max"],
         });
         command.arg("-kernel").arg(self.kernel).arg("-initrd").arg(self.initrd());
-        command.args(["-append", KERNEL_ARGUMENTS]);
+        // A host with other work makes an emulated CPU wait for long, which is no lockup: 60 s are.
+        let patience = if accelerator == Accelerator::Tcg { " watchdog_thresh=30" } else { "" };
+        command.arg("-append").arg(format!("{KERNEL_ARGUMENTS}{patience}"));
         for line in [self.console(), self.report()] {
             command.arg("-serial").arg(format!("file:{}", line.display()));
         }

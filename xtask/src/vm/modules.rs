@@ -19,8 +19,9 @@ pub(super) struct Module {
 }
 
 /// The wanted modules and those that they need. What the kernel has built in needs none.
-pub(super) fn ordered(folder: &Path, wanted: &[String]) -> Result<Vec<Module>> {
-    let mut shelf = Shelf { files: BTreeMap::new(), built_in: String::new(), taken: Vec::new() };
+/// `busybox` unpacks them where nothing else can.
+pub(super) fn ordered(folder: &Path, wanted: &[String], busybox: &Path) -> Result<Vec<Module>> {
+    let mut shelf = Shelf { files: BTreeMap::new(), built_in: String::new(), taken: Vec::new(), busybox };
     shelf.list(folder)?;
     for name in wanted {
         shelf.take(name)?;
@@ -28,13 +29,14 @@ pub(super) fn ordered(folder: &Path, wanted: &[String]) -> Result<Vec<Module>> {
     Ok(shelf.taken)
 }
 
-struct Shelf {
+struct Shelf<'a> {
+    busybox: &'a Path,
     files: BTreeMap<String, PathBuf>,
     built_in: String,
     taken: Vec<Module>,
 }
 
-impl Shelf {
+impl Shelf<'_> {
     fn list(&mut self, folder: &Path) -> Result<()> {
         for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
             let path = entry?.path();
@@ -55,7 +57,7 @@ impl Shelf {
             return Ok(());
         }
         let path = self.files.get(name).with_context(|| format!("this kernel has no module {name}"))?;
-        let bytes = content(path)?;
+        let bytes = content(path, self.busybox)?;
         for needed in dependencies(&bytes) {
             self.take(&needed)?;
         }
@@ -74,7 +76,7 @@ fn module_name(path: &Path) -> Option<String> {
     matches!(end, "" | ".xz" | ".zst").then(|| stem.replace('-', "_"))
 }
 
-fn content(path: &Path) -> Result<Vec<u8>> {
+fn content(path: &Path, busybox: &Path) -> Result<Vec<u8>> {
     let unpacker = match path.extension().and_then(|end| end.to_str()) {
         Some("ko") => return fs::read(path).with_context(|| format!("cannot read {}", path.display())),
         Some("xz") => "xz",
@@ -84,7 +86,7 @@ fn content(path: &Path) -> Result<Vec<u8>> {
     let mut command = match (process::in_path(unpacker), unpacker) {
         (Some(program), _) => Command::new(program),
         (None, "xz") => {
-            let mut command = Command::new("busybox");
+            let mut command = Command::new(busybox);
             command.arg("xz");
             command
         }

@@ -2,10 +2,11 @@
 
 use std::{fs, io, path::Path};
 
-use super::needs::{Group, Need, need};
+use super::needs::{Group, Need, differing, need};
 use crate::source::{
     Kernel,
     diag::DiagSocket,
+    differences::TIME_WAIT_EVENTS,
     proc::{EnterError, Namespaces},
 };
 
@@ -15,9 +16,7 @@ pub(super) fn time_wait(loaded: Option<Kernel>) -> Need {
         None => Err("not tried".to_owned()),
         Some(mut kernel) => kernel.attach_time_wait().map(|()| "attached".to_owned()),
     };
-    let lost = "when the peer of a close()d socket in FIN_WAIT2 closes is known to a tick (10 ms) by look-ups instead \
-                of exactly";
-    need(Group::Optional, "time-wait events (fexit)", found, lost)
+    differing(&TIME_WAIT_EVENTS, found)
 }
 
 /// What also `stuck` and `leaks` use.

@@ -170,10 +170,6 @@ fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
             name if name == differences::SOCKET_COOKIES.name && !loaded => {
                 differing(&difference, Err("not tried".to_owned()))
             }
-            // Both widths will do, and the programs read the one that is there.
-            name if name == differences::WIDE_TCP_FLAGS.name => {
-                differing(&difference, Ok(format!("{} of them", layout.skb_tcp_flags_len)))
-            }
             _ => differing(&difference, if has { Ok("present".to_owned()) } else { Err("absent".to_owned()) }),
         })
         .collect();
@@ -207,7 +203,7 @@ fn filters(loaded: bool) -> Need {
 }
 
 /// A need that not every supported kernel meets.
-fn differing(difference: &Difference, found: Result<String, String>) -> Need {
+pub(super) fn differing(difference: &Difference, found: Result<String, String>) -> Need {
     let (major, minor) = difference.since;
     let name = format!("{} ({major}.{minor})", difference.name);
     Need { difference: Some(*difference), ..need(Group::Optional, &name, found, difference.lost) }
