@@ -26,6 +26,8 @@ use crate::{
 
 /// The reader looks at least this often; together with a busy scheduler, events are at most 100 ms late.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Between two readings of the counters.
+const COUNT_INTERVAL_NS: u64 = 40_000_000;
 /// Records taken in one go, so that signals and output get their turn under any load.
 const BATCH_MAX: usize = 1 << 16;
 
@@ -51,6 +53,10 @@ pub struct Live {
     cgroups: Cgroups,
     held: Option<Held>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// When the counters were read last, CLOCK_MONOTONIC nanoseconds.
+    counted_ns: u64,
+    /// From then on each count may be the last.
+    stopped: bool,
 }
 
 impl Live {
@@ -71,7 +77,7 @@ impl Live {
         kernel.attach()?;
         // Only now is it known which programs run.
         let skips = kernel.unaided_programs()?.into_iter().map(Skips::new).collect();
-        Ok(Self { kernel, ring, counters, skips, cgroups: Cgroups::new(), held, logger })
+        Ok(Self { kernel, ring, counters, skips, cgroups: Cgroups::new(), held, logger, counted_ns: 0, stopped: false })
     }
 
     /// What is known of this host, thresholds left to the caller.
@@ -120,7 +126,7 @@ impl Live {
     }
 
     /// Hands over what the kernel side has written, up to a batch; true when nothing was left. Then, time
-    /// and counters follow.
+    /// follows, and the counters every now and then; after [`Live::stop`] always.
     ///
     /// # Errors
     /// Whatever `sink` says, at once; and when the counters cannot be read.
@@ -145,7 +151,9 @@ impl Live {
             sink(Frame::Record(&record))?;
         }
         sink(Frame::Tick(tick))?;
-        sink(Frame::Counters(self.count()?))?;
+        if self.count_due(tick.mono_ns) {
+            sink(Frame::Counters(self.count()?))?;
+        }
         Ok(true)
     }
 
@@ -154,7 +162,17 @@ impl Live {
     /// # Errors
     /// When the kernel refuses.
     pub fn stop(&mut self) -> Result<(), SourceError> {
+        self.stopped = true;
         self.kernel.detach()
+    }
+
+    /// Under load there are hundreds of drains a second, and counting takes ten system calls.
+    fn count_due(&mut self, now_ns: u64) -> bool {
+        let due = self.stopped || now_ns.saturating_sub(self.counted_ns) >= COUNT_INTERVAL_NS;
+        if due {
+            self.counted_ns = now_ns;
+        }
+        due
     }
 
     fn count(&self) -> Result<KernelCounters, SourceError> {
