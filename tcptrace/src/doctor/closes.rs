@@ -89,9 +89,8 @@ impl Closes {
     /// Counts a `connect()`; other events say nothing here.
     pub fn open(&mut self, event: &Event) {
         let EventKind::Transition { old: State::Close, new: State::SynSent, .. } = event.kind else { return };
-        let (local, remote) = (event.socket.local, event.socket.remote);
         // The local port is not chosen yet, the address is (`tcp_v4_connect()`).
-        let tuple = Tuple { source: local.ip(), destination: remote.ip(), port: remote.port };
+        let tuple = Tuple::of(&event.socket);
         if self.opened.len() >= TUPLES_MAX && !self.opened.contains_key(&tuple) {
             self.opened_not_counted += 1;
             return;

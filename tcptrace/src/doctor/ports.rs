@@ -1,8 +1,33 @@
 //! Ephemeral ports: which of them `connect()` can use, and for how many connections a second they last.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
-use crate::model::TIME_WAIT_MS;
+use crate::model::{Identity, TIME_WAIT_MS};
+
+/// Connections that end at one place come from a source address: what ephemeral ports are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tuple {
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// Destination port.
+    pub port: u16,
+}
+
+impl Tuple {
+    /// That of a socket that connects, or connected.
+    #[must_use]
+    pub fn of(socket: &Identity) -> Self {
+        Self { source: socket.local.ip(), destination: socket.remote.ip(), port: socket.remote.port }
+    }
+
+    /// Either end is of this host alone, as `tcp_twsk_unique()` sees it: 127.0.0.0/8 or ::1.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.source.is_loopback() || self.destination.is_loopback()
+    }
+}
 
 /// `ip_local_port_range`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

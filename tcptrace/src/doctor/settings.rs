@@ -52,6 +52,12 @@ impl Settings {
         if self.is_absent(key) { Some(without) } else { self.number(key) }
     }
 
+    /// Where a timeout stops doubling, milliseconds: on kernels without the setting, at `TCP_RTO_MAX`.
+    #[must_use]
+    pub fn rto_max_ms(&self) -> Option<u32> {
+        self.number_or(keys::RTO_MAX_MS, 120_000)
+    }
+
     /// Why it is not known, for a reader.
     #[must_use]
     pub fn why_unknown(&self, key: &str) -> String {

@@ -1,37 +1,15 @@
 //! Counts the sockets of one namespace as a dump tells them, in bounded memory.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     PortRange, limits,
-    ports::{SLICE_S, SLICES},
+    ports::{SLICE_S, SLICES, Tuple},
 };
 use crate::{
     diagnosis::{Signs, diagnose},
     model::{Snapshot, State, StuckCause, TIME_WAIT_MS, Timer},
 };
-
-/// Connections that end at one place come from a source address: what ephemeral ports are counted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tuple {
-    /// Source address.
-    pub source: IpAddr,
-    /// Destination address.
-    pub destination: IpAddr,
-    /// Destination port.
-    pub port: u16,
-}
-
-impl Tuple {
-    /// Either end is of this host alone, as `tcp_twsk_unique()` sees it: 127.0.0.0/8 or ::1.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        self.source.is_loopback() || self.destination.is_loopback()
-    }
-}
 
 /// Ports of one tuple.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -287,12 +265,12 @@ impl Tally {
 
     /// A socket with an ephemeral port that nobody listens at takes that port from its tuple.
     fn port(&mut self, snapshot: &Snapshot) {
-        let (local, remote) = (snapshot.socket.local, snapshot.socket.remote);
+        let local = snapshot.socket.local;
         let is_ephemeral = self.range.is_some_and(|range| range.has(local.port));
         if !is_ephemeral || self.sockets.listeners.contains_key(&local.port) {
             return;
         }
-        let tuple = Tuple { source: local.ip(), destination: remote.ip(), port: remote.port };
+        let tuple = Tuple::of(&snapshot.socket);
         let known = self.sockets.tuples.len();
         if known >= limits::TUPLES_MAX && !self.sockets.tuples.contains_key(&tuple) {
             self.sockets.tuples_not_counted += 1;

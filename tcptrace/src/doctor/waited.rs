@@ -46,8 +46,7 @@ impl Waited {
         if !waits || close.lifetime_ns.is_none() {
             return;
         }
-        let (local, remote) = (close.socket.local, close.socket.remote);
-        let tuple = Tuple { source: local.ip(), destination: remote.ip(), port: remote.port };
+        let tuple = Tuple::of(&close.socket);
         if self.0.len() >= TUPLES_MAX && !self.0.contains_key(&tuple) {
             return;
         }

@@ -40,9 +40,7 @@ impl Engine {
         let Some(id) = self.waits_for_fin(event) else { return };
         let Some(closing) = self.table.get_mut(id) else { return };
         if closing.handed_over {
-            closing.rare.take_asked();
-            self.schedule.clear(&mut self.table, id);
-            self.lanes.leave(&mut self.table, id);
+            self.stop_waiting(id);
             self.orphan_closed(id, event.time_ns, event.time_ns);
         } else {
             closing.rare.some_fate().time_wait_ns = Some(event.time_ns);
@@ -56,6 +54,15 @@ impl Engine {
         let closing = self.table.get(id).filter(|closing| closing.socket == event.socket)?;
         let came = closing.rare.fate().is_some_and(|fate| fate.time_wait_ns.is_some());
         (!came).then_some(id)
+    }
+
+    /// What it waited for has come: no look and no deadline is due.
+    fn stop_waiting(&mut self, id: SlotId) {
+        if let Some(closing) = self.table.get_mut(id) {
+            closing.rare.take_asked();
+        }
+        self.schedule.clear(&mut self.table, id);
+        self.lanes.leave(&mut self.table, id);
     }
 
     /// One more waits for looks.
@@ -74,10 +81,7 @@ impl Engine {
 
     /// A look shows the timewait socket.
     pub(super) fn orphan_seen(&mut self, id: SlotId, snapshot: &Snapshot) {
-        let Some(closing) = self.table.get_mut(id) else { return };
-        closing.rare.take_asked();
-        self.schedule.clear(&mut self.table, id);
-        self.lanes.leave(&mut self.table, id);
+        self.stop_waiting(id);
         if let Some(began_ns) = snapshot.time_wait_since_ns() {
             self.orphan_closed(id, began_ns, snapshot.time_ns);
             return;

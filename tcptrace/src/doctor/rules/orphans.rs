@@ -15,9 +15,6 @@ const ADVISED_RETRIES: u32 = 3;
 const RETRIES_SOURCE: &str = "net/ipv4/tcp_timer.c: tcp_orphan_retries(), tcp_model_timeout(), \
                               retransmits_timed_out(); Documentation/networking/ip-sysctl.rst";
 
-/// Where the timeout stops doubling on kernels without a setting for it (`TCP_RTO_MAX`), milliseconds.
-const RTO_MAX_MS: u32 = 120_000;
-
 pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
     let draft = Draft::new(Row::OrphanRetries, Some(place.netns), RETRIES_SOURCE);
     let Some(value) = place.settings.number::<i64>(keys::ORPHAN_RETRIES) else {
@@ -34,7 +31,7 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
             );
     };
     let effective = if retries == 0 { ZERO_ACTS_AS } else { retries };
-    let Some(rto_max_ms) = place.settings.number_or(keys::RTO_MAX_MS, RTO_MAX_MS) else {
+    let Some(rto_max_ms) = place.settings.rto_max_ms() else {
         return draft.fact("effective_retries", effective).unknown(place.settings.why_unknown(keys::RTO_MAX_MS));
     };
     let lasts_tenths = |retries| modelled_timeout_us(retries, Some(rto_max_ms)) / 100_000;

@@ -218,8 +218,8 @@ pub(super) fn keepalive(place: &Place) -> Advice {
     };
     let noticed = time.saturating_add(interval.saturating_mul(probes));
     let retries2 = settings.number::<u32>(keys::RETRIES2);
-    let rto_max_ms = settings.number_or(keys::RTO_MAX_MS, 120_000);
-    let sends = retries2.zip(rto_max_ms).map(|(retries, most)| modelled_timeout_us(retries, Some(most)) / 100_000);
+    let sends =
+        retries2.zip(settings.rto_max_ms()).map(|(retries, most)| modelled_timeout_us(retries, Some(most)) / 100_000);
     let idle = &sockets.idle;
     let (list, unseen) = place.processes(&idle.inodes, idle.count);
     let draft = draft

@@ -1,7 +1,7 @@
 //! `"type":"close"`.
 
 use super::object::Object;
-use super::parts::{Head, retransmits};
+use super::parts::{Head, RetransmitsObject};
 use crate::model::{Close, Phase, Reason};
 use crate::report::Context;
 
@@ -25,7 +25,7 @@ pub(super) fn line(out: &mut Vec<u8>, head: &Head<'_>, close: &Close, context: &
     object.truth("orphan", close.orphan);
     object.truth_or_null("three_way", close.three_way);
     object.truth("complete", close.complete);
-    retransmits(&mut object, close.retransmits);
+    RetransmitsObject::from(close.retransmits).fill(&mut object);
     object.number_or_null("srtt_us", totals.map(|totals| totals.srtt_us));
     object.number_or_null("bytes_sent", totals.map(|totals| totals.bytes_sent));
     object.number_or_null("bytes_received", totals.map(|totals| totals.bytes_received));

@@ -34,7 +34,7 @@ pub(super) fn line(
     object.number("age_ns", finding.age_ns);
     object.truth("age_is_lower_bound", finding.age_is_lower_bound);
     object.truth("may_be_over", finding.may_be_over);
-    object.value("fin_retransmits", retransmits);
+    retransmits.fill(&mut object);
     object.number_or_null("gives_up_in_ns", gives_up_in_ns);
     object.word_or_null("never_gives_up", never);
     object.number_or_null("next_attempt_in_ns", diagnosis.and_then(|diagnosis| diagnosis.next_attempt_in_ns));

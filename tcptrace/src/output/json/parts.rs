@@ -69,17 +69,6 @@ impl Head<'_> {
     }
 }
 
-/// Of a close: all four are known.
-pub(super) fn retransmits(object: &mut Object<'_>, count: Retransmits) {
-    object.nested("fin_retransmits", |object| {
-        let Retransmits { tlp, rto, fast, failed } = count;
-        object.number("tlp", tlp);
-        object.number("rto", rto);
-        object.number("fast", fast);
-        object.number("failed", failed);
-    });
-}
-
 #[derive(serde::Serialize)]
 pub(super) struct RetransmitsObject {
     tlp: Option<u64>,
@@ -89,6 +78,16 @@ pub(super) struct RetransmitsObject {
 }
 
 impl RetransmitsObject {
+    /// As a member of the line of a close or a finding.
+    pub(super) fn fill(&self, object: &mut Object<'_>) {
+        object.nested("fin_retransmits", |object| {
+            object.number_or_null("tlp", self.tlp);
+            object.number_or_null("rto", self.rto);
+            object.number_or_null("fast", self.fast);
+            object.number_or_null("failed", self.failed);
+        });
+    }
+
     /// What a look can tell: of the timer's at most.
     pub(super) fn looked_at(rto: Option<u32>) -> Self {
         Self { tlp: None, rto: rto.map(u64::from), fast: None, failed: None }
