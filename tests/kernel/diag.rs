@@ -29,8 +29,8 @@ const TOLERANCE_NS: u64 = 100_000_000;
 const ALL: StateSet = StateSet(u32::MAX);
 
 /// Runs a test in a namespace of its own.
-fn alone(body: impl FnOnce(&NetNs, &mut DiagSocket) -> Result<()> + Send + 'static) -> Result<()> {
-    bounded(|| netns::run(|netns| body(netns, &mut DiagSocket::open()?)))
+fn alone(body: impl Fn(&NetNs, &mut DiagSocket) -> Result<()> + Send + Sync + 'static) -> Result<()> {
+    bounded(move || netns::run(|netns| body(netns, &mut DiagSocket::open()?)))
 }
 
 fn end(endpoint: Endpoint) -> SocketAddr {

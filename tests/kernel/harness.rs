@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{
+        Arc,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -20,6 +21,7 @@ use tcptrace_tests::{
     netns::NetNs,
     tool::{Finished, Tool},
     truth::Truth,
+    unseen::Unseen,
     wait,
 };
 
@@ -29,6 +31,8 @@ use crate::judge;
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 /// No test takes longer: the longest waits of its parts add up to less.
 const WATCHDOG: Duration = Duration::from_secs(150);
+/// How often a test is run again whose events the kernel kept from BPF.
+const AGAIN_MAX: usize = 2;
 /// For which a scenario makes somebody wait.
 pub(crate) const HOLD: Duration = Duration::from_millis(300);
 
@@ -51,7 +55,24 @@ pub(crate) fn lacks(needed: &Difference) -> bool {
 }
 
 /// Runs a test's body on a thread of its own and fails when it takes too long.
-pub(crate) fn bounded(body: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+///
+/// A test that failed while the kernel kept events from BPF is run again, see [`tcptrace_tests::unseen`].
+#[allow(clippy::print_stdout, reason = "it is how a test says that it was repeated")]
+pub(crate) fn bounded(body: impl Fn() -> Result<()> + Send + Sync + 'static) -> Result<()> {
+    let body = Arc::new(body);
+    for _ in 0..AGAIN_MAX {
+        let unseen = Unseen::watch()?;
+        let result = once(Arc::clone(&body));
+        let kept = unseen.map_or(Ok(0), |unseen| unseen.count())?;
+        match result {
+            Err(error) if kept > 0 => println!("again, for BPF may have missed {kept} events meanwhile: {error:#}"),
+            result => return result,
+        }
+    }
+    once(body)
+}
+
+fn once(body: Arc<impl Fn() -> Result<()> + Send + Sync + 'static>) -> Result<()> {
     let (done, ended) = mpsc::sync_channel(1);
     let thread = thread::Builder::new().name("test".to_owned()).spawn(move || {
         let result = body();
@@ -66,9 +87,9 @@ pub(crate) fn bounded(body: impl FnOnce() -> Result<()> + Send + 'static) -> Res
 
 /// Makes a scenario's closes under `tcptrace trace` and has every record of its namespace judged. None of
 /// its closes may be a finding.
-pub(crate) fn prove(scenario: impl FnOnce(&NetNs) -> Result<Truth> + Send + 'static) -> Result<()> {
+pub(crate) fn prove(scenario: impl Fn(&NetNs) -> Result<Truth> + Send + Sync + 'static) -> Result<()> {
     bounded(move || {
-        let (truth, finished) = observe(&[], scenario)?;
+        let (truth, finished) = observe(&[], &scenario)?;
         let lines = finished.lines_in(truth.netns)?;
         judge::closes(&truth, &lines).with_context(|| judge::books_in_words(&finished))?;
         judge::no_findings(&lines)

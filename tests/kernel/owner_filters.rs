@@ -32,8 +32,8 @@ fn actor() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_actor"))
 }
 
-fn in_netns(body: impl FnOnce(&NetNs) -> Result<()> + Send + 'static) -> Result<()> {
-    bounded(|| NetNs::new()?.run(body))
+fn in_netns(body: impl Fn(&NetNs) -> Result<()> + Send + Sync + 'static) -> Result<()> {
+    bounded(move || NetNs::new()?.run(&body))
 }
 
 /// A process that has connected, and the other side.

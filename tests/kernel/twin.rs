@@ -146,19 +146,19 @@ pub(crate) fn cookie(line: &Line) -> Result<&str> {
 /// namespace, too.
 pub(crate) fn prove(
     arguments: &'static [&'static str],
-    matches: impl Fn(&Line) -> bool + Send + 'static,
-    make: impl FnOnce(&NetNs) -> Result<usize> + Send + 'static,
+    matches: impl Fn(&Line) -> bool + Send + Sync + 'static,
+    make: impl Fn(&NetNs) -> Result<usize> + Send + Sync + 'static,
 ) -> Result<()> {
     bounded(move || {
         let netns = NetNs::new()?;
         let twins = Twins::start(&netns, arguments)?;
         NetNs::new()?.run(orderly::orderly)?;
-        let made = netns.run(make)?;
+        let made = netns.run(&make)?;
         twins.whole.wait_for_closes(netns.inode(), made, SOON)?;
         let lines: Vec<Line> = twins.whole.stdout().lines().map(Line::parse).collect::<Result<_>>()?;
         let matching = lines.iter().filter(|line| line.is("close") && matches(line)).count();
         ensure!(matching > 0 && matching < made, "{matching} of {made} closes match: that proves nothing");
-        twins.stop(made, matching)?.judge(matches)
+        twins.stop(made, matching)?.judge(&matches)
     })
 }
 

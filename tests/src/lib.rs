@@ -15,4 +15,5 @@ pub mod scenario;
 pub mod segments;
 pub mod tool;
 pub mod truth;
+pub mod unseen;
 pub mod wait;
