@@ -49,10 +49,18 @@ pub struct Filter {
     pub family: u32,
     /// `--sample`: one socket in so many; 0 and 1 mean all. See [`sampled`].
     pub sample_one_in: u32,
+    /// The least and the greatest port of `--port`, see [`span`].
+    pub ports_span: u32,
+    /// The same of `--local-port`.
+    pub local_ports_span: u32,
+    /// The same of `--remote-port`.
+    pub remote_ports_span: u32,
+    /// Nobody wants to know who connected, nor when.
+    pub no_connects: u32,
 }
 
 /// Size of [`Filter`].
-pub const FILTER_LEN: usize = 240;
+pub const FILTER_LEN: usize = 256;
 
 const _: () = assert!(size_of::<Filter>() == FILTER_LEN);
 
@@ -73,13 +81,31 @@ impl Filter {
         owners: 0,
         family: 0,
         sample_one_in: 0,
+        ports_span: 0,
+        local_ports_span: 0,
+        remote_ports_span: 0,
+        no_connects: 0,
     };
 
     /// Whether a `connect()` may have to wait until its local end is known.
     #[must_use]
     pub const fn connects_wait(&self) -> bool {
-        self.has_ports | self.has_local_ports | self.has_prefixes != 0
+        self.no_connects == 0 && self.has_ports | self.has_local_ports | self.has_prefixes != 0
     }
+}
+
+/// Two ports, the first not above the second, in one word: as the kernel keeps `ip_local_port_range`.
+#[inline(always)]
+#[must_use]
+pub const fn span(first: u16, last: u16) -> u32 {
+    (last as u32) << 16 | first as u32
+}
+
+/// Whether two spans have a port in common.
+#[inline(always)]
+#[must_use]
+pub const fn spans_meet(one: u32, other: u32) -> bool {
+    one & 0xffff <= other >> 16 && other & 0xffff <= one >> 16
 }
 
 /// Ports of either end.
@@ -182,6 +208,17 @@ mod tests {
         assert_eq!(port_place(PORTS_EITHER, 65_535), (1023, 1 << 63));
         assert_eq!(port_place(PORTS_LOCAL, 64), (1025, 1));
         assert_eq!(port_place(PORTS_REMOTE, 443), (2048 + 6, 1 << 59));
+    }
+
+    #[test]
+    fn spans_with_a_port_in_common_meet() {
+        let ephemeral = span(32_768, 60_999);
+        for (first, last) in [(1, 32_768), (60_999, 65_535), (40_000, 40_000), (0, 65_535)] {
+            assert!(spans_meet(span(first, last), ephemeral) && spans_meet(ephemeral, span(first, last)));
+        }
+        for (first, last) in [(1, 32_767), (61_000, 65_535), (443, 443)] {
+            assert!(!spans_meet(span(first, last), ephemeral) && !spans_meet(ephemeral, span(first, last)));
+        }
     }
 
     fn words(bytes: [u8; 16]) -> [u32; 4] {

@@ -26,6 +26,10 @@ pub struct Layout {
     pub sk_net: u32,
     /// `net.ns.inum`, `u32`.
     pub net_inum: u32,
+    /// `net.ipv4.ip_local_ports.range`: the ports that `connect()` chooses from; 0 where it was not found.
+    pub net_ports: u32,
+    /// Its size: 4 (the last in the upper half), or 8 (two `int`) before 6.8.
+    pub net_ports_len: u32,
     /// `sock.__sk_common.skc_flags`, `unsigned long`.
     pub sk_flags: u32,
     /// Bit number of `SOCK_DEAD`.

@@ -71,6 +71,8 @@ pub(crate) static LAYOUT: Layout = Layout {
     sk_daddr6: 0,
     sk_net: 0,
     net_inum: 0,
+    net_ports: 0,
+    net_ports_len: 0,
     sk_flags: 0,
     bit_dead: 0,
     bit_done: 0,

@@ -40,6 +40,9 @@ pub const PROGRAM_SEND_RESET: &str = "tcp_send_reset";
 /// On the exit of that function, where the kernel lets fexit attach; see [`crate::record::KIND_TIME_WAIT`].
 pub const PROGRAM_TIME_WAIT: &str = "tcp_timewait_state_process";
 
+/// On the first tracepoint, in benchmarks alone.
+pub const PROGRAM_IDLE: &str = "idle";
+
 /// The tracepoints, each named as its main program.
 pub const TRACEPOINTS: [&str; 4] = [PROGRAM_SET_STATE, PROGRAM_RETRANSMIT, PROGRAM_RECEIVE_RESET, PROGRAM_SEND_RESET];
 

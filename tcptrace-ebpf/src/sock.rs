@@ -4,6 +4,7 @@
 //! verifier and cannot fault, so they need no `bpf_probe_read_kernel()`.
 
 use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
+use tcptrace_ebpf::filter::span;
 
 use crate::maps::layout;
 
@@ -101,6 +102,24 @@ impl Sock {
     pub(crate) fn netns(self) -> u32 {
         // SAFETY: `skc_net` is a typed pointer too; a fault reads as zero.
         unsafe { load(self.net(), layout!(net_inum)) }
+    }
+
+    /// The ports that `connect()` chooses from where none is bound (`__inet_hash_connect()`), as
+    /// [`tcptrace_ebpf::filter::span`]. A socket can narrow them (IP_LOCAL_PORT_RANGE), and not widen.
+    #[inline(always)]
+    pub(crate) fn ephemeral_ports(self) -> u32 {
+        let (net, at) = (self.net(), layout!(net_ports));
+        if at == 0 {
+            return span(0, u16::MAX);
+        }
+        // SAFETY: as above; one or two `int`, by the size that BTF gave.
+        unsafe {
+            if layout!(net_ports_len) == 4 {
+                load(net, at)
+            } else {
+                span(load::<u32>(net, at) as u16, load::<u32>(net, at + 4) as u16)
+            }
+        }
     }
 
     /// `sk_flags` has this bit.

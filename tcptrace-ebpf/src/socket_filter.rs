@@ -2,7 +2,8 @@
 
 use aya_ebpf::maps::lpm_trie::Key;
 use tcptrace_ebpf::filter::{
-    PORTS_EITHER, PORTS_LOCAL, PORTS_REMOTE, PREFIX_BITS, is_v4_mapped, port_place, prefix_data, sampled,
+    PORTS_EITHER, PORTS_LOCAL, PORTS_REMOTE, PREFIX_BITS, is_v4_mapped, port_place, prefix_data, sampled, span,
+    spans_meet,
 };
 
 use crate::{
@@ -22,10 +23,20 @@ pub(crate) enum Wanted {
     Later,
 }
 
-/// Some local end may have to be waited for.
+/// Whether the local end of a `connect()` had to be waited for.
 #[inline(always)]
-pub(crate) fn connects_wait() -> bool {
-    filter!(has_ports) | filter!(has_local_ports) | filter!(has_prefixes) != 0
+pub(crate) fn may_wait(sk: Sock) -> bool {
+    let by_port = |given: u32, ports: u32| given != 0 && spans_meet(ports, sk.ephemeral_ports());
+    wants_connects()
+        && (filter!(has_prefixes) != 0
+            || by_port(filter!(has_ports), filter!(ports_span))
+            || by_port(filter!(has_local_ports), filter!(local_ports_span)))
+}
+
+/// Whether anybody wants to know who connected, and when.
+#[inline(always)]
+pub(crate) fn wants_connects() -> bool {
+    filter!(no_connects) == 0
 }
 
 /// Whether `--sample` takes the socket.
@@ -51,7 +62,7 @@ pub(crate) fn judge(sk: Sock, local_port: impl FnOnce() -> u16, connecting: bool
         return Wanted::No;
     }
     if filter!(has_ports) | filter!(has_local_ports) | filter!(has_remote_ports) != 0 {
-        match ports(u16::from_be(sk.dport()), local_port(), connecting) {
+        match ports(sk, local_port(), connecting) {
             Wanted::No => return Wanted::No,
             Wanted::Later => later = true,
             Wanted::Yes => {}
@@ -68,20 +79,22 @@ pub(crate) fn judge(sk: Sock, local_port: impl FnOnce() -> u16, connecting: bool
 }
 
 #[inline(always)]
-fn ports(remote: u16, local: u16, connecting: bool) -> Wanted {
+fn ports(sk: Sock, local: u16, connecting: bool) -> Wanted {
+    let remote = u16::from_be(sk.dport());
     let unknown = connecting && local == 0;
     let mut later = false;
-    if filter!(has_remote_ports) != 0 && !listed(PORTS_REMOTE, remote) {
+    if filter!(has_remote_ports) != 0 && !listed(PORTS_REMOTE, filter!(remote_ports_span), remote) {
         return Wanted::No;
     }
-    if filter!(has_local_ports) != 0 && !listed(PORTS_LOCAL, local) {
-        if !unknown {
+    if filter!(has_local_ports) != 0 && !listed(PORTS_LOCAL, filter!(local_ports_span), local) {
+        if !unknown || !spans_meet(filter!(local_ports_span), sk.ephemeral_ports()) {
             return Wanted::No;
         }
         later = true;
     }
-    if filter!(has_ports) != 0 && !listed(PORTS_EITHER, remote) && !listed(PORTS_EITHER, local) {
-        if !unknown {
+    let span = filter!(ports_span);
+    if filter!(has_ports) != 0 && !listed(PORTS_EITHER, span, remote) && !listed(PORTS_EITHER, span, local) {
+        if !unknown || !spans_meet(span, sk.ephemeral_ports()) {
             return Wanted::No;
         }
         later = true;
@@ -89,8 +102,12 @@ fn ports(remote: u16, local: u16, connecting: bool) -> Wanted {
     if later { Wanted::Later } else { Wanted::Yes }
 }
 
+/// Most ports are outside of the list's span, which costs no look into the map.
 #[inline(always)]
-fn listed(list: u32, port: u16) -> bool {
+fn listed(list: u32, within: u32, port: u16) -> bool {
+    if !spans_meet(span(port, port), within) {
+        return false;
+    }
     let (word, bit) = port_place(list, port);
     // SAFETY: a word of a map that nobody writes after load.
     PORTS.get_ptr(word).is_some_and(|word| unsafe { word.read_volatile() } & bit != 0)

@@ -19,6 +19,8 @@ use crate::{
 
 /// In each of two bursts.
 const CONNECTIONS: u64 = 300;
+/// Connections that the server resets.
+const LOST: u64 = 5;
 
 /// Counts of the histograms of a span, by role.
 fn by_role(lines: &[Line], of: &str, span: &str) -> Result<BTreeMap<String, u64>> {
@@ -103,6 +105,47 @@ fn intervals_and_the_total_count_every_close() -> Result<()> {
         ensure!(passive.get("passive") == wanted.get("passive"), "close_wait: {passive:?}");
         let is_other = |line: &&Line| line.is("histogram") && *line.at("/key/netns") != netns.inode();
         ensure!(!lines.iter().any(|line| is_other(&line)), "closes of another namespace");
+        Ok(())
+    })
+}
+
+/// Where nothing of owners is told or compared, their `connect()`s stay in the kernel; where it is, those name who lost
+/// a connection to the peer's reset.
+#[test]
+fn connects_cross_where_owners_are_asked_for() -> Result<()> {
+    bounded(|| {
+        let netns = NetNs::new()?;
+        let (inode, pid) = (netns.inode().to_string(), std::process::id().to_string());
+        let [outcome, process, own] = [
+            ["--by", "outcome", "--netns", &inode].as_slice(),
+            &["--by", "process", "--netns", &inode],
+            &["--by", "outcome", "--netns", &inode, "--pid", &pid],
+        ]
+        .map(|arguments| Tool::live(&["hist", "--output", "json"], arguments));
+        let tools = [outcome?, process?, own?];
+        netns.run(|_| {
+            for _ in 0..LOST {
+                let Pair { client, server, .. } = Pair::connect()?;
+                let gone = Ends::of(&client)?;
+                pair::close_with_reset(server)?;
+                proc_net::wait_gone(gone)?;
+                drop(client);
+            }
+            Ok(())
+        })?;
+        let mut delivered = Vec::new();
+        for tool in tools {
+            let finished = tool.stop()?;
+            finished.expect_code(0)?;
+            let summary = finished.summary()?;
+            judge::books(&summary)?;
+            ensure!(summary.count("/closes") == 2 * LOST, "{}", summary.text);
+            let nobody = |line: &&Line| line.is("histogram") && line.text.contains(r#""process":null"#);
+            ensure!(!finished.lines()?.iter().any(|line| nobody(&line)), "a close without its owner");
+            delivered.push(summary.count("/events/delivered"));
+        }
+        let [outcome, process, own] = delivered[..] else { unreachable!() };
+        ensure!(process == outcome + LOST && own >= process, "{outcome} without owners, {process} and {own} with");
         Ok(())
     })
 }

@@ -1,5 +1,6 @@
 //! One file for each tracepoint or function.
 
+mod idle;
 mod receive_reset;
 mod retransmit;
 mod send_reset;

@@ -61,10 +61,13 @@ fn of_interest(ctx: &BtfTracePointContext, counter_set: u32) -> Option<Change> {
     let sk = Sock::new(ctx.arg(0))?;
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     let (old, new) = (old as u8, new as u8);
-    if old == state::SYN_SENT && socket_filter::connects_wait() && sk.protocol() == IPPROTO_TCP {
+    if old == state::SYN_SENT && sk.protocol() == IPPROTO_TCP && socket_filter::may_wait(sk) {
         settle_connect(ctx, sk, counter_set);
     }
     if !state::crosses(old, new) || sk.protocol() != IPPROTO_TCP {
+        return None;
+    }
+    if !socket_filter::wants_connects() && (old == state::SYN_SENT || new == state::SYN_SENT) {
         return None;
     }
     let wanted = socket_filter::judge(sk, || local_port(sk), new == state::SYN_SENT);
@@ -89,9 +92,13 @@ fn settle_connect(ctx: &BtfTracePointContext, sk: Sock, counter_set: u32) {
     }
 }
 
+/// A load where the socket is bound. `tcp_set_state()` unbinds it before it tells of CLOSE.
 #[inline(always)]
 fn local_port(sk: Sock) -> u16 {
-    sk.tcp().map_or(0, |tcp| u16::from_be(tcp.sport()))
+    match sk.num() {
+        0 => sk.tcp().map_or(0, |tcp| u16::from_be(tcp.sport())),
+        bound => bound,
+    }
 }
 
 #[inline(always)]

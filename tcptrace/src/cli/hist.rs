@@ -118,8 +118,10 @@ impl HistogramArgs {
 /// Watches, and draws what was seen whatever ended the watch.
 pub(super) fn run(args: &HistArgs) -> Result<ExitCode, CliError> {
     let draw = args.histograms.draw(true)?;
+    let by_owner = draw.config.bys.iter().any(|by| by.is_of_owner());
     let mut pipeline = setup::hist_pipeline(&args.live, &args.filter, args.output, draw)?;
     let watch = Watch::new(&args.live, &args.filter.socket)?;
+    let watch = if by_owner { watch } else { watch.without_owners() };
     session::report_after(session::run(&args.live, &watch, &mut pipeline, &mut NoTee), pipeline, false)
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Watch {
     kernel: KernelFilter,
     sockets: Filter,
     sample_one_in: u32,
+    filters_owners: bool,
     words: String,
 }
 
@@ -28,6 +29,7 @@ impl Watch {
         let spec = live_spec(filter)?;
         let sample_one_in = live.sample.unwrap_or(1);
         let kernel = KernelFilter::new(&spec, sample_one_in)?;
+        let filters_owners = spec.has_owners();
         // Of owners a dump says nothing.
         let none = FilterSpec::default();
         let sockets = FilterSpec {
@@ -37,7 +39,13 @@ impl Watch {
             cgroup_paths: none.cgroup_paths,
             ..spec
         };
-        Ok(Self { kernel, sockets: Filter::new(sockets)?, sample_one_in, words: words(filter) })
+        Ok(Self { kernel, sockets: Filter::new(sockets)?, sample_one_in, filters_owners, words: words(filter) })
+    }
+
+    /// The same for a run that tells nothing of owners and lifetimes. An event in seven is a `connect()`.
+    pub(super) fn without_owners(self) -> Self {
+        // Whoever filters by owner compares with them.
+        if self.filters_owners { self } else { Self { kernel: self.kernel.without_connects(), ..self } }
     }
 
     /// For the kernel side.

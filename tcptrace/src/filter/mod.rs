@@ -27,11 +27,7 @@ impl Filter {
     /// Refuses a filter that no connection can pass, and says which option is why.
     pub fn new(spec: FilterSpec) -> Result<Self, FilterError> {
         spec.check()?;
-        Ok(Self {
-            is_active: !spec.is_empty(),
-            wants_owner: !(spec.pids.is_empty() && spec.comms.is_empty() && spec.has_no_cgroup()),
-            spec,
-        })
+        Ok(Self { is_active: !spec.is_empty(), wants_owner: spec.has_owners(), spec })
     }
 
     /// Takes the id of a cgroup that was asked for by path, or is below one.

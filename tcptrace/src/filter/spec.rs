@@ -146,6 +146,12 @@ impl FilterSpec {
         self.cgroup_ids.is_empty() && self.cgroup_paths.is_empty()
     }
 
+    /// Whether it compares owners.
+    #[must_use]
+    pub fn has_owners(&self) -> bool {
+        !(self.pids.is_empty() && self.comms.is_empty() && self.has_no_cgroup())
+    }
+
     /// Refuses what can never match: a run that shows nothing would look like a quiet host.
     pub(super) fn check(&self) -> Result<(), FilterError> {
         self.check_ports()?;

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use tcptrace_ebpf::{
     filter::{
         CGROUPS_MAX, CONNECTS_MAX, CommWords, ENTRIES_MAX, Filter, OWNERS_MAX, PORT_LISTS, PORT_WORDS, PORTS_EITHER,
-        PORTS_LOCAL, PORTS_REMOTE, PREFIX_FAMILY_BITS, PrefixData, comm_key, port_place, prefix_data,
+        PORTS_LOCAL, PORTS_REMOTE, PREFIX_FAMILY_BITS, PrefixData, comm_key, port_place, prefix_data, span,
     },
     names,
 };
@@ -66,6 +66,9 @@ impl KernelFilter {
             Family::Ipv4 => AF_INET,
             Family::Ipv6 => AF_INET6,
         });
+        switches.ports_span = span_of(&spec.ports);
+        switches.local_ports_span = span_of(&spec.local_ports);
+        switches.remote_ports_span = span_of(&spec.remote_ports);
         let ports = switches.has_ports | switches.has_local_ports | switches.has_remote_ports;
         switches.sockets = u32::from(ports | switches.has_prefixes | switches.has_netns | switches.family != 0);
         let paths = distinct("--cgroup", &spec.cgroup_paths, CGROUPS_MAX)?;
@@ -81,6 +84,14 @@ impl KernelFilter {
         }
         this.count_owners();
         Ok(this)
+    }
+
+    /// The same for somebody who needs to know neither who connected nor when.
+    #[must_use]
+    pub fn without_connects(&self) -> Self {
+        let mut this = self.clone();
+        this.switches.no_connects = 1;
+        this
     }
 
     /// Whether any owner option is told to the kernel side.
@@ -174,6 +185,12 @@ fn distinct<T: Clone + PartialEq>(option: &'static str, values: &[T], max: usize
         found.push(value.clone());
     }
     Ok(found)
+}
+
+/// Where ports lie that the kernel side has a list of; any span if there are none.
+fn span_of(ports: &[u16]) -> u32 {
+    let (first, last) = (ports.iter().min(), ports.iter().max());
+    span(first.copied().unwrap_or_default(), last.copied().unwrap_or_default())
 }
 
 /// Length and data of a prefix's key.

@@ -69,6 +69,15 @@ const FIELDS_TIMEWAIT: [Wanted; 1] = wanted! {
     tw_substate = "inet_timewait_sock" "tw_substate" 1,
 };
 
+/// Without it, every `connect()` whose local port is not chosen yet may get any.
+fn resolve_ports(btf: &Btf, layout: &mut Layout) {
+    if let Ok(range) = btf.field("net", "ipv4.ip_local_ports.range")
+        && matches!(range.size, 4 | 8)
+    {
+        (layout.net_ports, layout.net_ports_len) = (range.offset, range.size);
+    }
+}
+
 /// Finds every field on this kernel.
 ///
 /// # Errors
@@ -85,6 +94,7 @@ pub fn resolve(btf: &Btf) -> Result<Layout, BtfError> {
     if resolve_all(btf, &FIELDS_TIMEWAIT, &mut layout).is_err() {
         layout.tw_substate = 0;
     }
+    resolve_ports(btf, &mut layout);
     let flags = btf.field("tcp_skb_cb", "tcp_flags")?;
     if !matches!(flags.size, 1 | 2) {
         return Err(unknown_size("tcp_skb_cb", "tcp_flags", flags.size));

@@ -22,14 +22,14 @@ use super::{
 };
 
 /// The compiled kernel side.
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-object"));
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-object"));
 
 /// [`Layout`] as the BPF library takes globals.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 struct GlobalLayout(Layout);
 
-// SAFETY: integers alone, `repr(C)`, no padding (40 `u32` and one `u64`), so any bytes are valid.
+// SAFETY: integers alone, `repr(C)`, no padding (42 `u32` and one `u64`), so any bytes are valid.
 unsafe impl aya::Pod for GlobalLayout {}
 
 /// [`Filter`] in the same way.
@@ -37,7 +37,7 @@ unsafe impl aya::Pod for GlobalLayout {}
 #[repr(transparent)]
 struct GlobalFilter(Filter);
 
-// SAFETY: integers alone, `repr(C)`, no padding (16 `u64`, then 28 `u32`).
+// SAFETY: integers alone, `repr(C)`, no padding (16 `u64`, then 32 `u32`).
 unsafe impl aya::Pod for GlobalFilter {}
 
 #[derive(Clone, Copy)]
@@ -223,7 +223,7 @@ fn lacks(error: &SourceError, helper: &str) -> bool {
     matches!(error, SourceError::Kernel(text) if text.contains(helper))
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, SourceError> {
+pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, SourceError> {
     let program = ebpf.program_mut(name).ok_or_else(|| absent(name))?;
     let typed: Result<&mut BtfTracePoint, ProgramError> = program.try_into();
     typed.map_err(|error| SourceError::from_bpf("use the BPF object", &error))

@@ -62,6 +62,12 @@ impl By {
             Self::Host => "host",
         }
     }
+
+    /// Whether it is a property of the owner, whom `connect()` may name.
+    #[must_use]
+    pub const fn is_of_owner(self) -> bool {
+        matches!(self, Self::Process | Self::Cgroup | Self::Container | Self::Unit)
+    }
 }
 
 impl fmt::Display for By {
