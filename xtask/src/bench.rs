@@ -5,6 +5,7 @@
 
 mod churn;
 mod cleanup;
+mod idle;
 mod kernel;
 mod lines;
 mod load;
@@ -81,6 +82,7 @@ struct Bench {
     tcptrace: PathBuf,
     churn: PathBuf,
     diag: PathBuf,
+    idle: PathBuf,
     /// For files, on the disk that holds the build: what trace writes is to reach one.
     folder: PathBuf,
     pairs: u32,
@@ -129,6 +131,7 @@ fn measure(what: &[What], release: &Path, args: &Args) -> Result<()> {
         tcptrace: release.join("tcptrace"),
         churn: release.join("churn"),
         diag: release.join("bench_diag"),
+        idle: release.join("idle"),
         folder: release.join(format!("bench-{}", std::process::id())),
         pairs: args.pairs,
         seconds: args.seconds,

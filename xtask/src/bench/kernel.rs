@@ -6,6 +6,7 @@ use tcptrace_ebpf::names::{PROGRAM_SET_STATE, PROGRAMS};
 
 use super::Bench;
 use super::cleanup::Cleanup;
+use super::idle;
 use super::load::{self, Load};
 use super::procfs::{self, ProgramStats};
 use super::watch::Watch;
@@ -14,7 +15,7 @@ use super::{lines::Written, median};
 const AIM_NS: f64 = 150.0;
 /// No connection of the load has this port at either end: the server's is chosen by the kernel, from above it.
 const NOBODY: [&str; 3] = ["trace", "--port", "1"];
-/// Of what an event costs that passes.
+/// Of what an event costs that passes, without what the statistics cost.
 const AIM_REFUSED: f64 = 1.0 / 3.0;
 
 /// One load under statistics.
@@ -26,6 +27,7 @@ struct Account {
 
 pub(super) fn run(bench: &Bench) -> Result<()> {
     let _cleanup = Cleanup::of_folder_and_statistics(&bench.folder)?;
+    let idle_ns = idle::ns(bench)?;
     let account = Account::take(bench, &["trace"])?.of_something()?;
     println!(
         "kernel: {} s of churn at {:.0} connections/s under statistics; others {:.1} %, steal {:.1} %",
@@ -41,32 +43,42 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     }
     let Written { seen, delivered, lost, refused, .. } = account.written;
     println!("  wake-ups and filtering included:");
-    println!("  {:>8.1} ns a set_state event (aim {AIM_NS:.0})", account.set_state_ns()?);
+    let event_ns = account.set_state_ns()?;
+    println!("  {event_ns:>8.1} ns a set_state event (aim {AIM_NS:.0})");
+    println!("  {idle_ns:>8.1} ns of these are what the statistics cost, by programs that do nothing");
+    println!("  {:>8.1} ns without them", event_ns - idle_ns);
     let all_ns: u64 = account.programs.iter().map(|(_, _, one)| one.run_time_ns).sum();
     println!("  {:>8.1} ns an event that reached user space, all programs", all_ns as f64 / delivered.max(1) as f64);
     println!("  events: {seen} seen, {delivered} delivered, {lost} lost, {refused} refused");
     Ok(())
 }
 
-/// A load of which everything passes, one of which nothing does, and so on, in turn.
+/// A load of which everything passes, one of which nothing does, one on which nothing is done, and so on, in turn.
 pub(super) fn run_filter(bench: &Bench) -> Result<()> {
     let _cleanup = Cleanup::of_folder_and_statistics(&bench.folder)?;
-    println!("filter: {} pairs of {} s of churn under statistics, ns a set_state event", bench.pairs, bench.seconds);
-    println!("  pair   passing   refused   ratio  crossed");
-    let (mut passing, mut refused) = (Vec::new(), Vec::new());
+    println!("filter: {} rounds of {} s of churn under statistics, ns a set_state event", bench.pairs, bench.seconds);
+    println!("  idle programs show what the statistics cost; the ratio is without it");
+    println!(" round      idle   passing   refused   ratio  crossed");
+    let (mut idle, mut passing, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for number in 1..=bench.pairs {
-        let all = Account::take(bench, &["trace"])?.of_something()?;
+        let idle_ns = idle::ns(bench)?;
+        let all_ns = Account::take(bench, &["trace"])?.of_something()?.set_state_ns()?;
         let none = Account::take(bench, &NOBODY)?;
-        let (all_ns, none_ns) = (all.set_state_ns()?, none.set_state_ns()?);
-        let crossed = none.written.seen;
-        println!("  {number:>4}{all_ns:>10.1}{none_ns:>10.1}{:>8.3}{crossed:>9}", none_ns / all_ns);
+        let none_ns = none.set_state_ns()?;
+        println!("{}{:>9}", row(&number.to_string(), idle_ns, all_ns, none_ns), none.written.seen);
+        idle.push(idle_ns);
         passing.push(all_ns);
         refused.push(none_ns);
     }
-    let (Some(passing), Some(refused)) = (median(passing), median(refused)) else { bail!("no pair") };
-    println!("  median{passing:>8.1}{refused:>10.1}{:>8.3} (aim {AIM_REFUSED:.3})", refused / passing);
-    println!("  both contain what the statistics themselves cost: see docs/benchmarks.md");
+    let (Some(idle), Some(passing), Some(refused)) = (median(idle), median(passing), median(refused)) else {
+        bail!("no round")
+    };
+    println!("{} (aim {AIM_REFUSED:.3})", row("median", idle, passing, refused));
     Ok(())
+}
+
+fn row(name: &str, idle: f64, passing: f64, refused: f64) -> String {
+    format!("{name:>6}{idle:>10.1}{passing:>10.1}{refused:>10.1}{:>8.3}", (refused - idle) / (passing - idle))
 }
 
 impl Account {
@@ -85,15 +97,9 @@ impl Account {
         Ok(Self { written: self.written.of_something()?, ..self })
     }
 
-    /// The tracepoint has several programs, each of which runs for each of its events; all of them are its price.
     fn set_state_ns(&self) -> Result<f64> {
-        let of_set_state = || self.programs.iter().filter(|(_, tracepoint, _)| *tracepoint == PROGRAM_SET_STATE);
-        let events = of_set_state().map(|(_, _, one)| one.runs + one.misses).max().unwrap_or(0);
-        let ns: u64 = of_set_state().map(|(_, _, one)| one.run_time_ns).sum();
-        if events == 0 {
-            bail!("no BPF program ran during the load");
-        }
-        Ok(ns as f64 / events as f64)
+        let of_set_state = self.programs.iter().filter(|(_, tracepoint, _)| *tracepoint == PROGRAM_SET_STATE);
+        idle::ns_an_event(&of_set_state.map(|(_, _, one)| *one).collect::<Vec<_>>())
     }
 }
 
