@@ -23,14 +23,19 @@ pub(crate) enum Wanted {
     Later,
 }
 
-/// Whether the local end of a `connect()` had to be waited for.
+/// Some local end may have to be waited for: known at load, so that the code for it is pruned where none has.
 #[inline(always)]
-pub(crate) fn may_wait(sk: Sock) -> bool {
+pub(crate) fn connects_wait() -> bool {
+    wants_connects() && filter!(has_ports) | filter!(has_local_ports) | filter!(has_prefixes) != 0
+}
+
+/// Whether the `connect()` of this socket may have.
+#[inline(always)]
+pub(crate) fn may_have_waited(sk: Sock) -> bool {
     let by_port = |given: u32, ports: u32| given != 0 && spans_meet(ports, sk.ephemeral_ports());
-    wants_connects()
-        && (filter!(has_prefixes) != 0
-            || by_port(filter!(has_ports), filter!(ports_span))
-            || by_port(filter!(has_local_ports), filter!(local_ports_span)))
+    filter!(has_prefixes) != 0
+        || by_port(filter!(has_ports), filter!(ports_span))
+        || by_port(filter!(has_local_ports), filter!(local_ports_span))
 }
 
 /// Whether anybody wants to know who connected, and when.

@@ -61,7 +61,7 @@ fn of_interest(ctx: &BtfTracePointContext, counter_set: u32) -> Option<Change> {
     let sk = Sock::new(ctx.arg(0))?;
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     let (old, new) = (old as u8, new as u8);
-    if old == state::SYN_SENT && sk.protocol() == IPPROTO_TCP && socket_filter::may_wait(sk) {
+    if old == state::SYN_SENT && socket_filter::connects_wait() && sk.protocol() == IPPROTO_TCP {
         settle_connect(ctx, sk, counter_set);
     }
     if !state::crosses(old, new) || sk.protocol() != IPPROTO_TCP {
@@ -81,6 +81,9 @@ fn of_interest(ctx: &BtfTracePointContext, counter_set: u32) -> Option<Change> {
 /// A connect got as far as it gets, and by now its local end is known: what was kept is sent, or forgotten.
 #[inline(always)]
 fn settle_connect(ctx: &BtfTracePointContext, sk: Sock, counter_set: u32) {
+    if !socket_filter::may_have_waited(sk) {
+        return;
+    }
     let key = key(ctx, sk);
     if !stored::has_connect(key) {
         return;
