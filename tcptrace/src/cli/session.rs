@@ -48,6 +48,8 @@ const LOG_ALL: u8 = 5;
 /// After the programs are detached, one may still be running on another CPU; it is waited for this often.
 const LAST_LOOKS: u32 = 20;
 const LAST_LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// Between two rounds of questions: they go to the kernel by the dozen, and a system call for each costs twice as much.
+const ASK_INTERVAL: Duration = Duration::from_millis(20);
 /// Batches of events before answers at most: a flood must not keep answers waiting for ever.
 const DRAINS_MAX: u32 = 64;
 /// For answers about orphans that ended just before the end.
@@ -113,6 +115,7 @@ async fn live<S: Sink>(
         ..watch.tell(&source, source.host())
     };
     let mut both = Both { pipeline, tee, watch, failed: None };
+    let mut asked = Instant::now();
     both.frame(Frame::Host(host))?;
     both.frame(Frame::Tick(source.tick()))?;
     // A capture that cannot be made is said at once.
@@ -133,7 +136,11 @@ async fn live<S: Sink>(
             () = source.wait() => {}
         }
         both.drain(&mut source)?;
-        both.ask(looker.as_ref());
+        // Answers come back by themselves; were each of them followed by questions, all would go one by one.
+        if asked.elapsed() >= ASK_INTERVAL {
+            both.ask(looker.as_ref());
+            asked = Instant::now();
+        }
         if both.failed.is_some() {
             break;
         }
