@@ -10,7 +10,7 @@ use super::{
 use crate::model::{Event, SocketKey};
 
 /// A table this small stays in the CPU's caches.
-const SMALL: usize = 1 << 15;
+const SMALL: usize = 1 << 12;
 
 impl Engine {
     /// Events that it pays to read ahead for.
