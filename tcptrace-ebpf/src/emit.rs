@@ -7,9 +7,12 @@ use aya_ebpf::{
     maps::ring_buf::RingBufEntry,
 };
 use aya_log_ebpf::debug;
-use tcptrace_ebpf::record::{
-    FLAG_DONE, FLAG_KEY_IS_ADDRESS, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN,
-    FLAG_TOTALS, Record,
+use tcptrace_ebpf::{
+    record::{
+        FLAG_DONE, FLAG_KEY_IS_ADDRESS, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN,
+        FLAG_TOTALS, Record,
+    },
+    state,
 };
 
 use crate::{
@@ -160,7 +163,9 @@ pub(crate) unsafe fn fill(to: *mut Record, sk: Sock, tcp: Option<TcpSock>, event
         match tcp {
             Some(tcp) => {
                 flags |= socket_flags(sk);
-                (*to).local_port = u16::from_be(tcp.sport());
+                // A connect that has no port yet has that of a former one in `inet_sport`.
+                let connecting = event.new_state == state::SYN_SENT;
+                (*to).local_port = if connecting { sk.num() } else { u16::from_be(tcp.sport()) };
                 (*to).sk_err = sk.err() as u16;
                 if event.segs_in {
                     (*to).segs_in = tcp.segs_in();

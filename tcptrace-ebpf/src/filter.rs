@@ -87,10 +87,10 @@ impl Filter {
         no_connects: 0,
     };
 
-    /// Whether a `connect()` may have to wait until its local end is known.
+    /// Whether a `connect()` may have to wait until its local port is known.
     #[must_use]
     pub const fn connects_wait(&self) -> bool {
-        self.no_connects == 0 && self.has_ports | self.has_local_ports | self.has_prefixes != 0
+        self.no_connects == 0 && self.has_ports | self.has_local_ports != 0
     }
 }
 

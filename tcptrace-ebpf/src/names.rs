@@ -23,7 +23,7 @@ pub const MAP_COMMS: &str = "COMMS";
 pub const MAP_HELD: &str = "HELD";
 /// By key, sockets that owners refused.
 pub const MAP_REFUSED: &str = "REFUSED";
-/// By key, the record of a `connect()` that waits for its local end.
+/// By key, the record of a `connect()` that waits for its local port.
 pub const MAP_CONNECTS: &str = "CONNECTS";
 
 /// On `sock:inet_sock_set_state`.

@@ -19,23 +19,21 @@ const AF_INET6: u32 = 10;
 pub(crate) enum Wanted {
     No,
     Yes,
-    /// A `connect()` has not chosen its local end yet (`tcp_v4_connect()` sets the state before it does).
+    /// A `connect()` has not chosen its local port yet (`tcp_v4_connect()` sets the state before it does).
     Later,
 }
 
-/// Some local end may have to be waited for: known at load, so that the code for it is pruned where none has.
+/// Some local port may have to be waited for: known at load, so that the code for it is pruned where none has.
 #[inline(always)]
 pub(crate) fn connects_wait() -> bool {
-    wants_connects() && filter!(has_ports) | filter!(has_local_ports) | filter!(has_prefixes) != 0
+    wants_connects() && filter!(has_ports) | filter!(has_local_ports) != 0
 }
 
-/// Whether the `connect()` of this socket may have.
+/// Whether a record of this socket's `connect()` may be in the map.
 #[inline(always)]
 pub(crate) fn may_have_waited(sk: Sock) -> bool {
     let by_port = |given: u32, ports: u32| given != 0 && spans_meet(ports, sk.ephemeral_ports());
-    filter!(has_prefixes) != 0
-        || by_port(filter!(has_ports), filter!(ports_span))
-        || by_port(filter!(has_local_ports), filter!(local_ports_span))
+    by_port(filter!(has_ports), filter!(ports_span)) || by_port(filter!(has_local_ports), filter!(local_ports_span))
 }
 
 /// Whether anybody wants to know who connected, and when.
@@ -74,10 +72,8 @@ pub(crate) fn judge(sk: Sock, local_port: impl FnOnce() -> u16, connecting: bool
         }
     }
     if filter!(family) != 0 || filter!(has_prefixes) != 0 {
-        match addresses(sk, connecting) {
-            Wanted::No => return Wanted::No,
-            Wanted::Later => later = true,
-            Wanted::Yes => {}
+        if !addresses(sk) {
+            return Wanted::No;
         }
     }
     if later { Wanted::Later } else { Wanted::Yes }
@@ -118,8 +114,9 @@ fn listed(list: u32, within: u32, port: u16) -> bool {
     PORTS.get_ptr(word).is_some_and(|word| unsafe { word.read_volatile() } & bit != 0)
 }
 
+/// `tcp_v4_connect()` and `tcp_v6_connect()` choose the local address before they move to SYN_SENT.
 #[inline(always)]
-fn addresses(sk: Sock, connecting: bool) -> Wanted {
+fn addresses(sk: Sock) -> bool {
     let v6 = u32::from(sk.family()) == AF_INET6 && layout!(has_ipv6) != 0;
     let (local, remote) =
         if v6 { (sk.saddr6(), sk.daddr6()) } else { ([sk.saddr4(), 0, 0, 0], [sk.daddr4(), 0, 0, 0]) };
@@ -127,14 +124,10 @@ fn addresses(sk: Sock, connecting: bool) -> Wanted {
         // As spoken on the wire, which the remote end tells.
         let family = if v6 && !is_v4_mapped(remote) { AF_INET6 } else { AF_INET };
         if family != filter!(family) {
-            return Wanted::No;
+            return false;
         }
     }
-    if filter!(has_prefixes) == 0 || in_prefixes(remote, v6) || in_prefixes(local, v6) {
-        return Wanted::Yes;
-    }
-    let [a, b, c, d] = local;
-    if connecting && a | b | c | d == 0 { Wanted::Later } else { Wanted::No }
+    filter!(has_prefixes) == 0 || in_prefixes(remote, v6) || in_prefixes(local, v6)
 }
 
 #[inline(always)]

@@ -21,7 +21,7 @@ pub(crate) fn hold(sk: Sock, tcp: Option<TcpSock>, event: &Event) -> bool {
     HELD.insert(event.key, filled(sk, tcp, event), 0).is_ok()
 }
 
-/// Keeps a `connect()` until its local end is known; false where that failed.
+/// Keeps a `connect()` until its local port is known; false where that failed.
 #[inline(always)]
 pub(crate) fn keep_connect(sk: Sock, tcp: Option<TcpSock>, event: &Event) -> bool {
     CONNECTS.insert(event.key, filled(sk, tcp, event), 0).is_ok()
@@ -35,7 +35,7 @@ pub(crate) fn send_held(key: u64, counter_set: u32) {
     }
 }
 
-/// Whether a `connect()` waits for its local end.
+/// Whether a `connect()` waits for its local port.
 #[inline(always)]
 pub(crate) fn has_connect(key: u64) -> bool {
     CONNECTS.get_ptr(key).is_some()

@@ -2,11 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Socket, Type};
 use tcptrace::source::differences::SOCKET_COOKIES;
 use tcptrace_ebpf::filter::sampled;
-use tcptrace_tests::{netns::NetNs, pair::Pair, tool::Line};
+use tcptrace_tests::{
+    netns::NetNs,
+    pair::{Ends, Pair},
+    tool::Line,
+};
 
 use crate::harness::is_older_than;
 use crate::twin::{close, closed, cookie, ends, prove};
@@ -66,22 +70,45 @@ fn any_port_that_the_kernel_chooses() -> Result<()> {
     prove(&["--port", "7100"], |line| has_port(line, 7100), two_clients)
 }
 
+/// What the refused connect had as its port does not stand for what the next one gets.
+#[test]
+fn local_port_of_a_second_connect() -> Result<()> {
+    prove(
+        &["--local-port", "7102"],
+        |line| local_port(line) == 7102,
+        |netns| {
+            let range = "net/ipv4/ip_local_port_range";
+            netns.set_sysctl(range, "7100 7100")?;
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            let nobody = SocketAddr::from((HOST, 9));
+            ensure!(client.connect(&nobody.into()).is_err(), "somebody listens at {nobody}");
+            let others = closed((HOST, 8001))?;
+            netns.set_sysctl(range, "7102 7102")?;
+            Ok(others + close(accepted(client, (HOST, 8001).into())?)?)
+        },
+    )
+}
+
+/// Connects a socket to a listener of its own.
+fn accepted(client: Socket, listen: SocketAddr) -> Result<Pair> {
+    let listener = TcpListener::bind(listen)?;
+    client.connect(&listen.into())?;
+    let (server, _) = listener.accept()?;
+    let client = client.into();
+    let ends = Ends::of(&client)?;
+    Ok(Pair { client, server, ends })
+}
+
 #[test]
 fn local_port_that_the_client_chooses() -> Result<()> {
     prove(
         &["--local-port", "7100", "--local-port", "9"],
         |line| local_port(line) == 7100,
         |_| {
-            let listen: SocketAddr = (HOST, 8001).into();
-            let listener = TcpListener::bind(listen)?;
             for port in [7100, 7102] {
                 let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
                 client.bind(&SocketAddr::from((HOST, port)).into())?;
-                client.connect(&listen.into())?;
-                let (server, _) = listener.accept()?;
-                let client = client.into();
-                let ends = tcptrace_tests::pair::Ends::of(&client)?;
-                close(Pair { client, server, ends })?;
+                close(accepted(client, (HOST, 8001).into())?)?;
             }
             Ok(4)
         },
@@ -116,6 +143,12 @@ fn v4(last: u8) -> IpAddr {
 #[test]
 fn address_of_ipv4() -> Result<()> {
     prove(&["--addr", "127.0.0.2"], |line| has_address(line, &[v4(2)]), many_addresses)
+}
+
+/// That of all clients, which their connects know.
+#[test]
+fn local_address_that_the_kernel_chooses() -> Result<()> {
+    prove(&["--addr", "127.0.0.1"], |line| has_address(line, &[v4(1)]), many_addresses)
 }
 
 #[test]

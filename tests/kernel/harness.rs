@@ -3,6 +3,7 @@
 use std::{
     env,
     fs::{self, Permissions},
+    io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process,
@@ -21,7 +22,6 @@ use tcptrace_tests::{
     netns::NetNs,
     tool::{Finished, Tool},
     truth::Truth,
-    unseen::Unseen,
     wait,
 };
 
@@ -31,7 +31,7 @@ use crate::judge;
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 /// No test takes longer: the longest waits of its parts add up to less.
 const WATCHDOG: Duration = Duration::from_secs(150);
-/// How often a test is run again whose events the kernel kept from BPF.
+/// How often a test is run again.
 const AGAIN_MAX: usize = 2;
 /// For which a scenario makes somebody wait.
 pub(crate) const HOLD: Duration = Duration::from_millis(300);
@@ -56,16 +56,15 @@ pub(crate) fn lacks(needed: &Difference) -> bool {
 
 /// Runs a test's body on a thread of its own and fails when it takes too long.
 ///
-/// A test that failed while the kernel kept events from BPF is run again, see [`tcptrace_tests::unseen`].
-#[allow(clippy::print_stdout, reason = "it is how a test says that it was repeated")]
+/// A test that lacks nothing but FIN retransmits is run again: see [`judge::RetransmitsUnseen`].
 pub(crate) fn bounded(body: impl Fn() -> Result<()> + Send + Sync + 'static) -> Result<()> {
     let body = Arc::new(body);
     for _ in 0..AGAIN_MAX {
-        let unseen = Unseen::watch()?;
-        let result = once(Arc::clone(&body));
-        let kept = unseen.map_or(Ok(0), |unseen| unseen.count())?;
-        match result {
-            Err(error) if kept > 0 => println!("again, for BPF may have missed {kept} events meanwhile: {error:#}"),
+        match once(Arc::clone(&body)) {
+            Err(error) if error.is::<judge::RetransmitsUnseen>() => {
+                // Past libtest, which shows nothing of a test that passes.
+                io::stderr().write_all(format!("run again: {error:#}\n").as_bytes())?;
+            }
             result => return result,
         }
     }

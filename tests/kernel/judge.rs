@@ -1,6 +1,6 @@
 //! Compares what tcptrace said with what happened.
 
-use std::net::IpAddr;
+use std::{error::Error, fmt, net::IpAddr};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -11,6 +11,32 @@ use tcptrace_tests::{
 };
 
 use crate::harness::lacks;
+
+/// Fewer FIN retransmits were told than went out.
+///
+/// Mainline runs the programs of a tracepoint whoever was interrupted. A patched kernel has been measured not to run
+/// them in some softirqs, nor to count that (docs/benchmarks.md), and nothing that the tool can see tells.
+#[derive(Debug)]
+pub(crate) struct RetransmitsUnseen {
+    resent: u64,
+    told: u64,
+}
+
+impl RetransmitsUnseen {
+    /// An error where some are not told.
+    pub(crate) fn check(resent: u64, told: u64) -> Result<()> {
+        ensure!(told <= resent, "the FIN went out {resent} times again, told are {told}");
+        if told < resent { Err(Self { resent, told }.into()) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for RetransmitsUnseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the FIN went out {} times again, told are no more than {}", self.resent, self.told)
+    }
+}
+
+impl Error for RetransmitsUnseen {}
 
 /// Every close once, as it was, and no other. The lines are those of the scenario's namespace.
 pub(crate) fn closes(truth: &Truth, lines: &[Line]) -> Result<()> {
@@ -109,7 +135,7 @@ fn compare(close: &Close, line: &Line) -> Result<()> {
     }
     if let Some(resent) = close.fin_resent {
         let told: u64 = ["tlp", "rto", "fast"].iter().map(|kind| line.count(&format!("/fin_retransmits/{kind}"))).sum();
-        ensure!(told == u64::from(resent), "the FIN went out {resent} times again, told are {told}");
+        RetransmitsUnseen::check(resent.into(), told)?;
         same("failed", line.at("/fin_retransmits/failed"), 0)?;
     }
     sums(close, line)

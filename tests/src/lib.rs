@@ -15,5 +15,4 @@ pub mod scenario;
 pub mod segments;
 pub mod tool;
 pub mod truth;
-pub mod unseen;
 pub mod wait;

@@ -27,10 +27,10 @@ pub(crate) struct Args {
     /// What to measure; all of it unless named
     #[arg(value_enum)]
     what: Vec<What>,
-    /// churn, orphans: pairs of runs, one with and one without tcptrace
+    /// churn, hist, orphans: pairs of runs, one with and one without tcptrace; filter: rounds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pairs: u32,
-    /// kernel, churn, orphans: length of a run
+    /// kernel, filter, churn, hist, orphans: length of a run
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Where everything is built already; this command gives it to itself when it goes on as root

@@ -70,7 +70,10 @@ fn of_interest(ctx: &BtfTracePointContext, counter_set: u32) -> Option<Change> {
     if !socket_filter::wants_connects() && (old == state::SYN_SENT || new == state::SYN_SENT) {
         return None;
     }
-    let wanted = socket_filter::judge(sk, || local_port(sk), new == state::SYN_SENT);
+    let connecting = new == state::SYN_SENT;
+    // What a former connection has left in `inet_sport` is nothing to go by.
+    let port = || if connecting { sk.num() } else { local_port(sk) };
+    let wanted = socket_filter::judge(sk, port, connecting);
     if wanted == Wanted::No {
         return None;
     }
@@ -78,17 +81,18 @@ fn of_interest(ctx: &BtfTracePointContext, counter_set: u32) -> Option<Change> {
     in_sample(key).then_some(Change { sk, key, old, new, later: wanted == Wanted::Later })
 }
 
-/// A connect got as far as it gets, and by now its local end is known: what was kept is sent, or forgotten.
+/// A connect got as far as it gets, and by now its local port is known: what was kept is sent, or forgotten.
 #[inline(always)]
 fn settle_connect(ctx: &BtfTracePointContext, sk: Sock, counter_set: u32) {
-    if !socket_filter::may_have_waited(sk) {
+    let wanted = socket_filter::wants(sk, || local_port(sk));
+    if !wanted && !socket_filter::may_have_waited(sk) {
         return;
     }
     let key = key(ctx, sk);
     if !stored::has_connect(key) {
         return;
     }
-    if socket_filter::wants(sk, || local_port(sk)) {
+    if wanted {
         stored::send_connect(key, counter_set);
     } else {
         stored::forget_connect(key);

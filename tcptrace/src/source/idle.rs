@@ -9,7 +9,7 @@ use super::{
 };
 
 /// As many idle programs as a run has on `inet_sock_set_state`, attached to it until dropped. What the kernel's
-/// statistics (`kernel.bpf_stats_enabled`) count for them is what these statistics cost.
+/// statistics (`kernel.bpf_stats_enabled`) count for them is what these statistics cost, and the calls.
 #[derive(Debug)]
 pub struct Idle(#[expect(dead_code, reason = "holds what is attached")] Vec<Ebpf>);
 
