@@ -60,23 +60,17 @@ pub(crate) fn judge(sk: Sock, local_port: impl FnOnce() -> u16, connecting: bool
     if filter!(sockets) == 0 {
         return Wanted::Yes;
     }
-    let mut later = false;
     if filter!(has_netns) != 0 && NETNS.get_ptr(sk.netns()).is_none() {
         return Wanted::No;
     }
+    if filter!(family) | filter!(has_prefixes) != 0 && !addresses(sk) {
+        return Wanted::No;
+    }
     if filter!(has_ports) | filter!(has_local_ports) | filter!(has_remote_ports) != 0 {
-        match ports(sk, local_port(), connecting) {
-            Wanted::No => return Wanted::No,
-            Wanted::Later => later = true,
-            Wanted::Yes => {}
-        }
+        ports(sk, local_port(), connecting)
+    } else {
+        Wanted::Yes
     }
-    if filter!(family) != 0 || filter!(has_prefixes) != 0 {
-        if !addresses(sk) {
-            return Wanted::No;
-        }
-    }
-    if later { Wanted::Later } else { Wanted::Yes }
 }
 
 #[inline(always)]

@@ -48,11 +48,11 @@ pub(super) enum Decoded {
 /// stand at the end.
 pub(super) fn decode(kind: u16, payload: &[u8]) -> Decoded {
     let frame = match kind {
-        FRAME_HOST => serde_json::from_slice(payload).ok().map(Frame::Host),
+        FRAME_HOST => serde_json::from_slice(payload).ok().map(Box::new).map(Frame::Host),
         FRAME_COUNTERS => counters(payload).ok().map(Frame::Counters),
         FRAME_TICK => tick(payload).ok().map(Frame::Tick),
         FRAME_CGROUP => cgroup(payload).map(Frame::Cgroup),
-        FRAME_SIGHTING => sightings::sighting(payload).map(Frame::Sighting),
+        FRAME_SIGHTING => sightings::sighting(payload).map(Box::new).map(Frame::Sighting),
         FRAME_ABSENT => sightings::absent(payload).map(Frame::Absent),
         FRAME_DUMP => sightings::dump(payload).map(Frame::Dump),
         FRAME_NETNS => sightings::netns(payload).map(Box::new).map(Frame::Netns),

@@ -134,7 +134,7 @@ impl<R: Read> Reader<R> {
         self.ahead = None;
         if let Decoded::Frame(Frame::Host(host)) = frames::decode(FRAME_HOST, self.blocks.take_frame(len)) {
             self.blocks.stats.frames += 1;
-            return Ok(Some(host));
+            return Ok(Some(*host));
         }
         self.blocks.stats.malformed_frames += 1;
         Ok(None)

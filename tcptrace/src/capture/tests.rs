@@ -18,21 +18,25 @@ use crate::{
 /// One of each kind, records of odd lengths included.
 fn frames() -> Vec<Frame<'static>> {
     vec![
-        Frame::Host(HostInfo {
+        Frame::Host(Box::new(HostInfo {
             kernel_release: "6.1.0".to_owned(),
             hostname: "h\u{f6}st".to_owned(),
             reset_reasons: vec![(3, "TCP_STATE".to_owned())],
             stuck_after_ns: u64::MAX,
             ..HostInfo::default()
-        }),
+        })),
         Frame::Tick(Tick { mono_ns: 1, real_ns: u64::MAX }),
         Frame::Cgroup(CgroupName { id: 7, path: "/system.slice/\u{f5}".to_owned() }),
         Frame::Record(&[]),
         Frame::Record(&[0xf5; 9]),
         Frame::Record(b"\xF5TCB\x01\0\0\0"),
         Frame::Counters(KernelCounters { seen: 1, lost: 2, missed: 3, data_retransmits: 4, foreign_resets: 5 }),
-        Frame::Sighting(Sighting { snapshot: snapshot(), holders: Some(holders()), asked: true }),
-        Frame::Sighting(Sighting { snapshot: Snapshot { info: None, ..snapshot() }, holders: None, asked: false }),
+        Frame::Sighting(Box::new(Sighting { snapshot: snapshot(), holders: Some(holders()), asked: true })),
+        Frame::Sighting(Box::new(Sighting {
+            snapshot: Snapshot { info: None, ..snapshot() },
+            holders: None,
+            asked: false,
+        })),
         Frame::Absent(Absent { time_ns: 9, socket: snapshot().socket, why: AbsentWhy::Replaced }),
         Frame::Dump(DumpMark { time_ns: 9, netns: 3, states: StateSet::CLOSING, at: DumpAt::AllDone { cost_ns: 5 } }),
         Frame::Netns(Box::new(NetnsFacts {

@@ -140,7 +140,7 @@ impl Capture {
             pipeline.gap(self.number)?;
         }
         if let Some(host) = self.host.take() {
-            pipeline.frame(self.number, Frame::Host(host))?;
+            pipeline.frame(self.number, Frame::Host(Box::new(host)))?;
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ async fn live<S: Sink>(
     };
     let mut both = Both { pipeline, tee, watch, failed: None };
     let mut asked = Instant::now();
-    both.frame(Frame::Host(host))?;
+    both.frame(Frame::Host(Box::new(host)))?;
     both.frame(Frame::Tick(source.tick()))?;
     // A capture that cannot be made is said at once.
     if let Some(error) = both.failed {

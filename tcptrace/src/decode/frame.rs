@@ -6,7 +6,7 @@ use crate::model::{Absent, CgroupName, DumpMark, HostInfo, KernelCounters, Netns
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
     /// The recording host; the first frame of every stream.
-    Host(HostInfo),
+    Host(Box<HostInfo>),
     /// One ring buffer record, as the kernel side wrote it, whatever its length.
     Record(&'a [u8]),
     /// The kernel side's counters.
@@ -16,7 +16,7 @@ pub enum Frame<'a> {
     /// A cgroup's path.
     Cgroup(CgroupName),
     /// A socket, as sock_diag shows it.
-    Sighting(Sighting),
+    Sighting(Box<Sighting>),
     /// A look-up that found nothing.
     Absent(Absent),
     /// A dump begins or ends.

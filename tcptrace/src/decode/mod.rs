@@ -15,7 +15,7 @@ use crate::model::Input;
 #[must_use]
 pub fn decode(frame: Frame<'_>) -> Input {
     match frame {
-        Frame::Host(host) => Input::Host(host),
+        Frame::Host(host) => Input::Host(*host),
         Frame::Record(bytes) => match decode_record(bytes) {
             Ok(event) => Input::Event(event),
             Err(refusal) => Input::Refused(refusal),
@@ -23,7 +23,7 @@ pub fn decode(frame: Frame<'_>) -> Input {
         Frame::Counters(counters) => Input::Counters(counters),
         Frame::Tick(tick) => Input::Tick(tick),
         Frame::Cgroup(name) => Input::Cgroup(name),
-        Frame::Sighting(sighting) => Input::Sighting(Box::new(sighting)),
+        Frame::Sighting(sighting) => Input::Sighting(sighting),
         Frame::Absent(absent) => Input::Absent(absent),
         Frame::Dump(mark) => Input::Dump(mark),
         Frame::Netns(facts) => Input::Netns(facts),

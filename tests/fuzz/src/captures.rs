@@ -42,7 +42,7 @@ fn seal(header: &mut [u8]) {
 #[must_use]
 pub fn frame_of_look(input: &Input) -> Option<Frame<'static>> {
     Some(match input {
-        Input::Sighting(sighting) => Frame::Sighting((**sighting).clone()),
+        Input::Sighting(sighting) => Frame::Sighting(sighting.clone()),
         Input::Absent(absent) => Frame::Absent(*absent),
         Input::Dump(mark) => Frame::Dump(*mark),
         Input::Netns(facts) => Frame::Netns(facts.clone()),

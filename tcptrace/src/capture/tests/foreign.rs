@@ -91,7 +91,7 @@ fn additions_of_a_newer_minor_version_are_skipped_and_counted() {
     .concat();
     let (frames, _, stats) = read(&file).unwrap();
     let host = HostInfo { hostname: "h".to_owned(), ..HostInfo::default() };
-    assert_eq!(frames, [Frame::Host(host), Frame::Tick(Tick { mono_ns: 5, real_ns: 6 })]);
+    assert_eq!(frames, [Frame::Host(Box::new(host)), Frame::Tick(Tick { mono_ns: 5, real_ns: 6 })]);
     assert_eq!((stats.unknown_frames, stats.unknown_blocks, stats.damaged_blocks), (1, 1, 0));
     assert_eq!(Reader::new(&file[..], "test").unwrap().format_version(), (1, 9));
 }

@@ -130,7 +130,7 @@ impl Worker<'_> {
             if asked && snapshot.inode != 0 {
                 self.held.push(snapshot);
             } else {
-                self.put(Frame::Sighting(Sighting { snapshot, holders: None, asked: true }))?;
+                self.put(sighting(Sighting { snapshot, holders: None, asked: true }))?;
             }
         }
         for gone in absent {
@@ -150,7 +150,7 @@ impl Worker<'_> {
         let found = self.holders.find(&inodes);
         for snapshot in held {
             let holders = found.get(&snapshot.inode).cloned();
-            self.put(Frame::Sighting(Sighting { snapshot, holders, asked: true }))?;
+            self.put(sighting(Sighting { snapshot, holders, asked: true }))?;
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Worker<'_> {
         let mut over = false;
         let dumped = self.places.dump(netns, states, detail, &mut |snapshot| {
             if snapshot.state != State::Listen {
-                batch.push(Frame::Sighting(Sighting { snapshot, holders: None, asked: false }));
+                batch.push(sighting(Sighting { snapshot, holders: None, asked: false }));
             }
             if batch.len() >= BATCH {
                 over |= answers.blocking_send(std::mem::take(batch)).is_err();
@@ -208,6 +208,10 @@ impl Worker<'_> {
         }
         self.answers.blocking_send(std::mem::take(&mut self.batch)).map_err(|_| Over)
     }
+}
+
+fn sighting(sighting: Sighting) -> Frame<'static> {
+    Frame::Sighting(Box::new(sighting))
 }
 
 /// Time of a processor that this thread has used.
