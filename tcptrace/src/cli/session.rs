@@ -48,7 +48,7 @@ const LOG_ALL: u8 = 5;
 /// After the programs are detached, one may still be running on another CPU; it is waited for this often.
 const LAST_LOOKS: u32 = 20;
 const LAST_LOOK_INTERVAL: Duration = Duration::from_millis(5);
-/// Between two rounds of questions: they go to the kernel by the dozen, and a system call for each costs twice as much.
+/// Between two rounds of questions, so that they go to the kernel by the dozen.
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 /// Batches of events before answers at most: a flood must not keep answers waiting for ever.
 const DRAINS_MAX: u32 = 64;
