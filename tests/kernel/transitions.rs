@@ -88,24 +88,13 @@ fn fin_retransmits_one_by_one() -> Result<()> {
 
 /// Each pause between two timeouts is about twice the one before. The first one is a probe's.
 fn doubling(told: &[&Line]) -> Result<()> {
-    let times: Vec<f64> = told.iter().map(|line| seconds(line)).collect::<Result<_>>()?;
+    let times: Vec<f64> = told.iter().map(|line| line.seconds()).collect::<Result<_>>()?;
     let pauses: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for pair in pauses.windows(2).skip(1) {
         let ratio = pair[1] / pair[0];
         ensure!((1.5..2.6).contains(&ratio), "pauses do not double: {pauses:?}");
     }
     Ok(())
-}
-
-/// Seconds within the day, from RFC 3339 in UTC.
-fn seconds(line: &Line) -> Result<f64> {
-    let time = line.at("/time").as_str().with_context(|| format!("no time: {}", line.text))?;
-    let clock = time.split_once('T').and_then(|(_, clock)| clock.strip_suffix('Z'));
-    let mut total = 0.0;
-    for part in clock.with_context(|| format!("not a time: {time}"))?.split(':') {
-        total = total * 60.0 + part.parse::<f64>()?;
-    }
-    Ok(total)
 }
 
 #[test]

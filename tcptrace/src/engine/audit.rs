@@ -206,7 +206,7 @@ impl Engine {
         let id = self.table.insert(closing);
         self.audit.saw(id);
         if snapshot.timewait {
-            self.count_orphan();
+            self.count_orphan(id);
             self.orphan_seen(id, snapshot);
         } else {
             self.look_when_due(id);
@@ -241,7 +241,7 @@ impl Engine {
             closing.handed_over = true;
             closing.flags.orphan = true;
         }
-        self.count_orphan();
+        self.count_orphan(id);
         self.orphan_seen(id, snapshot);
     }
 }

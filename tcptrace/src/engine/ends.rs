@@ -22,6 +22,7 @@ impl Engine {
         }
         fate.end = Some(end);
         if let Some(verdict) = judge(&fate, event.flags, event.time_ns, false) {
+            self.tell_peer(id, verdict, event.time_ns);
             self.finish_with(id, &fate, verdict, event.time_ns);
             return;
         }

@@ -16,6 +16,7 @@ mod netns;
 mod orphans;
 mod packed;
 mod paths;
+mod peers;
 mod rare;
 mod run;
 mod signals;

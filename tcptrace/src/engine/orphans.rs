@@ -27,7 +27,7 @@ impl Engine {
         let fate = Fate { end: Some(end), closed_ns: event.time_ns, ..Fate::default() };
         closing.rare.set_fate(fate);
         self.looks.orphans += 1;
-        self.count_orphan();
+        self.count_orphan(id);
         self.lanes.join(&mut self.table, LaneKind::Young, id, event.time_ns);
         if let Some(began_ns) = time_wait_ns {
             self.orphan_closed(id, began_ns, event.time_ns);
@@ -57,7 +57,7 @@ impl Engine {
     }
 
     /// What it waited for has come: no look and no deadline is due.
-    fn stop_waiting(&mut self, id: SlotId) {
+    pub(super) fn stop_waiting(&mut self, id: SlotId) {
         if let Some(closing) = self.table.get_mut(id) {
             closing.rare.take_asked();
         }
@@ -66,7 +66,8 @@ impl Engine {
     }
 
     /// One more waits for looks.
-    pub(super) fn count_orphan(&mut self) {
+    pub(super) fn count_orphan(&mut self, id: SlotId) {
+        self.peers.insert(&self.table, id);
         self.orphans_waiting += 1;
         self.orphans_unseen += 1;
     }
@@ -75,6 +76,7 @@ impl Engine {
     pub(super) fn orphan_done(&mut self, id: SlotId) {
         let Some(closing) = self.table.get(id).filter(|closing| closing.handed_over) else { return };
         let unseen = closing.rare.watch().is_none_or(|watch| watch.alive_ns == 0);
+        self.peers.remove(&self.table, id);
         self.orphans_waiting = self.orphans_waiting.saturating_sub(1);
         self.orphans_unseen = self.orphans_unseen.saturating_sub(u64::from(unseen));
     }
@@ -124,7 +126,7 @@ impl Engine {
 
     /// The peer's FIN has come: TIME_WAIT began then. Its timer counts in ticks, so the moment is moved to where it
     /// must have been: after the hand-over, and before the look.
-    fn orphan_closed(&mut self, id: SlotId, began_ns: u64, seen_ns: u64) {
+    pub(super) fn orphan_closed(&mut self, id: SlotId, began_ns: u64, seen_ns: u64) {
         let Some(closing) = self.table.get(id) else { return };
         let closed_ns = closing.rare.fate().map_or(0, |fate| fate.closed_ns);
         let alive_ns = closing.rare.watch().map_or(0, |watch| watch.alive_ns);

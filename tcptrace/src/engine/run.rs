@@ -8,6 +8,7 @@ use super::{
     config::{CLOCK_STEP_NS, Config, SETTLE_NS, YOUNG_NS},
     lanes::{LaneKind, Lanes},
     netns::Namespaces,
+    peers::Peers,
     table::Table,
     watch::Schedule,
 };
@@ -34,6 +35,7 @@ pub struct Engine {
     pub(super) audit: Audit,
     pub(super) netns: Namespaces,
     pub(super) looks: Looks,
+    pub(super) peers: Peers,
     pub(super) orphans_waiting: u64,
     pub(super) orphans_unseen: u64,
     pub(super) anomalies: Anomalies,
@@ -72,6 +74,7 @@ impl Engine {
             audit: Audit::default(),
             netns: Namespaces::default(),
             looks: Looks::default(),
+            peers: Peers::default(),
             orphans_waiting: 0,
             orphans_unseen: 0,
             anomalies: Anomalies::default(),

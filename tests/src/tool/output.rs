@@ -51,6 +51,20 @@ impl Line {
         self.at("/local") == ends.local.to_string().as_str() && self.at("/remote") == ends.remote.to_string().as_str()
     }
 
+    /// Its `time`: seconds within the day.
+    ///
+    /// # Errors
+    /// When it has none in RFC 3339 and UTC.
+    pub fn seconds(&self) -> Result<f64> {
+        let time = self.at("/time").as_str().with_context(|| format!("no time: {}", self.text))?;
+        let clock = time.split_once('T').and_then(|(_, clock)| clock.strip_suffix('Z'));
+        let mut total = 0.0;
+        for part in clock.with_context(|| format!("not a time: {time}"))?.split(':') {
+            total = total * 60.0 + part.parse::<f64>()?;
+        }
+        Ok(total)
+    }
+
     /// A count; 0 when there is none.
     #[must_use]
     pub fn count(&self, pointer: &str) -> u64 {

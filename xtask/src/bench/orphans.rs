@@ -15,6 +15,8 @@ use crate::process;
 const AIM_PER_SECOND: f64 = 40_000.0;
 const AIMS: &str =
     "aims: the look-up thread below 0.100 of a core at 40,000 orphan closes/s, none unknown, none missing";
+/// The load's clients alone: their peers' events would tell what looks are to tell.
+const TRACE: [&str; 3] = ["trace", "--remote-port", "99"];
 /// Sockets in TIME_WAIT, for the audit.
 const TIMEWAIT: u32 = 30_000;
 
@@ -46,7 +48,7 @@ impl Looks<'_> {
 
     /// Closes of the load without a line, be it that they still waited; below 0 if there were too many.
     fn missing(&self) -> i64 {
-        let wanted = i64::try_from(2 * self.0.with.connections).unwrap_or(i64::MAX);
+        let wanted = i64::try_from(self.0.with.connections).unwrap_or(i64::MAX);
         wanted.saturating_sub_unsigned(self.0.watched.written.closes)
     }
 
@@ -59,13 +61,18 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     let _cleanup = Cleanup::of_folder(&bench.folder)?;
     // First, because it stands whatever others do to the pairs.
     process::run(Command::new(&bench.diag).args(["--audit", &TIMEWAIT.to_string()]))?;
-    println!("orphans: {} pairs of {} s, trace --output json to a file on disk", bench.pairs, bench.seconds);
+    println!(
+        "orphans: {} pairs of {} s, {} --output json to a file on disk",
+        bench.pairs,
+        bench.seconds,
+        TRACE.join(" ")
+    );
     println!(
         "  pair  without/s     with/s   kept  orphans/s looks   core  at 40k  unknown  missing  waiting  others   steal"
     );
     let mut pairs = Vec::new();
     for number in 1..=bench.pairs {
-        let pair = churn::pair(bench, &["trace"], Ending::HandOver, number)?;
+        let pair = churn::pair(bench, &TRACE, Ending::HandOver, number)?;
         show(number, &pair);
         pairs.push(pair);
     }

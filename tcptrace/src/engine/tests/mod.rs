@@ -12,6 +12,7 @@ mod looks;
 mod lost;
 mod orderly;
 mod owners;
+mod peers;
 mod recorded;
 mod reuse;
 mod sightings;

@@ -84,6 +84,13 @@ impl Sock {
         self
     }
 
+    /// The other end of the connection.
+    pub(super) fn mirrored(mut self) -> Self {
+        let Identity { local, remote, .. } = self.0.socket;
+        (self.0.socket.local, self.0.socket.remote) = (remote, local);
+        self
+    }
+
     /// `close()`, or `shutdown(SHUT_RDWR)`.
     pub(super) fn closed(mut self) -> Self {
         self.0.flags.rcv_shutdown = true;

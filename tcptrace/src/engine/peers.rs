@@ -1,0 +1,85 @@
+//! Orphans whose peer is on this host, in the same namespace: the peer's own events tell when its FIN came, more
+//! closely than a look does, and nobody has to ask.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use super::{
+    closing::Closing,
+    config::PEER_NS,
+    judge::Verdict,
+    run::Engine,
+    table::{SlotId, Table},
+};
+use crate::model::{Endpoint, Identity, Outcome, State};
+
+/// Orphans that wait for their peers, by their ends. Remote ends choose a part of those, hence the keyed hash.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    orphans: HashTable<SlotId>,
+    keys: RandomState,
+}
+
+impl Peers {
+    /// An older entry with the same ends is not there any more, or this one could not be.
+    pub(super) fn insert(&mut self, table: &Table, id: SlotId) {
+        let Some(socket) = table.get(id).map(|closing| closing.socket) else { return };
+        let Self { orphans, keys } = self;
+        if let Ok(mut entry) = orphans.find_entry(hash(keys, &socket), |other| has_ends(table, *other, &socket)) {
+            *entry.get_mut() = id;
+            return;
+        }
+        let rehash = |id: &SlotId| table.get(*id).map_or(0, |closing| hash(keys, &closing.socket));
+        orphans.insert_unique(hash(keys, &socket), id, rehash);
+    }
+
+    pub(super) fn remove(&mut self, table: &Table, id: SlotId) {
+        let Some(closing) = table.get(id) else { return };
+        if let Ok(entry) = self.orphans.find_entry(hash(&self.keys, &closing.socket), |other| *other == id) {
+            entry.remove();
+        }
+    }
+
+    fn find<'a>(&self, table: &'a Table, socket: &Identity) -> Option<(SlotId, &'a Closing)> {
+        let id = *self.orphans.find(hash(&self.keys, socket), |id| has_ends(table, *id, socket))?;
+        Some((id, table.get(id)?))
+    }
+}
+
+fn hash(keys: &RandomState, socket: &Identity) -> u64 {
+    let Endpoint { port, .. } = socket.local;
+    keys.hash_one((socket.netns, port, socket.remote.port, u128::from_ne_bytes(socket.remote.octets())))
+}
+
+fn has_ends(table: &Table, id: SlotId, socket: &Identity) -> bool {
+    let ends = |socket: &Identity| (socket.netns, socket.local, socket.remote);
+    table.get(id).is_some_and(|closing| ends(&closing.socket) == ends(socket))
+}
+
+impl Engine {
+    /// A close is over. If it was the passive one of an orphan that waits, its FIN met the timewait socket between its
+    /// LAST_ACK and its CLOSE, which the acknowledgement brought.
+    pub(super) fn tell_peer(&mut self, id: SlotId, verdict: Verdict, acked_ns: u64) {
+        if self.orphans_waiting == 0 || verdict.0 != Outcome::Fin {
+            return;
+        }
+        let Some(peer) = self.table.get(id).filter(|peer| peer.state == State::LastAck && peer.since_known()) else {
+            return;
+        };
+        let Some((id, orphan)) = self.peers.find(&self.table, &mirrored(&peer.socket)) else { return };
+        let closed_ns = orphan.rare.fate().map_or(0, |fate| fate.closed_ns);
+        // The orphan's FIN began the peer's close, and its acknowledgement the orphan's FIN_WAIT2. Another connection
+        // that has had these ends since, or has them elsewhere, does not fit in between.
+        let fits = peer.begun_known() && orphan.begun_ns <= peer.begun_ns && peer.begun_ns <= closed_ns;
+        let from_ns = peer.since_ns.max(closed_ns);
+        let Some(span_ns) = acked_ns.checked_sub(from_ns).filter(|span_ns| fits && *span_ns <= PEER_NS) else { return };
+        self.stop_waiting(id);
+        self.orphan_closed(id, from_ns.saturating_add(span_ns / 2), acked_ns);
+    }
+}
+
+/// The same connection as the other end has it.
+fn mirrored(socket: &Identity) -> Identity {
+    Identity { local: socket.remote, remote: socket.local, ..*socket }
+}
