@@ -44,6 +44,10 @@ impl Engine {
     }
 
     pub(super) fn reset_sent(&mut self, event: &Event, state: State, reason: Option<u32>) {
+        // Listeners answer strays: no close of anybody.
+        if state == State::Listen {
+            return;
+        }
         let reason = self.reset_reason(reason);
         let known = self.table.find(event.socket.key);
         if let Some(id) = known {
