@@ -4,7 +4,7 @@ use std::{io, mem};
 
 use super::Sink;
 use crate::{
-    decode::{Frame, decode},
+    decode::{Frame, decode, decode_record},
     engine::{Config, Engine},
     filter::Filter,
     model::{Event, Input, Status, Tick},
@@ -39,10 +39,13 @@ impl Host {
     }
 
     pub(super) fn frame<S: Sink>(&mut self, frame: Frame<'_>, sink: &mut S) -> io::Result<()> {
-        let input = match decode(frame) {
-            Input::Event(event) => return self.event(event, sink),
-            other => other,
-        };
+        // Nearly all are, so these are moved no more often than they have to be.
+        if let Frame::Record(bytes) = frame
+            && let Ok(event) = decode_record(bytes)
+        {
+            return self.event(event, sink);
+        }
+        let input = decode(frame);
         self.catch_up(sink)?;
         match &input {
             Input::Host(host) => self.context.host(host),

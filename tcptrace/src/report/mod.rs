@@ -24,7 +24,8 @@ pub struct Report {
     by_outcome: [u64; Outcome::ALL.len()],
     findings: [u64; FindingKind::ALL.len()],
     fin_retransmits: [u64; 4],
-    latencies: [Distribution; Of::ALL.len()],
+    /// In the order of [`Of::ALL`], without those at its end that are other names for a phase.
+    latencies: [Distribution; Of::DISTINCT],
 }
 
 impl Report {
@@ -46,7 +47,7 @@ impl Report {
             incomplete: self.incomplete,
             by_role: named(Role::ALL.map(Role::as_str), self.by_role),
             by_outcome: named(Outcome::ALL.map(Outcome::as_str), self.by_outcome),
-            latency: Of::ALL.iter().zip(&self.latencies).map(|(of, found)| (of.as_str(), found.quantiles())).collect(),
+            latency: Of::ALL.into_iter().map(|of| (of.as_str(), self.quantiles(of))).collect(),
             findings: named(FindingKind::ALL.map(FindingKind::as_str), self.findings),
             fin_retransmits: self.fin_retransmits,
             status,
@@ -68,6 +69,11 @@ impl Report {
                 latency.record(ns, weight);
             }
         }
+    }
+
+    fn quantiles(&self, of: Of) -> Quantiles {
+        let place = Of::ALL.iter().position(|known| *known == of.first_name());
+        place.and_then(|place| self.latencies.get(place)).map(Distribution::quantiles).unwrap_or_default()
     }
 
     fn finding(&mut self, finding: &Finding, weight: u64) {

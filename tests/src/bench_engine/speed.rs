@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Duration};
 
 use tcptrace::{
-    decode::{Frame, decode, decode_record},
+    decode::decode_record,
     engine::{Config, Engine},
     model::{Event, Input, Output},
 };
@@ -93,9 +93,9 @@ fn raw_batch(engine: &mut Engine, raws: &[Raw], closes: &mut u64) -> Duration {
     for raws in raws.chunks(Engine::AHEAD) {
         events.clear();
         for raw in raws {
-            match decode(Frame::Record(raw)) {
-                Input::Event(event) => events.push(event),
-                other => engine.handle(&other),
+            match decode_record(raw) {
+                Ok(event) => events.push(event),
+                Err(refusal) => engine.handle(&Input::Refused(refusal)),
             }
         }
         run_events(engine, &events, closes);
@@ -104,7 +104,7 @@ fn raw_batch(engine: &mut Engine, raws: &[Raw], closes: &mut u64) -> Duration {
 }
 
 fn run_raw(engine: &mut Engine, raw: &Raw, closes: &mut u64) {
-    if let Input::Event(event) = decode(Frame::Record(raw)) {
+    if let Ok(event) = decode_record(raw) {
         run_event(engine, &event, closes);
     }
 }

@@ -37,6 +37,18 @@ impl Of {
         ]
     };
 
+    /// So many of them, from the first on, are different; the others are phases under another name.
+    pub(in crate::report) const DISTINCT: usize = Self::ALL.len() - 2;
+
+    /// The one among the first that is the same.
+    pub(in crate::report) const fn first_name(self) -> Self {
+        match self {
+            Self::LocalApp => Self::Phase(Phase::CloseWait),
+            Self::RemoteApp => Self::Phase(Phase::FinWait2),
+            of => of,
+        }
+    }
+
     /// The word in JSON and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
