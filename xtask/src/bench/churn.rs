@@ -8,6 +8,7 @@ use std::fs;
 use anyhow::{Context, Error, Result, anyhow};
 
 use super::cleanup::Cleanup;
+use super::idle;
 use super::load::{self, Ending, Load};
 use super::watch::{Watch, Watched};
 use super::{Bench, median};
@@ -83,14 +84,16 @@ pub(super) fn run_hist(bench: &Bench) -> Result<()> {
 fn compare(bench: &Bench, subject: &Subject) -> Result<()> {
     let _cleanup = Cleanup::of_folder(&bench.folder)?;
     println!("churn: {} pairs of {} s, {}", bench.pairs, bench.seconds, subject.name);
-    println!("  pair  without/s     with/s   kept  CPU s/M    missing      lost  others   steal");
-    let mut pairs = Vec::new();
+    println!("  pair  without/s     with/s   kept  CPU s/M    missing      lost  others   steal   idle");
+    let (mut pairs, mut idle) = (Vec::new(), Vec::new());
     for number in 1..=bench.pairs {
         let pair = pair(bench, subject.arguments, Ending::ThreeWay, number)?;
-        show(number, &pair);
+        let kept_by_idle = idle::load(bench)?.per_second / pair.without.per_second;
+        show(number, &pair, kept_by_idle);
+        idle.extend(pair.counts().then_some(kept_by_idle));
         pairs.push(pair);
     }
-    conclude(&pairs, subject.aims)
+    conclude(&pairs, &idle, subject.aims)
 }
 
 pub(super) fn pair(bench: &Bench, arguments: &[&str], ending: Ending, number: u32) -> Result<Pair> {
@@ -115,9 +118,9 @@ fn watched(bench: &Bench, arguments: &[&str], ending: Ending) -> Result<(Load, W
     Ok((load, watched))
 }
 
-fn show(number: u32, pair: &Pair) {
+fn show(number: u32, pair: &Pair, idle: f64) {
     println!(
-        "  {number:>4}{:>11.0}{:>11.0}{:>7.3}{:>9.2}{:>9.3} %{:>10}{:>6.1} %{:>6.1} %{}",
+        "  {number:>4}{:>11.0}{:>11.0}{:>7.3}{:>9.2}{:>9.3} %{:>10}{:>6.1} %{:>6.1} %{idle:>7.3}{}",
         pair.without.per_second,
         pair.with.per_second,
         pair.kept(),
@@ -140,7 +143,7 @@ pub(super) fn too_busy() -> Error {
     )
 }
 
-fn conclude(pairs: &[Pair], aims: &str) -> Result<()> {
+fn conclude(pairs: &[Pair], idle: &[f64], aims: &str) -> Result<()> {
     let counted: Vec<&Pair> = pairs.iter().filter(|pair| pair.counts()).collect();
     let middle = |figure: fn(&Pair) -> f64| median(counted.iter().map(|pair| figure(pair)));
     let (Some(without), Some(with), Some(kept), Some(cpu_s), Some(missing)) = (
@@ -156,6 +159,8 @@ fn conclude(pairs: &[Pair], aims: &str) -> Result<()> {
     let lost: u64 = pairs.iter().map(|pair| pair.watched.written.lost).sum();
     println!("  median{without:>9.0}{with:>11.0}{kept:>7.3}{cpu_s:>9.2}{:>9.3} %{lost:>10} in all", 100.0 * missing);
     println!("  {aims}");
+    let idle = median(idle.iter().copied()).unwrap_or(0.0);
+    println!("  programs that do nothing on the same tracepoint keep {idle:.3}: what the kernel's calls of them leave");
     let written = counted.iter().map(|pair| &pair.watched.written);
     let per_close = median(written.map(|written| written.bytes as f64 / written.closes as f64));
     let start = median(counted.iter().map(|pair| pair.watched.cpu_of_start.as_secs_f64()));

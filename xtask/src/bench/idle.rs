@@ -1,4 +1,5 @@
-//! What the kernel's BPF statistics cost by themselves: two readings of a clock for each run of a program.
+//! What any programs on the tracepoint cost, and what the kernel's BPF statistics cost: two readings of a clock for each
+//! run of a program.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::Bench;
-use super::load::{self, Ending};
+use super::load::{self, Ending, Load};
 use super::procfs::{self, ProgramStats};
 
 /// Programs that do nothing while they are attached. Dropped, it is killed.
@@ -31,6 +32,12 @@ impl Drop for Idle {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The load while as many programs as tcptrace has there do nothing: what is called costs nothing, and the calls remain.
+pub(super) fn load(bench: &Bench) -> Result<Load> {
+    let _idle = Idle::start(&bench.idle)?;
+    load::run(&bench.churn, Ending::ThreeWay, bench.seconds, None)
 }
 
 /// Nanoseconds that a set_state event costs by the statistics when as many programs as tcptrace has there do nothing.
