@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tcptrace::{
     diagnosis::{self, Signs},
     model::{GivesUp, NeverWhy, Snapshot, State, StuckCause, Timer},
@@ -168,7 +168,9 @@ fn prove(case: &Case) -> Result<String> {
                 ensure!(ended.is_none(), "it ended");
                 let right = said.iter().filter(|said| said.gives_up == GivesUp::Never(why)).count();
                 let wrong = said.iter().find(|said| !matches!(said.gives_up, GivesUp::Never(_) | GivesUp::Unknown));
-                ensure!(wrong.is_none_or(|wrong| wrong.gives_up == GivesUp::Never(why)), "an end was predicted");
+                if let Some(wrong) = wrong {
+                    bail!("an end was predicted: {:?} for {}", wrong.gives_up, wrong.seen);
+                }
                 ensure!(right * 4 > said.len(), "not said in {} of {} looks", said.len() - right, said.len());
                 Ok(format!("{}: never, {right} of {} looks", case.name, said.len()))
             }
