@@ -124,7 +124,7 @@ fn transition(ctx: &BtfTracePointContext, change: Change, counter_set: u32) {
         counter_set,
         owner: state::in_owner_context(old, new) || (ends && aborted_by_close(sk, old)),
         totals: ends,
-        segs_in: ends || new == state::FIN_WAIT2,
+        segs_in: ends || new == state::FIN_WAIT2 || new == state::LAST_ACK,
         later,
     };
     emit(ctx, sk, tcp, event);

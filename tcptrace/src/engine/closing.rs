@@ -40,7 +40,7 @@ pub(super) struct Closing {
     pub(super) marks: Marks,
     pub(super) phases: PhaseTimes,
     /// One more than the count, so that 0 can stand for none.
-    segs_in_fin_wait2: Option<NonZeroU32>,
+    segs_in_before: Option<NonZeroU32>,
     /// When the close began; see `begun_known`.
     pub(super) begun_ns: u64,
     pub(super) connect_ns: Option<NonZeroU64>,
@@ -66,6 +66,8 @@ pub(super) struct End {
     pub(super) sk_err: u16,
     pub(super) totals: Option<Totals>,
     pub(super) segs_in: Option<u32>,
+    /// Nothing has arrived since LAST_ACK began, so not the acknowledgement of the FIN either.
+    pub(super) unanswered: bool,
 }
 
 impl Closing {
@@ -109,7 +111,7 @@ impl Closing {
             raised: None,
             handed_over: false,
             marks: Marks::of(role_of(state)),
-            segs_in_fin_wait2: None,
+            segs_in_before: None,
         }
     }
 
@@ -128,13 +130,14 @@ impl Closing {
         self.marks.role()
     }
 
-    pub(super) fn segs_in_fin_wait2(&self) -> Option<u32> {
-        self.segs_in_fin_wait2.map(|segs_in| segs_in.get() - 1)
+    /// Segments received before FIN_WAIT2 or LAST_ACK began.
+    pub(super) fn segs_in_before(&self) -> Option<u32> {
+        self.segs_in_before.map(|segs_in| segs_in.get() - 1)
     }
 
     /// The largest of counts is taken for none.
-    pub(super) fn set_segs_in_fin_wait2(&mut self, segs_in: Option<u32>) {
-        self.segs_in_fin_wait2 = segs_in.and_then(|segs_in| NonZeroU32::new(segs_in.wrapping_add(1)));
+    pub(super) fn set_segs_in_before(&mut self, segs_in: Option<u32>) {
+        self.segs_in_before = segs_in.and_then(|segs_in| NonZeroU32::new(segs_in.wrapping_add(1)));
     }
 
     /// Interface that it is bound to, or [`BOUND_IF_UNKNOWN`].

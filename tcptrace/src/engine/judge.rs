@@ -52,7 +52,9 @@ fn without_error(end: &End, flags: Flags, last: bool) -> Option<Verdict> {
         State::FinWait2 | State::Closing if flags.done => Some((Outcome::Fin, None)),
         // Without it: an orphan handed to a timewait socket (`tcp_time_wait(sk, TCP_FIN_WAIT2, ..)`).
         State::FinWait2 => last.then_some((Outcome::Unknown, is_orphan(flags).then_some(Reason::OrphanFinWait2))),
-        // Only close() of a socket held until now can send a reset after this.
+        // `__tcp_close()` gives up what exceeds `tcp_max_orphans` or `tcp_mem`, and sends its reset afterwards.
+        State::LastAck if end.unanswered => last.then_some((Outcome::Unknown, None)),
+        // Otherwise only close() of a socket held until now can send a reset after this.
         State::LastAck if flags.orphan || !closed || last => Some((Outcome::Fin, None)),
         _ => last.then_some((Outcome::Unknown, None)),
     }
@@ -126,5 +128,5 @@ fn three_way(closing: &Closing, fate: &Fate, outcome: Outcome) -> Option<bool> {
     if closing.handed_over {
         return Some(false);
     }
-    Some(closing.segs_in_fin_wait2()? == end.segs_in?)
+    Some(closing.segs_in_before()? == end.segs_in?)
 }

@@ -19,7 +19,7 @@ impl Engine {
             EventKind::Transition { old, new, totals, segs_in, .. } => {
                 let legal = legal(old, new);
                 self.anomalies.impossible_transitions += u64::from(!legal);
-                let end = End { old, sk_err: event.sk_err, totals, segs_in };
+                let end = End { old, sk_err: event.sk_err, totals, segs_in, unanswered: false };
                 match (old, new) {
                     (_, State::SynSent) => self.connect(event),
                     (State::SynSent, State::Close) => self.connect_failed(event),
@@ -139,8 +139,8 @@ impl Engine {
         self.leave_phase(id, event.time_ns, FindingStatus::Moved);
         if let Some(closing) = self.table.get_mut(id) {
             closing.enter(new, event.time_ns);
-            if new == State::FinWait2 {
-                closing.set_segs_in_fin_wait2(end.segs_in);
+            if matches!(new, State::FinWait2 | State::LastAck) {
+                closing.set_segs_in_before(end.segs_in);
             }
         }
         self.count_open(new, 1);

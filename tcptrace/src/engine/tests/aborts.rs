@@ -83,6 +83,44 @@ fn a_disconnect_is_no_linger() {
     assert_eq!((close.outcome, close.reason), (Outcome::ResetSent, Some(Reason::Disconnect)));
 }
 
+/// Too many orphans at `close()` after the peer's: no segment came in LAST_ACK, and the reset follows `-> CLOSE`.
+#[test]
+fn a_last_ack_that_nobody_answered() {
+    let passive = [
+        sock(7).at(0).done().moves(Established, CloseWait),
+        sock(7).at(9).closed().moves_with(CloseWait, LastAck, Some(3)),
+    ];
+    let ends = |segs_in| sock(7).at(9).orphan().done().moves_with(LastAck, Close, segs_in);
+    let mut rig = Rig::new();
+    rig.events(passive).events([ends(Some(3))]);
+    assert!(rig.said().is_empty(), "the reset may be on its way");
+    rig.events([sock(7).at(9).orphan().sends_reset(Close, rst::ABORT_ON_MEMORY)]);
+    let close = rig.close();
+    assert_eq!(
+        (close.role, close.outcome, close.reason),
+        (Role::Passive, Outcome::ResetSent, Some(Reason::OrphanMemory))
+    );
+    // The namespace goes away: no reset either.
+    let mut rig = Rig::new();
+    rig.events(passive).events([ends(Some(3))]);
+    assert_eq!(rig.tick(200).close().outcome, Outcome::Unknown);
+    // The acknowledgement came; and a record of an older version, which does not say.
+    for segs_in in [Some(4), None] {
+        let mut rig = Rig::new();
+        assert_eq!(rig.events(passive).events([ends(segs_in)]).close().outcome, Outcome::Fin);
+    }
+}
+
+/// A listener's answers to strays come of no close, whatever its key becomes.
+#[test]
+fn a_reset_of_a_listener_is_nobodys() {
+    let mut rig = Rig::new();
+    rig.events([sock(7).at(0).sends_reset(Listen, rst::STATE), sock(7).at(1).moves(Established, CloseWait)]);
+    rig.events([sock(7).at(2).closed().moves(CloseWait, LastAck), sock(7).at(3).orphan().moves(LastAck, Close)]);
+    assert_eq!(rig.close().outcome, Outcome::Fin);
+    assert_eq!(rig.anomalies().stray_events, 0);
+}
+
 /// Out of memory for orphans: the reset goes out before `-> CLOSE`.
 #[test]
 fn a_reset_sent_before_the_end_counts() {
