@@ -1,4 +1,4 @@
-//! Orphans in FIN_WAIT2: how long their peers took, which no event tells.
+//! Orphans in FIN_WAIT2: how long their peers took, which no event of their own tells.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},

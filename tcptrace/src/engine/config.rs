@@ -56,8 +56,8 @@ pub(super) const DUPLICATE_NS: u64 = 10_000_000;
 
 /// A handed-over orphan is looked at after this time: most peers have sent their FIN by then.
 pub(super) const YOUNG_NS: u64 = 20_000_000;
-/// A peer on this host tells when its FIN came if it had the acknowledgement within this time. Where that took longer,
-/// segments were lost, and a look tells more: timers count in ticks of 10 ms at most.
+/// A peer in the same namespace tells when its FIN came if it had the acknowledgement within this time. Where that took
+/// longer, a look tells more: timers count in ticks of 10 ms at most.
 pub(super) const PEER_NS: u64 = 10_000_000;
 /// Those that linger are looked at this often while they are few.
 pub(super) const LOOK_AGAIN_NS: u64 = 500_000_000;

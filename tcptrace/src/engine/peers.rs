@@ -14,7 +14,8 @@ use super::{
 };
 use crate::model::{Endpoint, Identity, Outcome, State};
 
-/// Orphans that wait for their peers, by their ends. Remote ends choose a part of those, hence the keyed hash.
+/// Orphans that wait for their peers, by their ends. Remote ends choose a part of those, hence the keyed hash. No more
+/// than there are closes in the table.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     orphans: HashTable<SlotId>,
@@ -22,9 +23,9 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// An older entry with the same ends is not there any more, or this one could not be.
+    /// An older entry with the same ends is left to looks.
     pub(super) fn insert(&mut self, table: &Table, id: SlotId) {
-        let Some(socket) = table.get(id).map(|closing| closing.socket) else { return };
+        let Some(socket) = table.get(id).map(|closing| closing.socket).filter(stays_inside) else { return };
         let Self { orphans, keys } = self;
         if let Ok(mut entry) = orphans.find_entry(hash(keys, &socket), |other| has_ends(table, *other, &socket)) {
             *entry.get_mut() = id;
@@ -41,10 +42,23 @@ impl Peers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.orphans.len()
+    }
+
     fn find<'a>(&self, table: &'a Table, socket: &Identity) -> Option<(SlotId, &'a Closing)> {
         let id = *self.orphans.find(hash(&self.keys, socket), |id| has_ends(table, *id, socket))?;
         Some((id, table.get(id)?))
     }
+}
+
+/// Whether both ends are certainly of this namespace: a host speaks with itself from the address that it speaks to, or
+/// over loopback. Elsewhere a proxy may have the mirrored ends for a connection of its own (`IP_TRANSPARENT`); here it
+/// cannot, for they are taken.
+fn stays_inside(socket: &Identity) -> bool {
+    let (local, remote) = (socket.local.ip(), socket.remote.ip());
+    local == remote || (local.is_loopback() && remote.is_loopback())
 }
 
 fn hash(keys: &RandomState, socket: &Identity) -> u64 {
@@ -58,10 +72,11 @@ fn has_ends(table: &Table, id: SlotId, socket: &Identity) -> bool {
 }
 
 impl Engine {
-    /// A close is over. If it was the passive one of an orphan that waits, its FIN met the timewait socket between its
-    /// LAST_ACK and its CLOSE, which the acknowledgement brought.
+    /// A close is over. If it was the passive one of an orphan that waits, its FIN met the timewait socket
+    /// (`tcp_timewait_state_process()`) between its LAST_ACK and its CLOSE, which the acknowledgement brought
+    /// (`tcp_rcv_state_process()`).
     pub(super) fn tell_peer(&mut self, id: SlotId, verdict: Verdict, acked_ns: u64) {
-        if self.orphans_waiting == 0 || verdict.0 != Outcome::Fin {
+        if self.peers.orphans.is_empty() || verdict.0 != Outcome::Fin {
             return;
         }
         let Some(peer) = self.table.get(id).filter(|peer| peer.state == State::LastAck && peer.since_known()) else {
@@ -70,7 +85,7 @@ impl Engine {
         let Some((id, orphan)) = self.peers.find(&self.table, &mirrored(&peer.socket)) else { return };
         let closed_ns = orphan.rare.fate().map_or(0, |fate| fate.closed_ns);
         // The orphan's FIN began the peer's close, and its acknowledgement the orphan's FIN_WAIT2. Another connection
-        // that has had these ends since, or has them elsewhere, does not fit in between.
+        // that has had these ends since does not fit in between.
         let fits = peer.begun_known() && orphan.begun_ns <= peer.begun_ns && peer.begun_ns <= closed_ns;
         let from_ns = peer.since_ns.max(closed_ns);
         let Some(span_ns) = acked_ns.checked_sub(from_ns).filter(|span_ns| fits && *span_ns <= PEER_NS) else { return };

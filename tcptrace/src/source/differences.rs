@@ -80,7 +80,7 @@ pub const TIME_WAIT_EVENTS: Difference = Difference {
     since: (5, 12),
     source: "tcp_timewait_state_process(), whose sockets are known by bpf_get_socket_cookie()",
     lost: "when the peer of a close()d socket in FIN_WAIT2 closes is known to a tick (10 ms) by look-ups instead of \
-           exactly",
+           exactly, or to the peer's LAST_ACK over loopback",
 };
 
 /// The BPF ring buffer, without which there is no tcptrace.

@@ -1,5 +1,6 @@
 //! The program on the exit of `tcp_timewait_state_process()`, which a run can do without: it tells at once when the
-//! peer of an orphan closes, and where it cannot be had, looks at the timewait socket tell it to a tick.
+//! peer of an orphan closes, and where it cannot be had, the events of a peer in
+//! the same namespace do, or looks at the timewait socket, to a tick.
 
 use aya::{
     Btf, Ebpf,

@@ -2,36 +2,39 @@
 
 use super::{
     sightings::{answer, timewait},
-    support::{ECONNRESET, Rig, Sock, at, ms, sock},
+    support::{ETIMEDOUT, Rig, Sock, at, ms, sock},
 };
 use crate::model::{
-    Close, Event, Outcome, Phase,
-    State::{Close as Closed, CloseWait, Established, FinWait1, FinWait2, LastAck, TimeWait},
+    Close, Event, Outcome, Phase, Snapshot,
+    State::{self, Close as Closed, CloseWait, Established, FinWait1, FinWait2, LastAck, TimeWait},
 };
 
-/// The other end of `sock(7)`.
-fn peer() -> Sock {
-    sock(8).mirrored()
+fn ours() -> Sock {
+    sock(7).inside()
 }
 
-/// Closed at 0; the peer hears of it at 5 ms; handed over at 10 ms.
-fn orphan() -> Rig {
+fn peer() -> Sock {
+    sock(8).inside().mirrored()
+}
+
+/// Ours closed at 0 and handed over at 10 ms; of the peer, what is given.
+fn orphan_of(ours: Sock) -> Rig {
     let mut rig = Rig::looking();
     rig.events([
-        sock(7).at(0).closed().moves(Established, FinWait1),
-        peer().at(5).moves(Established, CloseWait),
-        sock(7).at(10).orphan().moves(FinWait1, FinWait2),
-        sock(7).at(10).orphan().moves(FinWait2, Closed),
+        ours.at(0).closed().moves(Established, FinWait1),
+        ours.at(10).orphan().moves(FinWait1, FinWait2),
+        ours.at(10).orphan().moves(FinWait2, Closed),
     ]);
     rig.wants();
     rig
 }
 
-/// The peer closes at `closed_ms` and has the acknowledgement at `acked_ms`.
-fn closes(closed_ms: u64, acked_ms: u64) -> [Event; 2] {
+/// The peer hears of it at 5 ms, closes, and has the acknowledgement.
+fn whole_close(peer: Sock, closed_ms: u64, acked_ms: u64) -> [Event; 3] {
     [
-        peer().at(closed_ms).closed().moves(CloseWait, LastAck),
-        peer().at(acked_ms).orphan().done().moves(LastAck, Closed),
+        peer.at(5).moves(Established, CloseWait),
+        peer.at(closed_ms).closed().moves(CloseWait, LastAck),
+        peer.at(acked_ms).orphan().done().moves(LastAck, Closed),
     ]
 }
 
@@ -44,41 +47,57 @@ fn told(rig: &mut Rig) -> Close {
 
 #[test]
 fn the_peer_tells_and_nobody_asks() {
-    let mut rig = orphan();
-    let close = told(rig.events(closes(12, 14)));
+    let mut rig = orphan_of(ours());
+    let close = told(rig.events(whole_close(peer(), 12, 14)));
     assert_eq!((close.outcome, close.reason, close.complete), (Outcome::Fin, None, true));
     assert_eq!((close.three_way, close.orphan), (Some(false), true));
     assert_eq!((close.phases.get(Phase::FinWait2), close.end_ns), (Some(ms(3)), at(13)), "half way between");
     assert!(rig.tick(1_000).looks().is_empty());
     let status = rig.engine.status();
-    assert_eq!((status.open, status.orphans_waiting), ([0; 5], 0));
+    assert_eq!((status.open, status.orphans_waiting, rig.engine.peers.len()), ([0; 5], 0, 0));
+}
+
+/// To an address of its own, a host speaks from the same one.
+#[test]
+fn over_an_address_of_the_host() {
+    let own = |sock: Sock| sock.over([192, 0, 2, 1], [192, 0, 2, 1]);
+    let mut rig = orphan_of(own(sock(7)));
+    let close = told(rig.events(whole_close(own(sock(8)).mirrored(), 12, 14)));
+    assert_eq!((close.outcome, close.end_ns), (Outcome::Fin, at(13)));
 }
 
 /// A peer that takes its time: looks have shown the timewait socket meanwhile.
 #[test]
 fn after_looks() {
-    let mut rig = orphan();
+    let mut rig = orphan_of(ours());
+    let [close_wait, last_ack, closed] = whole_close(peer(), 700, 701);
+    rig.events([close_wait]);
     assert_eq!(rig.tick(30).looks(), [7]);
-    rig.give(&answer(timewait(7, 30, FinWait2, 59_980)));
+    rig.give(&answer(timewait_of(30, FinWait2, 59_980)));
     assert_eq!(rig.tick(600).looks(), [7]);
-    let close = told(rig.events(closes(700, 701)));
+    let close = told(rig.events([last_ack, closed]));
     assert_eq!((close.outcome, close.complete), (Outcome::Fin, true));
     assert_eq!(close.end_ns, at(700) + ms(1) / 2);
     // The answer that was under way finds nobody.
-    rig.give(&answer(timewait(7, 702, TimeWait, 59_999)));
+    rig.give(&answer(timewait_of(702, TimeWait, 59_999)));
     assert!(rig.said().is_empty());
     assert!(rig.tick(20_000).looks().is_empty());
+}
+
+fn timewait_of(at_ms: u64, state: State, expires_ms: u32) -> Snapshot {
+    let socket = ours().at(0).moves(Established, FinWait1).socket;
+    Snapshot { socket, ..timewait(7, at_ms, state, expires_ms) }
 }
 
 /// Never before the hand-over: a FIN that was sent earlier came later.
 #[test]
 fn a_fin_under_way_at_the_hand_over() {
-    let mut rig = orphan();
-    let close = told(rig.events(closes(8, 12)));
+    let mut rig = orphan_of(ours());
+    let close = told(rig.events(whole_close(peer(), 8, 12)));
     assert_eq!((close.phases.get(Phase::FinWait2), close.end_ns), (Some(ms(1)), at(11)));
 }
 
-fn keeps_waiting(mut rig: Rig, events: [Event; 2], why: &str) {
+fn keeps_waiting<const N: usize>(mut rig: Rig, events: [Event; N], why: &str) {
     rig.events(events);
     assert!(rig.closes().iter().all(|close| close.socket.key.0 == 8), "{why}");
     assert_eq!(rig.engine.status().orphans_waiting, 1, "{why}");
@@ -87,71 +106,53 @@ fn keeps_waiting(mut rig: Rig, events: [Event; 2], why: &str) {
 
 #[test]
 fn where_it_is_not_certain_a_look_tells() {
-    keeps_waiting(orphan(), closes(12, 23), "lost segments: when it came is not known");
-    let [last_ack, _] = closes(12, 13);
-    let reset = peer().at(13).orphan().err(ECONNRESET).moves(LastAck, Closed);
-    keeps_waiting(orphan(), [last_ack, reset], "no FIN of a connection that was reset");
-    let elsewhere = |event: Event| {
-        let mut event = event;
+    let [close_wait, last_ack, closed] = whole_close(peer(), 12, 13);
+    keeps_waiting(orphan_of(ours()), whole_close(peer(), 12, 23), "a long LAST_ACK tells too little");
+    let given_up = peer().at(13).orphan().err(ETIMEDOUT).moves(LastAck, Closed);
+    keeps_waiting(orphan_of(ours()), [close_wait, last_ack, given_up], "its FIN may have come, or not");
+    keeps_waiting(orphan_of(ours()), [close_wait, closed], "when it sent its FIN is not known");
+    keeps_waiting(
+        orphan_of(ours()),
+        [peer().at(8).closed().moves(CloseWait, LastAck), closed],
+        "nor whose close it is",
+    );
+    let elsewhere = |mut event: Event| {
         event.socket.netns += 1;
-        event.socket.key.0 = 8;
         event
     };
-    keeps_waiting(orphan(), closes(12, 13).map(elsewhere), "another namespace has the same addresses");
-    let bystander = |event: Event| {
-        let mut event = event;
-        event.socket.local.port += 1;
-        event
-    };
-    keeps_waiting(orphan(), closes(12, 13).map(bystander), "another connection");
+    keeps_waiting(orphan_of(ours()), whole_close(peer(), 12, 13).map(elsewhere), "another namespace");
+    keeps_waiting(orphan_of(ours()), whole_close(peer().ports(81, 45_555), 12, 13), "another connection");
+    let proxy = sock(8).mirrored();
+    keeps_waiting(orphan_of(sock(7)), whole_close(proxy, 12, 13), "the other side of a transparent proxy");
 }
 
 /// The ends are another connection's by now: its passive close began later.
 #[test]
 fn a_later_connection_tells_nothing() {
-    let mut rig = orphan();
-    rig.events([peer().at(12).orphan().err(ECONNRESET).moves(CloseWait, Closed)]);
-    rig.tick(12);
-    let later = |event: Event| {
-        let mut event = event;
-        event.socket.key.0 = 9;
-        event
-    };
-    rig.events([later(peer().at(14).moves(Established, CloseWait))]);
-    rig.events(closes(15, 16).map(later));
-    assert!(rig.closes().iter().all(|close| close.socket.key.0 != 7));
-    assert_eq!(rig.engine.status().orphans_waiting, 1);
+    let later = [
+        peer().at(14).moves(Established, CloseWait),
+        peer().at(15).closed().moves(CloseWait, LastAck),
+        peer().at(16).orphan().done().moves(LastAck, Closed),
+    ];
+    keeps_waiting(orphan_of(ours()), later, "it was not ours that it heard of");
 }
 
-/// A passive close of which the beginning was not seen may be anybody's.
-#[test]
-fn half_a_peer_tells_nothing() {
-    let mut rig = Rig::looking();
-    rig.events([
-        sock(7).at(0).closed().moves(Established, FinWait1),
-        sock(7).at(10).orphan().moves(FinWait1, FinWait2),
-        sock(7).at(10).orphan().moves(FinWait2, Closed),
-    ]);
-    rig.wants();
-    keeps_waiting(rig, closes(12, 13), "its CLOSE_WAIT was not seen");
-}
-
-/// Two orphans with the same ends, of which only the younger can still be there.
+/// Two orphans with the same ends: the younger is the one that is there.
 #[test]
 fn the_younger_of_two() {
-    let mut rig = orphan();
-    let again = |event: Event| {
-        let mut event = event;
+    let mut rig = orphan_of(ours());
+    let again = |mut event: Event| {
         event.socket.key.0 += 10;
         event
     };
     rig.events([
-        again(sock(7).at(13).closed().moves(Established, FinWait1)),
+        again(ours().at(13).closed().moves(Established, FinWait1)),
         again(peer().at(14).moves(Established, CloseWait)),
-        again(sock(7).at(15).orphan().moves(FinWait1, FinWait2)),
-        again(sock(7).at(15).orphan().moves(FinWait2, Closed)),
+        again(ours().at(15).orphan().moves(FinWait1, FinWait2)),
+        again(ours().at(15).orphan().moves(FinWait2, Closed)),
+        again(peer().at(16).closed().moves(CloseWait, LastAck)),
+        again(peer().at(17).orphan().done().moves(LastAck, Closed)),
     ]);
-    rig.events(closes(16, 17).map(again));
     let keys: Vec<_> = rig.closes().iter().map(|close| close.socket.key.0).collect();
     assert_eq!(keys, [17, 18]);
     assert_eq!(rig.tick(100).looks(), [7], "the older one is looked for, and will be found replaced");

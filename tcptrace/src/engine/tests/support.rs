@@ -84,6 +84,21 @@ impl Sock {
         self
     }
 
+    /// Over loopback, both ends of which are in one namespace.
+    pub(super) fn inside(self) -> Self {
+        self.over([127, 0, 0, 1], [127, 0, 0, 2])
+    }
+
+    /// Between these addresses.
+    pub(super) fn over(mut self, local: [u8; 4], remote: [u8; 4]) -> Self {
+        let end = |[a, b, c, d]: [u8; 4], port| {
+            Endpoint::from_bytes([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false, port)
+        };
+        let Identity { local: ours, remote: theirs, .. } = self.0.socket;
+        (self.0.socket.local, self.0.socket.remote) = (end(local, ours.port), end(remote, theirs.port));
+        self
+    }
+
     /// The other end of the connection.
     pub(super) fn mirrored(mut self) -> Self {
         let Identity { local, remote, .. } = self.0.socket;
@@ -236,6 +251,7 @@ impl Rig {
         let open: u64 = self.engine.status().open.iter().sum();
         assert!(open <= self.engine.table.len() as u64, "more open than followed");
         assert_eq!(self.engine.status().books.delivered, self.handled);
+        assert!(self.engine.peers.len() as u64 <= self.engine.status().orphans_waiting, "an orphan was left behind");
     }
 
     /// Everything said since the last call.
