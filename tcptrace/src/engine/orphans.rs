@@ -1,6 +1,6 @@
-//! Orphans in FIN_WAIT2, which the kernel hands over to timewait sockets at once (`tcp_time_wait()`): no event of theirs
-//! tells how long the peer took, except where the kernel lets fexit attach. The peer's own may (`peers`); else sock_diag
-//! shows the timewait socket, under the same cookie, and its timer.
+//! Orphans in FIN_WAIT2, which the kernel hands over to timewait sockets at once (`tcp_time_wait()`): no event of
+//! theirs tells how long the peer took, except where the kernel lets fexit attach. The peer's own may (`peers`); else
+//! sock_diag shows the timewait socket, under the same cookie, and its timer.
 
 use super::{
     closing::{End, Fate},

@@ -1,5 +1,5 @@
-//! What any programs on the tracepoint cost, and what the kernel's BPF statistics cost: two readings of a clock for each
-//! run of a program.
+//! What any programs on the tracepoint cost, and what the kernel's BPF statistics cost: two readings of a clock for
+//! each run of a program.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -34,7 +34,7 @@ impl Drop for Idle {
     }
 }
 
-/// The load while as many programs as tcptrace has there do nothing: what is called costs nothing, and the calls remain.
+/// The load while as many programs as tcptrace has there do nothing: what is called costs nothing, the calls remain.
 pub(super) fn load(bench: &Bench) -> Result<Load> {
     let _idle = Idle::start(&bench.idle)?;
     load::run(&bench.churn, Ending::ThreeWay, bench.seconds, None)
