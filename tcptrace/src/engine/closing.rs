@@ -39,7 +39,7 @@ pub(super) struct Closing {
     pub(super) handed_over: bool,
     pub(super) marks: Marks,
     pub(super) phases: PhaseTimes,
-    /// One more than the count, so that 0 can stand for none.
+    /// Segments received before FIN_WAIT2 or LAST_ACK began; one more, so that 0 can stand for none.
     segs_in_before: Option<NonZeroU32>,
     /// When the close began; see `begun_known`.
     pub(super) begun_ns: u64,
@@ -130,9 +130,9 @@ impl Closing {
         self.marks.role()
     }
 
-    /// Segments received before FIN_WAIT2 or LAST_ACK began.
-    pub(super) fn segs_in_before(&self) -> Option<u32> {
-        self.segs_in_before.map(|segs_in| segs_in.get() - 1)
+    /// Whether no segment arrived in FIN_WAIT2 or LAST_ACK, of which `segs_in` is the count at the end.
+    pub(super) fn was_quiet(&self, segs_in: Option<u32>) -> Option<bool> {
+        Some(self.segs_in_before?.get() - 1 == segs_in?)
     }
 
     /// The largest of counts is taken for none.

@@ -13,8 +13,8 @@ impl Engine {
     /// `-> CLOSE`: judged now if nothing can change the verdict, else in a moment.
     pub(super) fn end(&mut self, id: SlotId, event: &Event, end: End) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        let before = closing.segs_in_before().filter(|_| end.old == State::LastAck && closing.since_known());
-        let end = End { unanswered: before.is_some_and(|before| end.segs_in == Some(before)), ..end };
+        let in_last_ack = end.old == State::LastAck && closing.since_known();
+        let end = End { unanswered: in_last_ack && closing.was_quiet(end.segs_in) == Some(true), ..end };
         let mut fate = closing.rare.fate().copied().unwrap_or_default();
         let open_at_peer = end.old == State::FinWait2 && end.sk_err == 0 && !event.flags.done;
         let reset = fate.reset_sent_ns.is_some();

@@ -128,5 +128,5 @@ fn three_way(closing: &Closing, fate: &Fate, outcome: Outcome) -> Option<bool> {
     if closing.handed_over {
         return Some(false);
     }
-    Some(closing.segs_in_before()? == end.segs_in?)
+    closing.was_quiet(end.segs_in)
 }
