@@ -6,7 +6,6 @@
 mod cargo_tool;
 mod debian;
 mod duckdb;
-mod qemu;
 mod rust_core;
 
 use anyhow::Result;
@@ -74,11 +73,6 @@ pub(crate) fn ensure_lint(workspace: &Workspace) -> Result<()> {
     rust_core::ensure_component(workspace, "rustfmt", "fmt")?;
     rust_core::ensure_component(workspace, "clippy", "clippy")?;
     LINT_TOOLS.iter().try_for_each(|tool| tool.ensure(workspace))
-}
-
-/// What boots virtual machines; no part of the set-up proper.
-pub(crate) fn ensure_qemu(program: &str) -> Result<()> {
-    qemu::ensure(program)
 }
 
 /// One line for each thing, on stderr like all talk.

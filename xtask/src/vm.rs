@@ -11,6 +11,7 @@ mod guest;
 mod known;
 mod machine;
 mod modules;
+mod qemu;
 mod results;
 mod table;
 
@@ -30,6 +31,7 @@ use budget::Budget;
 use guest::Guest;
 use known::{Kernel, Known};
 use machine::{Accelerator, End, Machine};
+use qemu::Qemu;
 use results::Results;
 
 #[derive(clap::Args)]
@@ -84,18 +86,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let kernels = known.choose(&args.kernels)?;
     let workspace = Workspace::find()?;
     setup::ensure_build(&workspace)?;
-    setup::ensure_qemu(machine::QEMU)?;
-    let programs = build::Programs::build(&workspace)?;
     let cache = workspace.target.join("vm");
+    // Before the builds, which take longer.
+    let qemu = Qemu::find(&cache, &known.qemu)?;
+    eprintln!("vm: {}", qemu.shown);
+    let programs = build::Programs::build(&workspace)?;
     let guest = Guest::new(&cache, &known, &programs)?;
     let mut budget = Budget::read(&workspace)?;
     let accelerator = match args.accelerator {
         Some(accelerator) => accelerator,
-        None => probe(&cache, &guest, &kernels)?,
+        None => probe(&qemu, &cache, &guest, &kernels)?,
     };
     // One after the other: what they fetch is shared.
-    let ready = kernels.iter().map(|kernel| prepare(args, accelerator, &cache, &guest, kernel));
-    let ready: Vec<Ready> = ready.collect::<Result<_>>()?;
+    let ready = kernels.iter().map(|kernel| prepare(args, accelerator, &cache, &guest, kernel, &qemu));
+    let ready: Vec<Ready<'_>> = ready.collect::<Result<_>>()?;
     let mut outcomes = boot_all(args, accelerator, &ready)?;
     for (outcome, ready) in outcomes.iter_mut().zip(&ready) {
         if args.record {
@@ -113,23 +117,31 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// A kernel and its file system.
-struct Ready {
+struct Ready<'a> {
+    qemu: &'a Qemu,
     kernel: Kernel,
     image: PathBuf,
     logs: PathBuf,
 }
 
-impl Ready {
+impl Ready<'_> {
     fn machine(&self) -> Machine<'_> {
-        Machine { kernel: &self.image, logs: &self.logs }
+        Machine { qemu: self.qemu, kernel: &self.image, logs: &self.logs }
     }
 }
 
-fn prepare(args: &Args, by: Accelerator, cache: &Path, guest: &Guest, kernel: &Kernel) -> Result<Ready> {
+fn prepare<'a>(
+    args: &Args,
+    by: Accelerator,
+    cache: &Path,
+    guest: &Guest,
+    kernel: &Kernel,
+    qemu: &'a Qemu,
+) -> Result<Ready<'a>> {
     let image = guest.image(kernel)?;
     let logs = cache.join("logs").join(&kernel.series);
     fs::create_dir_all(&logs)?;
-    let ready = Ready { kernel: kernel.clone(), image: image.kernel.clone(), logs };
+    let ready = Ready { qemu, kernel: kernel.clone(), image: image.kernel.clone(), logs };
     let limit = Duration::from_secs(args.test_limit);
     let archive = guest.archive(&image, &args.tests, limit, by.slowness())?;
     fs::write(ready.machine().initrd(), archive).context("cannot write the initramfs")?;
@@ -137,17 +149,17 @@ fn prepare(args: &Args, by: Accelerator, cache: &Path, guest: &Guest, kernel: &K
 }
 
 /// What works for one kernel works for all.
-fn probe(cache: &Path, guest: &Guest, kernels: &[Kernel]) -> Result<Accelerator> {
+fn probe(qemu: &Qemu, cache: &Path, guest: &Guest, kernels: &[Kernel]) -> Result<Accelerator> {
     let one = kernels.first().context("no kernel is known")?;
     let logs = cache.join("logs").join("probe");
     fs::create_dir_all(&logs)?;
     let image = guest.image(one)?;
-    let machine = Machine { kernel: &image.kernel, logs: &logs };
+    let machine = Machine { qemu, kernel: &image.kernel, logs: &logs };
     machine.probe()
 }
 
 /// Their outcomes, in the order of the kernels.
-fn boot_all(args: &Args, by: Accelerator, ready: &[Ready]) -> Result<Vec<Outcome>> {
+fn boot_all(args: &Args, by: Accelerator, ready: &[Ready<'_>]) -> Result<Vec<Outcome>> {
     let next = Mutex::new(ready.iter().enumerate());
     let work = || -> Result<Vec<(usize, Outcome)>> {
         let mut done = Vec::new();
@@ -169,7 +181,7 @@ fn boot_all(args: &Args, by: Accelerator, ready: &[Ready]) -> Result<Vec<Outcome
     Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-fn boot(args: &Args, by: Accelerator, ready: &Ready) -> Result<Outcome> {
+fn boot(args: &Args, by: Accelerator, ready: &Ready<'_>) -> Result<Outcome> {
     let Ready { kernel, .. } = ready;
     eprintln!("vm: booting {} ({})", kernel.release, by.name());
     let start = Instant::now();

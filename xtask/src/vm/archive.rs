@@ -25,6 +25,18 @@ pub(super) struct Suite<'a> {
 
 /// Fetches packages and unpacks them into the folder `name` of the cache.
 pub(super) fn unpacked(cache: &Path, name: &str, from: &Suite<'_>, packages: &[String]) -> Result<PathBuf> {
+    unpack(cache, name, from, packages, &["download"])
+}
+
+/// The same of one package and of all that it depends on, down to the C library: those in the versions that the suite
+/// has now.
+pub(super) fn unpacked_with_dependencies(cache: &Path, name: &str, from: &Suite<'_>, package: &str) -> Result<PathBuf> {
+    let how = ["install", "--download-only", "--yes", "--no-install-recommends"];
+    unpack(cache, name, from, &[package.to_owned()], &how)
+}
+
+/// `how` is the command of apt-get that leaves the packages in the folder for them.
+fn unpack(cache: &Path, name: &str, from: &Suite<'_>, packages: &[String], how: &[&str]) -> Result<PathBuf> {
     let folder = cache.join("unpacked").join(name);
     // Another version under the same name is another thing.
     let wanted = format!("{} {}\n", packages.join(" "), from.version);
@@ -33,7 +45,7 @@ pub(super) fn unpacked(cache: &Path, name: &str, from: &Suite<'_>, packages: &[S
     }
     eprintln!("vm: fetching {} {} ({})", packages.join(" "), from.version, from.suite);
     if process::in_path("apt-get").is_none() || !Path::new(KEYRING).exists() {
-        bail!("kernels come from Debian's archives by apt: that needs a Debian system with {KEYRING}");
+        bail!("kernels and qemu come from Debian's archives by apt: that needs a Debian system with {KEYRING}");
     }
     // Under another name until it is whole.
     let growing = folder.with_file_name(format!("{name}.tmp"));
@@ -42,7 +54,7 @@ pub(super) fn unpacked(cache: &Path, name: &str, from: &Suite<'_>, packages: &[S
     }
     fs::create_dir_all(&growing)?;
     let apt = Apt::new(&cache.join("apt").join(from.suite), from)?;
-    for file in apt.fetch(packages, from)? {
+    for file in apt.fetch(packages, from, how)? {
         process::run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&growing))?;
         fs::remove_file(&file)?;
     }
@@ -60,7 +72,7 @@ impl Apt {
     fn new(folder: &Path, from: &Suite<'_>) -> Result<Self> {
         // What an earlier run left there is another package, or half of one.
         let _ = fs::remove_dir_all(folder.join("files"));
-        for name in ["lists/partial", "cache/archives/partial", "parts", "files"] {
+        for name in ["lists/partial", "cache", "parts", "files/partial"] {
             fs::create_dir_all(folder.join(name))?;
         }
         let sources = folder.join("sources.list");
@@ -72,8 +84,11 @@ impl Apt {
             format!("Dir::Etc::SourceParts={}", shown("parts")),
             format!("Dir::State::Lists={}", shown("lists")),
             format!("Dir::Cache={}", shown("cache")),
+            format!("Dir::Cache::archives={}", shown("files")),
             // What the host has installed must not count.
             "Dir::State::Status=/dev/null".to_owned(),
+            // Nothing is installed, so no lock of the host's is asked for.
+            "Debug::NoLocking=true".to_owned(),
             // The machine's clock may be ahead of the archive; signatures are checked all the same.
             "Acquire::Check-Valid-Until=false".to_owned(),
             // Whatever the host allows.
@@ -100,10 +115,10 @@ impl Apt {
     }
 
     /// Their files. Lists that are there from an earlier time may do; if they do not, they are fetched again.
-    fn fetch(&self, packages: &[String], from: &Suite<'_>) -> Result<Vec<PathBuf>> {
+    fn fetch(&self, packages: &[String], from: &Suite<'_>, how: &[&str]) -> Result<Vec<PathBuf>> {
         let download = || {
             let mut command = self.command("apt-get");
-            command.args(["-qq", "download"]);
+            command.arg("-qq").args(how);
             command.args(packages.iter().map(|name| format!("{name}={}", from.version)));
             process::output(&mut command)
         };

@@ -10,8 +10,10 @@ const DATA: &str = include_str!("../../kernels.json");
 pub(super) struct Known {
     /// From the oldest to the newest.
     pub(super) kernels: Vec<Kernel>,
-    /// Where the host has none.
+    /// Shell and network tools of the machines.
     pub(super) busybox: Busybox,
+    /// What runs the machines.
+    pub(super) qemu: Qemu,
     /// What tests need and distributions build as modules.
     pub(super) modules: Vec<String>,
 }
@@ -31,6 +33,16 @@ pub(super) struct Kernel {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Busybox {
+    pub(super) version: String,
+    pub(super) archive: String,
+    pub(super) suite: String,
+    pub(super) package: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Qemu {
+    /// An emulator of the host is used from this version on.
+    pub(super) at_least: String,
     pub(super) version: String,
     pub(super) archive: String,
     pub(super) suite: String,

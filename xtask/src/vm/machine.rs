@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
-pub(super) const QEMU: &str = "qemu-system-x86_64";
+use super::qemu::Qemu;
+
 const MEMORY_MIB: &str = "2048";
 const CPUS: &str = "2";
 const POLL: Duration = Duration::from_millis(100);
@@ -50,6 +51,7 @@ impl Accelerator {
 }
 
 pub(super) struct Machine<'a> {
+    pub(super) qemu: &'a Qemu,
     pub(super) kernel: &'a Path,
     /// Where its file system is, and what it says goes.
     pub(super) logs: &'a Path,
@@ -103,7 +105,7 @@ impl Machine<'_> {
         }
         let mut command = self.command(accelerator);
         command.stderr(fs::File::create(self.logs.join("qemu.log")).context("cannot keep what qemu says")?);
-        let mut child = command.spawn().with_context(|| format!("cannot start {QEMU}"))?;
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", self.qemu.shown))?;
         let start = Instant::now();
         loop {
             if child.try_wait()?.is_some() {
@@ -125,7 +127,7 @@ impl Machine<'_> {
     fn command(&self, accelerator: Accelerator) -> Command {
         // Whatever ends xtask ends the machine; the signal comes when the thread ends that waits for it here.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", QEMU]);
+        command.args(["--pdeathsig", "KILL", "--"]).args(self.qemu.words());
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-m", MEMORY_MIB, "-smp", CPUS]);
         command.args(match accelerator {
