@@ -106,6 +106,10 @@ pub enum Reason {
     TimewaitGone,
     /// Unknown: events were lost, and another connection took the socket's place.
     EventsLost,
+    /// Unknown: events were lost just before, which may be the one that would tell the cause.
+    CauseLost,
+    /// Reset sent: the kernel gives a reason for which there is no word above; its own name in lower case.
+    Kernel(&'static str),
 }
 
 impl Reason {
@@ -132,6 +136,8 @@ impl Reason {
             Self::TimewaitOverflow => "timewait_overflow",
             Self::TimewaitGone => "timewait_gone",
             Self::EventsLost => "events_lost",
+            Self::CauseLost => "cause_lost",
+            Self::Kernel(name) => name,
         }
     }
 }
