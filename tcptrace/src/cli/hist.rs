@@ -40,7 +40,7 @@ pub(super) struct HistArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Histograms")]
 pub(super) struct HistogramArgs {
-    /// Durations: close (the default), network, local-app, remote-app, fin-wait1, fin-wait2, closing, close-wait,
+    /// Durations: close (the default), network, ack-wait, local-app, remote-app, fin-wait1, fin-wait2, closing, close-wait,
     /// last-ack
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     of: Vec<Of>,

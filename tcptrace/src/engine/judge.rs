@@ -123,6 +123,8 @@ fn by_states(end: &End, flags: Flags, last: bool) -> Option<Verdict> {
         State::Closing if !flags.done => last.then_some((Outcome::Unknown, None)),
         // `__tcp_close()` gives up what exceeds `tcp_max_orphans` or `tcp_mem`, and sends its reset afterwards.
         State::LastAck | State::Closing if end.quiet == Some(true) => last.then_some((Outcome::Unknown, None)),
+        // A record of before segments were counted there.
+        State::Closing if end.quiet.is_none() => Some((Outcome::Fin, None)),
         // Otherwise only close() of a socket held until now can send a reset after this.
         State::LastAck | State::Closing if flags.orphan || !closed || last => Some((Outcome::Fin, None)),
         _ => last.then_some((Outcome::Unknown, None)),

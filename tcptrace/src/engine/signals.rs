@@ -106,7 +106,8 @@ impl Engine {
     }
 
     fn reset_reason(&self, reason: Option<u32>) -> Option<ResetReason> {
-        let number = reason?;
+        // What names the numbers may be missing from a damaged capture.
+        let number = reason.filter(|_| !self.reset_reasons.is_empty())?;
         let found = self.reset_reasons.iter().find(|(known, _)| *known == number);
         Some(found.map_or_else(|| ResetReason::from_number(number), |(_, reason)| *reason))
     }

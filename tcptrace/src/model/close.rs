@@ -292,3 +292,19 @@ pub struct Close {
     /// From `connect()` to the end; `None` where the connect was not seen.
     pub lifetime_ns: Option<u64>,
 }
+
+impl Close {
+    /// The part of the network's time that a round trip does not explain, nanoseconds: the peer may delay its ACK of our
+    /// FIN (`tcp_send_delayed_ack()`, 40 ms and more), and the FIN may have waited behind data. One round trip is enough
+    /// for a FIN and its ACK. `None` where that is not the question, for the FIN was sent again or not answered, and
+    /// where it has no answer: parts of the close or the round-trip time are not known. `srtt_us` may contain
+    /// delayed ACKs of data, so this is no more than the truth.
+    #[must_use]
+    pub fn ack_wait_ns(&self) -> Option<u64> {
+        let srtt_us = self.totals?.srtt_us;
+        let told = self.complete && self.outcome == Outcome::Fin && self.retransmits == Retransmits::default();
+        let round_trip_ns = u64::from(srtt_us).saturating_mul(1_000);
+        let network_ns = self.phases.network_ns().filter(|_| told && srtt_us > 0)?;
+        Some(network_ns.saturating_sub(round_trip_ns))
+    }
+}
