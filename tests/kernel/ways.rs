@@ -254,3 +254,42 @@ fn a_peer_on_this_host_tells_its_reset() -> Result<()> {
         Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
     })
 }
+
+/// The peer delays its ACK of the FIN by 40 ms or so, and over loopback the network takes microseconds.
+#[test]
+fn a_delayed_ack_is_no_network() -> Result<()> {
+    bounded(|| {
+        let netns = NetNs::new()?;
+        let tool = Tool::trace(&["--netns", &netns.inode().to_string()])?;
+        let ends = netns.run(|_| {
+            let mut pair = Pair::connect()?;
+            for _ in 0..20 {
+                pair.exchange(b"question", b"answer")?;
+            }
+            // Its last answer acknowledged, the FIN is alone: behind data, a loss probe would hurry the ACK.
+            thread::sleep(HOLD);
+            let Pair { client, server, ends } = pair;
+            rustix::net::sockopt::set_tcp_quickack(&client, false)?;
+            pair::shut(&server)?;
+            pair::wait_for(&server, State::FinWait2)?;
+            drop(client);
+            proc_net::wait_for(ends.reversed(), State::TimeWait)?;
+            drop(server);
+            Ok(ends.reversed())
+        })?;
+        tool.wait_for_closes(netns.inode(), 2, SOON)?;
+        let finished = tool.stop()?;
+        let lines = finished.lines_in(netns.inode())?;
+        let line = lines.iter().find(|line| line.is("close") && line.has_ends(ends)).context("no close")?;
+        let (network, round_trip) = (line.count("/phases_ns/fin_wait1"), line.count("/srtt_us") * 1_000);
+        ensure!(network > 3_000_000, "the ACK was not delayed: {}", line.text);
+        let summary = finished.summary()?;
+        let [network_max, wait_max] =
+            ["network", "ack_wait"].map(|name| summary.count(&format!("/latency_ns/{name}/max")));
+        ensure!(network_max == network && wait_max == network - round_trip, "{}\n{}", line.text, summary.text);
+        // The delayed ACK is in the average, too, but only with an eighth.
+        ensure!(wait_max > network / 2, "most of it is the peer's: {}", summary.text);
+        ensure!(summary.count("/latency_ns/ack_wait/count") == 2, "of both sides: {}", summary.text);
+        Ok(())
+    })
+}

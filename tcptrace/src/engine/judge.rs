@@ -69,8 +69,9 @@ pub(super) fn goes_on(fate: &Fate, flags: Flags, end_ns: u64) -> bool {
 fn cause(fate: &Fate, end: &End, flags: Flags, end_ns: u64) -> Cause {
     let recent = |at_ns: Option<u64>| at_ns.is_some_and(|at_ns| end_ns.saturating_sub(at_ns) <= RESET_WINDOW_NS);
     let new_err = if end.sk_err == end.err_before { 0 } else { end.sk_err };
-    if recent(fate.reset_sent_ns) {
-        let before = fate.reset_sent_before;
+    let before = fate.reset_sent_before;
+    let answered = before && matches!(fate.reset_reason, Some(ResetReason::Other(_)));
+    if recent(fate.reset_sent_ns) && !answered {
         return match (fate.reset_reason, new_err) {
             // `tcp_abort()` resets first.
             (_, errno::ECONNABORTED) if before => Cause::Killed,
@@ -83,6 +84,17 @@ fn cause(fate: &Fate, end: &End, flags: Flags, end_ns: u64) -> Cause {
     if recent(fate.reset_received_ns) {
         return Cause::PeersReset;
     }
+    let cause = without_resets(end, flags, new_err);
+    // A live socket has answered a segment with a reset (`tcp_check_req()` of Fast Open, for one), which closes nothing by
+    // itself; but where nothing else tells, it was that.
+    let hands_over = end.old == State::FinWait2 && is_orphan(flags);
+    let explained =
+        cause != Cause::States || hands_over || by_states(end, flags, true).is_some_and(|(how, _)| how == Outcome::Fin);
+    if answered && recent(fate.reset_sent_ns) && !explained { Cause::OurReset } else { cause }
+}
+
+/// No event tells.
+fn without_resets(end: &End, flags: Flags, new_err: u16) -> Cause {
     match new_err {
         errno::ECONNABORTED => Cause::Killed,
         // Nothing else sets it.

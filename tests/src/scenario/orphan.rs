@@ -111,6 +111,47 @@ impl Left {
     }
 }
 
+/// The client holds its socket in FIN_WAIT2 for a while and only then calls `close()`; the server goes on holding its
+/// end for `open`.
+///
+/// # Errors
+/// When the sockets do not do as they should.
+pub fn closed_late(netns: &NetNs, hold: Duration, open: Duration) -> Result<Truth> {
+    let Pair { client, server, ends } = Pair::connect()?;
+    let (shut, ()) = Moment::of(|| {
+        pair::shut(&client)?;
+        pair::wait_for(&client, State::FinWait2)
+    })?;
+    thread::sleep(hold);
+    let (left, ()) = Moment::of(|| {
+        drop(client);
+        Ok(())
+    })?;
+    thread::sleep(open);
+    let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
+    let active = Close {
+        fin_wait1: Phase::Within(shut.within()),
+        fin_wait2: Phase::Within(shut.until(closed).by_timer()),
+        ..handed_over(ends, [left, closed], Owner::closer()?)
+    };
+    let passive = Close {
+        owner: Owner::closer()?,
+        close_wait: Phase::Within(shut.until(closed)),
+        last_ack: Phase::Within(closed.within()),
+        orphan: Some(true),
+        ..Close::new(ends.reversed(), "passive", "fin")
+    };
+    let stuck = Finding {
+        ends,
+        kind: "stuck_fin_wait2",
+        reason: "peer_open",
+        owner: active.owner.clone(),
+        age: left.until(closed).by_timer(),
+        outcome: Some("fin"),
+    };
+    Ok(Truth { netns: netns.inode(), closes: vec![active, passive], findings: vec![stuck] })
+}
+
 /// The client calls `close()`, and then the server still sends something: a timewait socket answers with a
 /// reset.
 ///

@@ -190,6 +190,11 @@ fn ways() -> Vec<Way> {
         way("tcp_keepalive_timer(), linger2", FinWait2, Orphan, ResetSent).sent(Before(rst::STATE), Some(Reason::Kernel("tcp_state"))),
         way("__tcp_close(), linger2", FinWait2, Orphan, ResetSent).left_over(EPIPE).sent(After(rst::ABORT_ON_LINGER), Some(Linger2)),
         way("tcp_rcv_state_process(), data after close()", FinWait1, Orphan, ResetSent).received().left_over(ECONNRESET).sent(After(rst::ABORT_ON_DATA), Some(DataAfterClose)),
+        // An answer to a segment: nobody calls `tcp_done()`, so what else tells counts more.
+        way("tcp_check_req(), and nothing else", FinWait1, Orphan, ResetSent).sent(Before(rst::NOT_SPECIFIED), Some(NOT_SPECIFIED)),
+        way("tcp_check_req(), and the ACK", LastAck, Orphan, Fin).sent(Before(rst::NOT_SPECIFIED), None),
+        way("tcp_check_req(), and a reset", FinWait1, Orphan, ResetReceived).sent(Before(rst::NOT_SPECIFIED), None).received().left_over(ECONNRESET),
+        way("tcp_check_req(), and tcp_write_err()", FinWait1, Orphan, Timeout).sent(Before(rst::NOT_SPECIFIED), None).left_over(ETIMEDOUT).retries(2),
         // Nothing tells.
         way("the event of a reset is missing", LastAck, Orphan, Unknown).left_over(ECONNRESET),
         way("the event of a reset is missing", Established, Open, Unknown).left_over(ECONNRESET),
