@@ -47,8 +47,8 @@ pub const FLAG_DETAIL: u16 = 1 << 11;
 /// Every flag that this version defines.
 pub const FLAGS_KNOWN: u16 = (1 << 12) - 1;
 
-/// Of `tcp_flags` of a transition to CLOSE: the other bits hold `icsk_retransmits` + `icsk_probes_out`, the attempts that
-/// nothing has answered. Not set in records of before this was recorded.
+/// Of `tcp_flags` of a transition to CLOSE: the other bits hold `icsk_retransmits` + `icsk_probes_out`, the attempts
+/// that nothing has answered. Not set in records of before this was recorded.
 pub const RETRIES_KNOWN: u16 = 1 << 15;
 
 /// What one ring buffer entry holds, in the machine's own byte order.

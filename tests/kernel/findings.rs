@@ -67,8 +67,8 @@ fn fin_wait1_stuck_until_its_timeout() -> Result<()> {
     prove_findings(orphan::timeout)
 }
 
-/// A program has held the socket in FIN_WAIT2 for much longer than the threshold, which is no finding; the orphan becomes
-/// one when it has waited that long itself.
+/// A program has held the socket in FIN_WAIT2 for much longer than the threshold, which is no finding; the orphan
+/// becomes one when it has waited that long itself.
 #[test]
 fn an_orphan_is_stuck_from_its_close_on() -> Result<()> {
     if is_older_than(&SOCKET_COOKIES) {

@@ -21,9 +21,9 @@ mod errno {
 /// How it ended and why.
 pub(super) type Verdict = (Outcome, Option<Reason>);
 
-/// What a socket's way to CLOSE is put down to. Each needs evidence of its own, for `sk_err` alone may be left over: the
-/// ICMP errors of IP_RECVERR (`tcp_v4_err()`) and failed sends of sockmap (`sk_psock_backlog()`) stay until somebody
-/// reads them. docs/kernel-facts.md has the table of all ways.
+/// What a socket's way to CLOSE is put down to. Each needs evidence of its own, for `sk_err` alone may be left over:
+/// the ICMP errors of IP_RECVERR (`tcp_v4_err()`) and failed sends of sockmap (`sk_psock_backlog()`) stay until
+/// somebody reads them. docs/kernel-facts.md has the table of all ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     /// This side sent a reset.
@@ -85,8 +85,8 @@ fn cause(fate: &Fate, end: &End, flags: Flags, end_ns: u64) -> Cause {
         return Cause::PeersReset;
     }
     let cause = without_resets(end, flags, new_err);
-    // A live socket has answered a segment with a reset (`tcp_check_req()` of Fast Open, for one), which closes nothing by
-    // itself; but where nothing else tells, it was that.
+    // A live socket has answered a segment with a reset (`tcp_check_req()` of Fast Open, for one), which closes nothing
+    // by itself; but where nothing else tells, it was that.
     let hands_over = end.old == State::FinWait2 && is_orphan(flags);
     let explained =
         cause != Cause::States || hands_over || by_states(end, flags, true).is_some_and(|(how, _)| how == Outcome::Fin);
@@ -143,8 +143,8 @@ fn by_states(end: &End, flags: Flags, last: bool) -> Option<Verdict> {
     }
 }
 
-/// `-> CLOSE` by `__tcp_close()`: in these states `sk_shutdown` has both bits only there, because SEND_SHUTDOWN leads out
-/// of them. `tcp_done()` sets the bits after the state.
+/// `-> CLOSE` by `__tcp_close()`: in these states `sk_shutdown` has both bits only there, because SEND_SHUTDOWN leads
+/// out of them. `tcp_done()` sets the bits after the state.
 const fn aborted_by_close(old: State, flags: Flags) -> bool {
     matches!(old, State::Established | State::SynRecv | State::CloseWait) && flags.rcv_shutdown && flags.send_shutdown
 }
@@ -158,7 +158,8 @@ fn reset_reason(fate: &Fate, flags: Flags) -> Option<Reason> {
     let closed = flags.rcv_shutdown && flags.send_shutdown;
     Some(match fate.reset_reason? {
         ResetReason::UnreadData => Reason::UnreadData,
-        // `tcp_keepalive_timer()` of an orphan in FIN_WAIT2, where `tcp_fin_timeout` was lowered or TCP_LINGER2 is below 0.
+        // `tcp_keepalive_timer()` of an orphan in FIN_WAIT2, where `tcp_fin_timeout` was lowered or TCP_LINGER2 is
+        // below 0.
         ResetReason::Disconnect if fate.reset_sent_before => Reason::Kernel("tcp_state"),
         // `__tcp_close()` has set both bits of `sk_shutdown` before it calls `tcp_disconnect()`.
         ResetReason::Disconnect | ResetReason::DisconnectWithData if closed => Reason::Linger0,

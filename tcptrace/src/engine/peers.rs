@@ -92,7 +92,8 @@ impl Engine {
 
 impl Engine {
     /// The orphan whose peer this is, and when it was handed over. The orphan's FIN began the peer's close, and its
-    /// acknowledgement the orphan's FIN_WAIT2. Another connection that has had these ends since does not fit in between.
+    /// acknowledgement the orphan's FIN_WAIT2. Another connection that has had these ends since does not fit in
+    /// between.
     fn orphan_of(&self, peer: &Closing) -> Option<(SlotId, u64)> {
         let (id, orphan) = self.peers.find(&self.table, &mirrored(&peer.socket))?;
         let closed_ns = orphan.rare.fate().map_or(0, |fate| fate.closed_ns);
@@ -101,8 +102,8 @@ impl Engine {
     }
 
     /// A reset was sent for a socket that had the peer's FIN and sent none. If that peer is an orphan that waits, its
-    /// timewait socket is gone now (`tcp_timewait_state_process()`, `kill`), unless a firewall dropped the reset: that a
-    /// look tells, and this says what it was and when.
+    /// timewait socket is gone now (`tcp_timewait_state_process()`, `kill`), unless a firewall dropped the reset: that
+    /// a look tells, and this says what it was and when.
     pub(super) fn tell_peer_of_reset(&mut self, id: SlotId, time_ns: u64) {
         if self.peers.orphans.is_empty() {
             return;

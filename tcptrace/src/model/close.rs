@@ -294,10 +294,10 @@ pub struct Close {
 }
 
 impl Close {
-    /// The part of the network's time that a round trip does not explain, nanoseconds: the peer may delay its ACK of our
-    /// FIN (`tcp_send_delayed_ack()`, 40 ms and more), and the FIN may have waited behind data. One round trip is enough
-    /// for a FIN and its ACK. `None` where that is not the question, for the FIN was sent again or not answered, and
-    /// where it has no answer: parts of the close or the round-trip time are not known. `srtt_us` may contain
+    /// The part of the network's time that a round trip does not explain, nanoseconds: the peer may delay its ACK of
+    /// our FIN (`tcp_send_delayed_ack()`, 40 ms and more), and the FIN may have waited behind data. One round trip is
+    /// enough for a FIN and its ACK. `None` where that is not the question, for the FIN was sent again or not answered,
+    /// and where it has no answer: parts of the close or the round-trip time are not known. `srtt_us` may contain
     /// delayed ACKs of data, so this is no more than the truth.
     #[must_use]
     pub fn ack_wait_ns(&self) -> Option<u64> {

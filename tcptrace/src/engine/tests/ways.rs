@@ -144,7 +144,8 @@ const NOT_SPECIFIED: Reason = Reason::Kernel("not_specified");
 #[rustfmt::skip]
 fn ways() -> Vec<Way> {
     use Outcome::{Fin, Killed, ResetReceived, ResetSent, Timeout, Unknown};
-    use Reason::{DataAfterClose, Disconnect, Keepalive, Linger0, Linger2, OrphanFinWait2, OrphanMemory, Unreachable, UnreadData};
+    use Reason::{DataAfterClose, Disconnect, Keepalive, Linger0, Linger2, OrphanFinWait2, OrphanMemory, Unreachable,
+        UnreadData};
     let mut all = vec![
         // An exchange of FINs, and errors that are left over.
         way("tcp_fin() -> tcp_time_wait(TIME_WAIT)", FinWait2, Half, Fin),
@@ -153,7 +154,8 @@ fn ways() -> Vec<Way> {
         way("tcp_fin(), sk_psock_backlog()", FinWait2, Half, Fin).left_over(EPIPE),
         way("tcp_time_wait(FIN_WAIT2)", FinWait2, Orphan, Unknown).because(OrphanFinWait2),
         way("tcp_time_wait(FIN_WAIT2), left over", FinWait2, Orphan, Unknown).err(EPIPE, EPIPE).because(OrphanFinWait2),
-        way("tcp_time_wait(FIN_WAIT2), probes", FinWait2, Orphan, Unknown).left_over(EHOSTUNREACH).retries(2).because(OrphanFinWait2),
+        way("tcp_time_wait(FIN_WAIT2), probes", FinWait2, Orphan, Unknown).left_over(EHOSTUNREACH).retries(2)
+            .because(OrphanFinWait2),
         way("tcp_time_wait(TIME_WAIT)", Closing, Orphan, Fin),
         way("tcp_time_wait(TIME_WAIT), held", Closing, Both, Fin),
         way("tcp_time_wait(TIME_WAIT), left over", Closing, Orphan, Fin).left_over(EHOSTUNREACH),
@@ -165,46 +167,68 @@ fn ways() -> Vec<Way> {
         way("the ACK, sk_psock_backlog()", LastAck, Orphan, Fin).left_over(EPIPE),
         // Timers give up: tcp_write_err() sets the error.
         way("tcp_write_err(), data", Established, Open, Timeout).left_over(ETIMEDOUT).retries(9),
-        way("tcp_write_err(), data, ICMP", Established, Open, Timeout).left_over(EHOSTUNREACH).retries(9).because(Unreachable),
-        way("tcp_write_err(), ICMP parameter problem", Established, Open, Timeout).left_over(71).retries(9).because(Unreachable),
-        way("tcp_write_err(), no capture of retries", Established, Open, Timeout).left_over(EHOSTUNREACH).old_capture().because(Unreachable),
+        way("tcp_write_err(), data, ICMP", Established, Open, Timeout).left_over(EHOSTUNREACH).retries(9)
+            .because(Unreachable),
+        way("tcp_write_err(), ICMP parameter problem", Established, Open, Timeout).left_over(71).retries(9)
+            .because(Unreachable),
+        way("tcp_write_err(), no capture of retries", Established, Open, Timeout).left_over(EHOSTUNREACH).old_capture()
+            .because(Unreachable),
         way("tcp_write_err(), IP_RECVERR", FinWait1, Orphan, Timeout).err(EHOSTUNREACH, ETIMEDOUT).retries(3),
         way("tcp_write_err(), closing", Closing, Orphan, Timeout).left_over(ETIMEDOUT).retries(3),
         way("tcp_write_err(), the last FIN", LastAck, Orphan, Timeout).left_over(ETIMEDOUT).retries(3).unanswered(),
-        way("tcp_write_err(), the last FIN, ICMP", LastAck, Orphan, Timeout).left_over(EHOSTUNREACH).retries(3).because(Unreachable),
-        way("tcp_keepalive_timer()", Established, Open, Timeout).left_over(ETIMEDOUT).retries(3).sent(Before(rst::KEEPALIVE), Some(Keepalive)),
-        way("tcp_keepalive_timer(), ICMP", Established, Open, Timeout).left_over(EHOSTUNREACH).retries(3).sent(Before(rst::KEEPALIVE), Some(Keepalive)),
-        way("tcp_keepalive_timer(), FIN_WAIT2", FinWait2, Half, Timeout).left_over(ETIMEDOUT).retries(3).sent(Before(rst::KEEPALIVE), Some(Keepalive)),
+        way("tcp_write_err(), the last FIN, ICMP", LastAck, Orphan, Timeout).left_over(EHOSTUNREACH).retries(3)
+            .because(Unreachable),
+        way("tcp_keepalive_timer()", Established, Open, Timeout).left_over(ETIMEDOUT).retries(3)
+            .sent(Before(rst::KEEPALIVE), Some(Keepalive)),
+        way("tcp_keepalive_timer(), ICMP", Established, Open, Timeout).left_over(EHOSTUNREACH).retries(3)
+            .sent(Before(rst::KEEPALIVE), Some(Keepalive)),
+        way("tcp_keepalive_timer(), FIN_WAIT2", FinWait2, Half, Timeout).left_over(ETIMEDOUT).retries(3)
+            .sent(Before(rst::KEEPALIVE), Some(Keepalive)),
         // Somebody kills it.
         way("tcp_abort()", Established, Open, Killed).left_over(ECONNABORTED).sent(Before(rst::STATE), None),
-        way("tcp_abort(), an error before", FinWait1, Orphan, Killed).err(EHOSTUNREACH, ECONNABORTED).sent(Before(rst::STATE), None),
+        way("tcp_abort(), an error before", FinWait1, Orphan, Killed).err(EHOSTUNREACH, ECONNABORTED)
+            .sent(Before(rst::STATE), None),
         way("tcp_abort(), no reset", LastAck, Orphan, Killed).left_over(ECONNABORTED),
         way("tcp_abort(), no reset", Closing, Half, Killed).left_over(ECONNABORTED),
         // No room for orphans.
-        way("tcp_out_of_resources()", FinWait1, Orphan, ResetSent).retries(2).sent(Before(rst::ABORT_ON_MEMORY), Some(OrphanMemory)),
-        way("tcp_out_of_resources(), left over", FinWait1, Orphan, ResetSent).left_over(EHOSTUNREACH).retries(2).sent(Before(rst::ABORT_ON_MEMORY), Some(OrphanMemory)),
-        way("tcp_check_oom()", LastAck, Orphan, ResetSent).unanswered().sent(After(rst::ABORT_ON_MEMORY), Some(OrphanMemory)),
+        way("tcp_out_of_resources()", FinWait1, Orphan, ResetSent).retries(2)
+            .sent(Before(rst::ABORT_ON_MEMORY), Some(OrphanMemory)),
+        way("tcp_out_of_resources(), left over", FinWait1, Orphan, ResetSent).left_over(EHOSTUNREACH).retries(2)
+            .sent(Before(rst::ABORT_ON_MEMORY), Some(OrphanMemory)),
+        way("tcp_check_oom()", LastAck, Orphan, ResetSent).unanswered()
+            .sent(After(rst::ABORT_ON_MEMORY), Some(OrphanMemory)),
         way("check_net(): the namespace is gone", LastAck, Orphan, Unknown).unanswered(),
         way("check_net(): the namespace is gone", FinWait1, Orphan, Unknown).err(EHOSTUNREACH, EHOSTUNREACH).retries(2),
         // TCP_LINGER2, data after close().
-        way("tcp_keepalive_timer(), linger2", FinWait2, Orphan, ResetSent).sent(Before(rst::STATE), Some(Reason::Kernel("tcp_state"))),
-        way("__tcp_close(), linger2", FinWait2, Orphan, ResetSent).left_over(EPIPE).sent(After(rst::ABORT_ON_LINGER), Some(Linger2)),
-        way("tcp_rcv_state_process(), data after close()", FinWait1, Orphan, ResetSent).received().left_over(ECONNRESET).sent(After(rst::ABORT_ON_DATA), Some(DataAfterClose)),
+        way("tcp_keepalive_timer(), linger2", FinWait2, Orphan, ResetSent)
+            .sent(Before(rst::STATE), Some(Reason::Kernel("tcp_state"))),
+        way("__tcp_close(), linger2", FinWait2, Orphan, ResetSent).left_over(EPIPE)
+            .sent(After(rst::ABORT_ON_LINGER), Some(Linger2)),
+        way("tcp_rcv_state_process(), data after close()", FinWait1, Orphan, ResetSent).received()
+            .left_over(ECONNRESET).sent(After(rst::ABORT_ON_DATA), Some(DataAfterClose)),
         // An answer to a segment: nobody calls `tcp_done()`, so what else tells counts more.
-        way("tcp_check_req(), and nothing else", FinWait1, Orphan, ResetSent).sent(Before(rst::NOT_SPECIFIED), Some(NOT_SPECIFIED)),
+        way("tcp_check_req(), and nothing else", FinWait1, Orphan, ResetSent)
+            .sent(Before(rst::NOT_SPECIFIED), Some(NOT_SPECIFIED)),
         way("tcp_check_req(), and the ACK", LastAck, Orphan, Fin).sent(Before(rst::NOT_SPECIFIED), None),
-        way("tcp_check_req(), and a reset", FinWait1, Orphan, ResetReceived).sent(Before(rst::NOT_SPECIFIED), None).received().left_over(ECONNRESET),
-        way("tcp_check_req(), and tcp_write_err()", FinWait1, Orphan, Timeout).sent(Before(rst::NOT_SPECIFIED), None).left_over(ETIMEDOUT).retries(2),
+        way("tcp_check_req(), and a reset", FinWait1, Orphan, ResetReceived).sent(Before(rst::NOT_SPECIFIED), None)
+            .received().left_over(ECONNRESET),
+        way("tcp_check_req(), and tcp_write_err()", FinWait1, Orphan, Timeout).sent(Before(rst::NOT_SPECIFIED), None)
+            .left_over(ETIMEDOUT).retries(2),
         // Nothing tells.
         way("the event of a reset is missing", LastAck, Orphan, Unknown).left_over(ECONNRESET),
         way("the event of a reset is missing", Established, Open, Unknown).left_over(ECONNRESET),
         way("the event of a reset is missing", CloseWait, Open, Unknown).left_over(EPIPE),
         way("ICMP in a capture that does not say", LastAck, Orphan, Unknown).left_over(EHOSTUNREACH).old_capture(),
         way("TCP_REPAIR: no reset at all", Established, Both, Unknown).left_over(EHOSTUNREACH),
-        way("a reason without a name of ours", FinWait1, Half, ResetSent).sent(After(rst::NOT_SPECIFIED), Some(NOT_SPECIFIED)),
+        way("a reason without a name of ours", FinWait1, Half, ResetSent)
+            .sent(After(rst::NOT_SPECIFIED), Some(NOT_SPECIFIED)),
     ];
     // tcp_reset(), whatever error was there before.
-    for (old, held) in [(Established, Open), (FinWait1, Half), (FinWait1, Orphan), (FinWait2, Half), (Closing, Orphan), (CloseWait, Open), (LastAck, Orphan)] {
+    let all_states = [
+        (Established, Open), (FinWait1, Half), (FinWait1, Orphan), (FinWait2, Half), (Closing, Orphan),
+        (CloseWait, Open), (LastAck, Orphan),
+    ];
+    for (old, held) in all_states {
         let err = if old == CloseWait { EPIPE } else { ECONNRESET };
         for before in [0, EHOSTUNREACH, err] {
             all.push(way("tcp_reset()", old, held, ResetReceived).err(before, err).received());
@@ -214,7 +238,8 @@ fn ways() -> Vec<Way> {
     for old in [Established, CloseWait, FinWait1] {
         for err in [0, EHOSTUNREACH, EPIPE, ECONNRESET, 71] {
             for way in [
-                way("__tcp_close(), unread data", old, Both, ResetSent).sent(After(rst::ABORT_ON_CLOSE), Some(UnreadData)),
+                way("__tcp_close(), unread data", old, Both, ResetSent)
+            .sent(After(rst::ABORT_ON_CLOSE), Some(UnreadData)),
                 way("__tcp_close(), SO_LINGER 0", old, Both, ResetSent).sent(After(rst::STATE), Some(Linger0)),
                 way("connect(AF_UNSPEC)", old, Half, ResetSent).sent(After(rst::STATE), Some(Disconnect)),
             ] {
