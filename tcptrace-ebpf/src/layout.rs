@@ -52,6 +52,10 @@ pub struct Layout {
     pub tp_sport: u32,
     /// `inet_connection_sock.icsk_pending` within `tcp_sock`, `u8`.
     pub tp_pending: u32,
+    /// `inet_connection_sock.icsk_retransmits` within `tcp_sock`, `u8`.
+    pub tp_retransmits: u32,
+    /// `inet_connection_sock.icsk_probes_out` within `tcp_sock`, `u8`.
+    pub tp_probes_out: u32,
     /// `tcp_sock.srtt_us`, `u32`.
     pub tp_srtt: u32,
     /// `tcp_sock.segs_in`, `u32`.

@@ -84,6 +84,8 @@ pub(crate) static LAYOUT: Layout = Layout {
     sk_protocol: 0,
     tp_sport: 0,
     tp_pending: 0,
+    tp_retransmits: 0,
+    tp_probes_out: 0,
     tp_srtt: 0,
     tp_segs_in: 0,
     tp_bytes_sent: 0,

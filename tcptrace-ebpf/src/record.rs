@@ -47,6 +47,10 @@ pub const FLAG_DETAIL: u16 = 1 << 11;
 /// Every flag that this version defines.
 pub const FLAGS_KNOWN: u16 = (1 << 12) - 1;
 
+/// Of `tcp_flags` of a transition to CLOSE: the other bits hold `icsk_retransmits` + `icsk_probes_out`, the attempts
+/// that nothing has answered. Not set in records of before this was recorded.
+pub const RETRIES_KNOWN: u16 = 1 << 15;
+
 /// What one ring buffer entry holds, in the machine's own byte order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +99,7 @@ pub struct Record {
     pub remote_addr: [u8; 16],
     /// Name of the acting task, NUL padded; see [`FLAG_OWNER`].
     pub comm: [u8; 16],
-    /// Retransmit: `tcp_skb_cb.tcp_flags` of the segment.
+    /// Retransmit: `tcp_skb_cb.tcp_flags` of the segment. Transition to CLOSE: see [`RETRIES_KNOWN`].
     pub tcp_flags: u16,
     /// Always 0.
     pub pad: u16,

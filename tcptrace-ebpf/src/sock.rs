@@ -81,6 +81,10 @@ fields! { TcpSock:
     sport: u16 = tp_sport;
     /// `icsk_pending`: which timer is armed.
     pending: u8 = tp_pending;
+    /// Timeouts since the last acknowledgement.
+    retransmits: u8 = tp_retransmits;
+    /// Probes (window, keep-alive) since the last acknowledgement.
+    probes_out: u8 = tp_probes_out;
     /// Smoothed round-trip time, in eighths of a microsecond.
     srtt_eighths: u32 = tp_srtt;
     segs_in: u32 = tp_segs_in;

@@ -50,6 +50,11 @@ fn close(object: &Value) -> Result<Flat> {
     let network: Vec<u64> = ["fin_wait1", "closing", "last_ack"].into_iter().filter_map(phase).collect();
     let is_known = object["complete"] == true && !network.is_empty();
     flat.insert("close_ns".to_owned(), object["close_ns"].clone());
+    let again = object["fin_retransmits"].as_object().is_some_and(|kinds| kinds.values().any(|count| *count != 0));
+    let round_trip_ns = object["srtt_us"].as_u64().filter(|us| *us > 0).map(|us| us * 1000);
+    let waited = round_trip_ns.filter(|_| is_known && object["outcome"] == "fin" && !again);
+    let waited = waited.map(|ns| network.iter().sum::<u64>().saturating_sub(ns));
+    flat.insert("ack_wait_ns".to_owned(), json!(waited));
     flat.insert("network_ns".to_owned(), if is_known { json!(network.iter().sum::<u64>()) } else { Value::Null });
     flat.insert("local_app_ns".to_owned(), object["phases_ns"]["close_wait"].clone());
     flat.insert("remote_app_ns".to_owned(), object["phases_ns"]["fin_wait2"].clone());

@@ -67,6 +67,22 @@ fn fin_wait1_stuck_until_its_timeout() -> Result<()> {
     prove_findings(orphan::timeout)
 }
 
+/// A program has held the socket in FIN_WAIT2 for much longer than the threshold, which is no finding; the orphan
+/// becomes one when it has waited that long itself.
+#[test]
+fn an_orphan_is_stuck_from_its_close_on() -> Result<()> {
+    if is_older_than(&SOCKET_COOKIES) {
+        return Ok(());
+    }
+    bounded(|| {
+        let (held, open) = (Duration::from_secs(4), Duration::from_secs(2));
+        let (truth, finished) = observe(&["--stuck-after", "1s"], |netns| orphan::closed_late(netns, held, open))?;
+        let lines = finished.lines_in(truth.netns)?;
+        judge::closes(&truth, &lines).with_context(|| judge::books_in_words(&finished))?;
+        judge::findings(&truth, &lines, 1_000)
+    })
+}
+
 #[test]
 fn findings_give_exit_code_1_where_asked() -> Result<()> {
     bounded(|| {

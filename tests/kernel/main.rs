@@ -40,6 +40,8 @@ mod healing;
 #[cfg(test)]
 mod hist;
 #[cfg(test)]
+mod left_over;
+#[cfg(test)]
 mod listings;
 #[cfg(test)]
 mod namespaces;
@@ -61,5 +63,7 @@ mod runs;
 mod sampling;
 #[cfg(test)]
 mod transitions;
+#[cfg(test)]
+mod ways;
 #[cfg(test)]
 mod worlds;

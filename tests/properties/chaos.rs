@@ -96,7 +96,7 @@ fn flush(inputs: &mut Vec<Input>) {
     for mut event in last {
         event.sk_err = 110;
         for (old, new) in [(State::Established, State::FinWait1), (State::FinWait1, State::Close)] {
-            event.kind = EventKind::Transition { old, new, totals: None, segs_in: None, bound_if: 0 };
+            event.kind = EventKind::Transition { old, new, totals: None, segs_in: None, retries: None, bound_if: 0 };
             inputs.push(Input::Event(event));
         }
     }

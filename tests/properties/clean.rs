@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tcptrace::{
     engine::{Bounds, Config},
-    model::{Anomalies, Close, EventKind, Finding, FindingStatus, Input, PHASES, Phase, State},
+    model::{Anomalies, Close, EventKind, Finding, FindingKind, FindingStatus, Input, PHASES, Phase, State},
 };
 
 use crate::{
@@ -44,7 +44,10 @@ fn check_findings(life: &Life, findings: &[Finding]) -> Result<(), TestCaseError
     prop_assert_eq!(kinds(&raised), expected.clone());
     prop_assert_eq!(kinds(&cleared), expected);
     for finding in cleared {
-        let truth = life.truth.as_ref().and_then(|truth| truth.phases.get(finding.kind.phase()));
+        let truth = life.truth.as_ref().and_then(|truth| match finding.kind {
+            FindingKind::StuckFinWait2 => truth.orphan_ns,
+            kind => truth.phases.get(kind.phase()),
+        });
         let known = truth.unwrap_or(finding.age_ns);
         prop_assert_eq!((finding.age_ns, finding.age_is_lower_bound), (known, false));
     }

@@ -70,6 +70,8 @@ pub(crate) struct Truth {
     pub(crate) lifetime_ns: Option<u64>,
     pub(crate) owner_pid: Option<u32>,
     pub(crate) end_ns: u64,
+    /// Time in FIN_WAIT2 without a program.
+    pub(crate) orphan_ns: Option<u64>,
     pub(crate) retransmits: u32,
     /// Thresholds that it passes, with those of `Config::default()`.
     pub(crate) findings: Vec<FindingKind>,
@@ -176,7 +178,7 @@ impl Plan {
         }
         self.shut(pen, State::LastAck, self.length_ns[1]);
         match self.ending {
-            Ending::Reset(_) => pen.reset(EPIPE),
+            Ending::Reset(_) => pen.reset(ECONNRESET),
             Ending::Timeout(_) => pen.end(ETIMEDOUT, Outcome::Timeout, None),
             _ => pen.end(0, Outcome::Fin, None),
         }

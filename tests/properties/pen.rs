@@ -51,6 +51,7 @@ impl Pen {
             lifetime_ns: None,
             owner_pid: None,
             end_ns: 0,
+            orphan_ns: None,
             retransmits: 0,
             findings: Vec::new(),
         };
@@ -85,7 +86,11 @@ impl Pen {
     /// The transition, and what it says of the phase that it ends.
     fn moves(&mut self, new: State, sk_err: u16, owner: Option<Owner>, segs_in: Option<u32>) {
         let totals = (new == State::Close).then_some(Totals { srtt_us: 9, bytes_sent: 1, bytes_received: 2 });
-        self.event(EventKind::Transition { old: self.state, new, totals, segs_in, bound_if: 0 }, sk_err, owner);
+        self.event(
+            EventKind::Transition { old: self.state, new, totals, segs_in, retries: None, bound_if: 0 },
+            sk_err,
+            owner,
+        );
         if new == self.state {
             return;
         }
@@ -103,6 +108,9 @@ impl Pen {
             Phase::FinWait2 => self.orphan_fin_wait2_ns.map(|since_ns| self.now_ns - since_ns),
             _ => Some(age_ns),
         };
+        if phase == Phase::FinWait2 {
+            self.truth.orphan_ns = watched_ns;
+        }
         if watched_ns.is_some_and(|ns| ns >= limit_ns) {
             self.truth.findings.push(finding);
         }

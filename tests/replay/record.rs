@@ -26,8 +26,9 @@ use tcptrace::{
 use tcptrace_tests::{
     load::{self, Amount, Ending},
     netns::NetNs,
+    pair::Pair,
     scenario::{
-        crossing, family, leak, lost_fin,
+        crossing, family, leak, left_over, lost_fin,
         orderly::{self, First},
         orphan, reset,
     },
@@ -59,7 +60,7 @@ type Scene = fn(&NetNs, &Tool) -> Result<()>;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = env::args().skip(1).collect();
-    let captures: [(&str, Scene); 7] = [
+    let captures: [(&str, Scene); 8] = [
         ("closes", closes),
         ("orderly", |netns, _| {
             orderly::orderly(netns)?;
@@ -78,6 +79,14 @@ fn main() -> Result<()> {
             reset::disconnect(netns)?;
             reset::in_close_wait(netns, SHORT)?;
             orphan::data_after_close(netns, SHORT).map(drop)
+        }),
+        ("left_over", |netns, _| {
+            left_over::orderly(netns, SHORT)?;
+            left_over::linger_0(netns)?;
+            left_over::unread_data(netns)?;
+            left_over::in_last_ack(netns)?;
+            left_over::failed_redirect(netns, SHORT)?;
+            orphan::leave(Pair::connect()?)?.reset().map(drop)
         }),
         ("open", open_at_the_end),
         ("many", |netns, _| load::run(netns, Amount::Connections(70), Ending::ThreeWay).map(drop)),

@@ -7,12 +7,15 @@
 pub mod child;
 pub mod filter;
 pub mod firewall;
+pub mod kill;
+pub mod left_over;
 pub mod load;
 pub mod netns;
 pub mod pair;
 pub mod proc_net;
 pub mod scenario;
 pub mod segments;
+pub mod sockmap;
 pub mod tool;
 pub mod truth;
 pub mod wait;

@@ -8,14 +8,14 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tcptrace_ebpf::{
     counters::{SET_NESTED, set_of},
-    record::KIND_TRANSITION,
+    record::{KIND_TRANSITION, RETRIES_KNOWN},
     state,
 };
 
 use crate::{
     emit::{Event, emit, key},
     nesting,
-    sock::Sock,
+    sock::{Sock, TcpSock},
     socket_filter::{self, Wanted, in_sample},
     stored,
 };
@@ -120,23 +120,27 @@ fn transition(ctx: &BtfTracePointContext, change: Change, counter_set: u32) {
         new_state: new,
         flags: 0,
         detail: sk.bound_if(),
-        tcp_flags: 0,
+        tcp_flags: if ends { retries(tcp) } else { 0 },
         counter_set,
         owner: state::in_owner_context(old, new) || (ends && aborted_by_close(sk, old)),
         totals: ends,
-        segs_in: ends || new == state::FIN_WAIT2 || new == state::LAST_ACK,
+        segs_in: ends || matches!(new, state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK),
         later,
     };
     emit(ctx, sk, tcp, event);
 }
 
+/// What tells the kernel's giving up (`tcp_write_err()`) from an end that a left-over `sk_err` only seems to explain.
+#[inline(always)]
+fn retries(tcp: TcpSock) -> u16 {
+    RETRIES_KNOWN | (u16::from(tcp.retransmits()) + u16::from(tcp.probes_out()))
+}
+
 /// Whether `-> CLOSE` is made by `close()` itself, in the closer's context.
 ///
-/// In ESTABLISHED and CLOSE_WAIT, `sk_shutdown` has both bits only inside `__tcp_close()`, which
-/// sets them first; a reset or a timeout arrives with `sk_err` set and sets the bits afterwards.
+/// In ESTABLISHED and CLOSE_WAIT, `sk_shutdown` has both bits only inside `__tcp_close()`, which sets them first;
+/// `tcp_done()` of a reset or a timeout sets them after the state. `sk_err` says nothing: it may be left over.
 #[inline(always)]
 fn aborted_by_close(sk: Sock, old: u8) -> bool {
-    (old == state::ESTABLISHED || old == state::CLOSE_WAIT)
-        && sk.shutdown() & SHUTDOWN_MASK == SHUTDOWN_MASK
-        && sk.err() == 0
+    (old == state::ESTABLISHED || old == state::CLOSE_WAIT) && sk.shutdown() & SHUTDOWN_MASK == SHUTDOWN_MASK
 }

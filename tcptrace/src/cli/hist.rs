@@ -40,8 +40,8 @@ pub(super) struct HistArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Histograms")]
 pub(super) struct HistogramArgs {
-    /// Durations: close (the default), network, local-app, remote-app, fin-wait1, fin-wait2, closing, close-wait,
-    /// last-ack
+    /// Durations: close (the default), network, ack-wait, local-app, remote-app, fin-wait1, fin-wait2, closing,
+    /// close-wait, last-ack
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     of: Vec<Of>,
     /// A histogram for each process, cgroup, container, unit, remote-addr, remote-addr/24 (/V4,V6), local-port,

@@ -4,7 +4,7 @@ use bytes::{Buf, TryGetError};
 use tcptrace_ebpf::record::{
     FLAG_DETAIL, FLAG_DONE, FLAG_FAILED, FLAG_KEY_IS_ADDRESS, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_RTO,
     FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN, FLAG_TLP, FLAG_TOTALS, FLAGS_KNOWN, KIND_RESET_RECEIVED, KIND_RESET_SENT,
-    KIND_RETRANSMIT, KIND_TIME_WAIT, KIND_TRANSITION, RECORD_LEN, Record,
+    KIND_RETRANSMIT, KIND_TIME_WAIT, KIND_TRANSITION, RECORD_LEN, RETRIES_KNOWN, Record,
 };
 
 use crate::model::{
@@ -100,6 +100,7 @@ fn kind(raw: &Record) -> Result<EventKind, Refusal> {
             new,
             totals: has(FLAG_TOTALS).then(|| totals(raw)),
             segs_in: has(FLAG_SEGS_IN).then_some(raw.segs_in),
+            retries: (raw.tcp_flags & RETRIES_KNOWN != 0).then_some(raw.tcp_flags & !RETRIES_KNOWN),
             bound_if: raw.detail,
         },
         KIND_TIME_WAIT if new == State::TimeWait => EventKind::TimeWait,

@@ -36,7 +36,7 @@ fn a_transition() {
     assert_eq!(event.socket.local.to_string(), "127.0.0.1:45555");
     assert_eq!(event.socket.remote.to_string(), "192.0.2.7:49530");
     let (old, new) = (State::CloseWait, State::LastAck);
-    let kind = EventKind::Transition { old, new, totals: None, segs_in: None, bound_if: 7 };
+    let kind = EventKind::Transition { old, new, totals: None, segs_in: None, retries: None, bound_if: 7 };
     assert_eq!((event.kind, event.sk_err), (kind, 0));
     let flags = Flags { rcv_shutdown: true, send_shutdown: true, done: true, ..Flags::default() };
     assert_eq!(event.flags, flags);

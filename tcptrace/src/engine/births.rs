@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{closing::Fate, config::DUPLICATE_NS, table::KeyHasher};
-use crate::model::{Endpoint, Identity, Owner, ResetReason, SocketKey};
+use crate::model::{Endpoint, Identity, Owner, SocketKey};
 
 /// One `connect()`.
 #[derive(Clone, Copy, Debug)]
@@ -52,25 +52,24 @@ impl Births {
     }
 }
 
-/// Resets sent for live connections, for the moment until their `-> CLOSE` comes.
+/// Resets sent or received for connections that do not close yet, for the moment until their `-> CLOSE` comes.
 #[derive(Debug, Default)]
-pub(super) struct EarlyResets(VecDeque<(SocketKey, u64, Option<ResetReason>)>);
+pub(super) struct EarlyResets(VecDeque<(SocketKey, Fate)>);
 
 /// The two events are fired by one function, so few can stand between them.
 const EARLY_RESETS_MAX: usize = 64;
 
 impl EarlyResets {
-    pub(super) fn put(&mut self, key: SocketKey, time_ns: u64, reason: Option<ResetReason>) {
+    pub(super) fn put(&mut self, key: SocketKey, fate: Fate) {
         if self.0.len() >= EARLY_RESETS_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((key, time_ns, reason));
+        self.0.push_back((key, fate));
     }
 
     pub(super) fn take(&mut self, key: SocketKey) -> Option<Fate> {
-        let at = self.0.iter().rposition(|(known, ..)| *known == key)?;
-        let (_, time_ns, reset_reason) = self.0.remove(at)?;
-        Some(Fate { reset_sent_ns: Some(time_ns), reset_reason, ..Fate::default() })
+        let at = self.0.iter().rposition(|(known, _)| *known == key)?;
+        self.0.remove(at).map(|(_, fate)| fate)
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Closing {
     pub(super) handed_over: bool,
     pub(super) marks: Marks,
     pub(super) phases: PhaseTimes,
-    /// Segments received before FIN_WAIT2 or LAST_ACK began; one more, so that 0 can stand for none.
+    /// Segments received before FIN_WAIT2, CLOSING or LAST_ACK began; one more, so that 0 can stand for none.
     segs_in_before: Option<NonZeroU32>,
     /// When the close began; see `begun_known`.
     pub(super) begun_ns: u64,
@@ -50,11 +50,17 @@ pub(super) struct Closing {
 /// How it ends, as far as seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fate {
+    /// `tcp_reset()` ran.
+    pub(super) reset_received_ns: Option<u64>,
     pub(super) reset_sent_ns: Option<u64>,
+    /// It was sent for a live socket, before `-> CLOSE`.
+    pub(super) reset_sent_before: bool,
     pub(super) reset_reason: Option<ResetReason>,
     pub(super) end: Option<End>,
     /// When an orphan was handed over to a timewait socket, nanoseconds.
     pub(super) closed_ns: u64,
+    /// When the peer, on this host, sent a reset to the timewait socket.
+    pub(super) peer_reset_ns: Option<u64>,
     /// When its timewait socket met the peer's FIN, if the kernel side said so before the hand-over.
     pub(super) time_wait_ns: Option<u64>,
 }
@@ -64,10 +70,16 @@ pub(super) struct Fate {
 pub(super) struct End {
     pub(super) old: State,
     pub(super) sk_err: u16,
+    /// `sk_err` at the event before: what is left over from then ended nothing.
+    pub(super) err_before: u16,
+    /// Attempts that nothing has answered; see [`crate::model::EventKind::Transition`].
+    pub(super) retries: Option<u16>,
     pub(super) totals: Option<Totals>,
     pub(super) segs_in: Option<u32>,
-    /// Nothing has arrived since LAST_ACK began, so not the acknowledgement of the FIN either.
-    pub(super) unanswered: bool,
+    /// Nothing has arrived since CLOSING or LAST_ACK began, so not the acknowledgement of the FIN either.
+    pub(super) quiet: Option<bool>,
+    /// Events were lost meanwhile, which may be those that would tell the cause.
+    pub(super) lost: bool,
 }
 
 impl Closing {
@@ -82,7 +94,10 @@ impl Closing {
 
     /// A close that was under way when a look showed it: its age is a lower bound.
     pub(super) fn of_snapshot(snapshot: &Snapshot, losses: u32) -> Self {
-        let since_ns = snapshot.time_ns.saturating_sub(age_lower_bound_ns(snapshot));
+        // A program may have held it for most of FIN_WAIT2, which is no matter of the orphan's.
+        let orphan = snapshot.state == State::FinWait2 && snapshot.inode == 0 && !snapshot.timewait;
+        let age_ns = if orphan { 0 } else { age_lower_bound_ns(snapshot) };
+        let since_ns = snapshot.time_ns.saturating_sub(age_ns);
         let mut closing = Self::bare(snapshot.socket, snapshot.state, since_ns, losses);
         closing.flags.orphan = snapshot.inode == 0 && snapshot.state != State::CloseWait;
         closing.handed_over = snapshot.timewait;
@@ -130,7 +145,7 @@ impl Closing {
         self.marks.role()
     }
 
-    /// Whether no segment arrived in FIN_WAIT2 or LAST_ACK, of which `segs_in` is the count at the end.
+    /// Whether no segment arrived in FIN_WAIT2, CLOSING or LAST_ACK, of which `segs_in` is the count at the end.
     pub(super) fn was_quiet(&self, segs_in: Option<u32>) -> Option<bool> {
         Some(self.segs_in_before?.get() - 1 == segs_in?)
     }
@@ -153,6 +168,11 @@ impl Closing {
     /// When its present wait began.
     pub(super) fn waits_from_ns(&self) -> u64 {
         self.rare.wait_from_ns().unwrap_or(self.since_ns)
+    }
+
+    /// When it became an orphan in FIN_WAIT2: with the state, or when its program closed it.
+    pub(super) fn orphan_since_ns(&self) -> u64 {
+        self.since_ns.saturating_add(self.rare.held_ns().unwrap_or(0))
     }
 
     /// Time in the state so far; a step back in time counts as none.
@@ -242,6 +262,10 @@ impl Closing {
         } else {
             (self.phases.at_least_ns(phase), self.phases.known_ns(phase).is_some())
         };
+        // Held by its program, it was no finding: the orphan's age counts, which begins with close().
+        let held_ns = self.rare.held_ns().filter(|_| phase == Phase::FinWait2);
+        let (age_ns, since_known) =
+            held_ns.map_or((age_ns, since_known), |held_ns| (age_ns.saturating_sub(held_ns), true));
         Finding {
             time_ns,
             socket: self.socket,

@@ -2,7 +2,7 @@
 
 use super::{
     closing::{End, Fate},
-    judge::{Verdict, conclude, is_orphan, judge},
+    judge::{Verdict, conclude, goes_on, judge},
     lanes::LaneKind,
     run::Engine,
     table::SlotId,
@@ -13,16 +13,15 @@ impl Engine {
     /// `-> CLOSE`: judged now if nothing can change the verdict, else in a moment.
     pub(super) fn end(&mut self, id: SlotId, event: &Event, end: End) {
         let Some(closing) = self.table.get_mut(id) else { return };
-        let in_last_ack = end.old == State::LastAck && closing.since_known();
-        let end = End { unanswered: in_last_ack && closing.was_quiet(end.segs_in) == Some(true), ..end };
+        let counted = matches!(end.old, State::Closing | State::LastAck) && closing.since_known();
+        let quiet = closing.was_quiet(end.segs_in).filter(|_| counted);
+        let lost = end.lost || closing.losses != self.losses;
         let mut fate = closing.rare.fate().copied().unwrap_or_default();
-        let open_at_peer = end.old == State::FinWait2 && end.sk_err == 0 && !event.flags.done;
-        let reset = fate.reset_sent_ns.is_some();
-        if self.looks_on && open_at_peer && !reset && is_orphan(event.flags) && !event.flags.key_is_address {
+        fate.end = Some(End { quiet, lost, ..end });
+        if self.looks_on && goes_on(&fate, event.flags, event.time_ns) && !event.flags.key_is_address {
             self.hand_over(id, event, end);
             return;
         }
-        fate.end = Some(end);
         if let Some(verdict) = judge(&fate, event.flags, event.time_ns, false) {
             self.tell_peer(id, verdict, event.time_ns);
             self.finish_with(id, &fate, verdict, event.time_ns);

@@ -4,7 +4,7 @@
 
 use super::{
     closing::{End, Fate},
-    config::{EXPIRY_GRACE_NS, LAST_LOOK_NS, LOOK_AGAIN_MAX_NS, LOOK_AGAIN_NS, OVERDUE_NS, TICK_NS},
+    config::{EXPIRY_GRACE_NS, LAST_LOOK_NS, LOOK_AGAIN_MAX_NS, LOOK_AGAIN_NS, OVERDUE_NS, TICK_NS, YOUNG_NS},
     lanes::LaneKind,
     run::Engine,
     table::SlotId,
@@ -90,7 +90,14 @@ impl Engine {
             return;
         }
         let Some(closing) = self.table.get_mut(id) else { return };
-        let age_ns = closing.age_ns(snapshot.time_ns);
+        let reset_ns = closing.rare.fate().and_then(|fate| fate.peer_reset_ns);
+        let outlived = reset_ns.is_some_and(|reset_ns| reset_ns < snapshot.time_ns);
+        if outlived {
+            // The peer's reset has not arrived.
+            closing.rare.some_fate().peer_reset_ns = None;
+        }
+        let orphan_since_ns = closing.orphan_since_ns();
+        let age_ns = snapshot.time_ns.saturating_sub(orphan_since_ns);
         let watch = closing.rare.some_watch();
         self.orphans_unseen = self.orphans_unseen.saturating_sub(u64::from(watch.alive_ns == 0));
         watch.alive_ns = snapshot.time_ns;
@@ -105,7 +112,7 @@ impl Engine {
             unacked_bytes: Some(0),
         });
         let raised = closing.raised.is_some();
-        let stuck_at_ns = closing.since_ns.saturating_add(self.config.stuck_after_ns);
+        let stuck_at_ns = orphan_since_ns.saturating_add(self.config.stuck_after_ns);
         if !raised && age_ns >= self.config.stuck_after_ns {
             self.raise_as(id, FindingKind::StuckFinWait2, snapshot.time_ns);
         }
@@ -121,6 +128,9 @@ impl Engine {
         }
         if !raised && stuck_at_ns > now_ns {
             due_ns = due_ns.min(stuck_at_ns);
+        }
+        if reset_ns.is_some() && !outlived {
+            due_ns = due_ns.min(now_ns.saturating_add(YOUNG_NS));
         }
         self.schedule.set(&mut self.table, id, due_ns);
     }
@@ -140,6 +150,10 @@ impl Engine {
     pub(super) fn orphan_absent(&mut self, id: SlotId, absent: &Absent) {
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.rare.take_asked();
+        if let Some(reset_ns) = closing.rare.fate().and_then(|fate| fate.peer_reset_ns) {
+            self.finish_as(id, (Outcome::ResetReceived, None), reset_ns);
+            return;
+        }
         let closed_ns = closing.rare.fate().map_or(0, |fate| fate.closed_ns);
         let watch = closing.rare.watch().cloned().unwrap_or_default();
         let netns = closing.socket.netns;
@@ -178,6 +192,7 @@ impl Engine {
         let fate: &mut Fate = closing.rare.some_fate();
         let closed_ns = fate.closed_ns;
         fate.reset_sent_ns = Some(time_ns);
+        fate.reset_sent_before = false;
         fate.reset_reason = reason;
         match state {
             State::TimeWait => {

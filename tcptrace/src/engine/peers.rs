@@ -1,5 +1,5 @@
 //! Orphans whose peer is on this host, in the same namespace: the peer's own events tell when its FIN came, more
-//! closely than a look does, and nobody has to ask.
+//! closely than a look does, and nobody has to ask. They tell its reset, too, which a look has to confirm.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use super::{
     closing::Closing,
-    config::PEER_NS,
+    config::{PEER_NS, YOUNG_NS},
     judge::Verdict,
     run::Engine,
     table::{SlotId, Table},
@@ -82,15 +82,44 @@ impl Engine {
         let Some(peer) = self.table.get(id).filter(|peer| peer.state == State::LastAck && peer.since_known()) else {
             return;
         };
-        let Some((id, orphan)) = self.peers.find(&self.table, &mirrored(&peer.socket)) else { return };
-        let closed_ns = orphan.rare.fate().map_or(0, |fate| fate.closed_ns);
-        // The orphan's FIN began the peer's close, and its acknowledgement the orphan's FIN_WAIT2. Another connection
-        // that has had these ends since does not fit in between.
-        let fits = peer.begun_known() && orphan.begun_ns <= peer.begun_ns && peer.begun_ns <= closed_ns;
+        let Some((id, closed_ns)) = self.orphan_of(peer) else { return };
         let from_ns = peer.since_ns.max(closed_ns);
-        let Some(span_ns) = acked_ns.checked_sub(from_ns).filter(|span_ns| fits && *span_ns <= PEER_NS) else { return };
+        let Some(span_ns) = acked_ns.checked_sub(from_ns).filter(|span_ns| *span_ns <= PEER_NS) else { return };
         self.stop_waiting(id);
         self.orphan_closed(id, from_ns.saturating_add(span_ns / 2), acked_ns);
+    }
+}
+
+impl Engine {
+    /// The orphan whose peer this is, and when it was handed over. The orphan's FIN began the peer's close, and its
+    /// acknowledgement the orphan's FIN_WAIT2. Another connection that has had these ends since does not fit in
+    /// between.
+    fn orphan_of(&self, peer: &Closing) -> Option<(SlotId, u64)> {
+        let (id, orphan) = self.peers.find(&self.table, &mirrored(&peer.socket))?;
+        let closed_ns = orphan.rare.fate().map_or(0, |fate| fate.closed_ns);
+        let fits = peer.begun_known() && orphan.begun_ns <= peer.begun_ns && peer.begun_ns <= closed_ns;
+        fits.then_some((id, closed_ns))
+    }
+
+    /// A reset was sent for a socket that had the peer's FIN and sent none. If that peer is an orphan that waits, its
+    /// timewait socket is gone now (`tcp_timewait_state_process()`, `kill`), unless a firewall dropped the reset: that
+    /// a look tells, and this says what it was and when.
+    pub(super) fn tell_peer_of_reset(&mut self, id: SlotId, time_ns: u64) {
+        if self.peers.orphans.is_empty() {
+            return;
+        }
+        let Some(peer) = self.table.get(id) else { return };
+        let ended_in = peer.rare.fate().and_then(|fate| fate.end).map_or(peer.state, |end| end.old);
+        if ended_in != State::CloseWait {
+            return;
+        }
+        let Some((id, closed_ns)) = self.orphan_of(peer).filter(|(_, closed_ns)| *closed_ns <= time_ns) else { return };
+        let Some(orphan) = self.table.get_mut(id) else { return };
+        orphan.rare.some_fate().peer_reset_ns = Some(time_ns.max(closed_ns));
+        // One that lingers is not due soon.
+        if orphan.lane.is_none() && orphan.rare.asked().is_none() {
+            self.schedule.set(&mut self.table, id, time_ns.saturating_add(YOUNG_NS));
+        }
     }
 }
 

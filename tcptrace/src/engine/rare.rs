@@ -18,8 +18,12 @@ struct Rare {
     /// The look that is under way.
     asked: Option<Asked>,
     watch: Option<Box<Watch>>,
+    /// `sk_err` at the last event.
+    err: u16,
     /// When the present wait began, if not with the state.
     wait_from_ns: Option<u64>,
+    /// For how long a program held it in FIN_WAIT2 before it became an orphan.
+    held_ns: Option<u64>,
     /// Resets and the end.
     fate: Option<Fate>,
 }
@@ -44,6 +48,16 @@ impl Rarely {
     pub(super) fn set_bound_if(&mut self, bound_if: u32) {
         if bound_if != self.bound_if() {
             self.some().bound_if = bound_if;
+        }
+    }
+
+    pub(super) fn err(&self) -> u16 {
+        self.0.as_deref().map_or(0, |rare| rare.err)
+    }
+
+    pub(super) fn set_err(&mut self, err: u16) {
+        if err != self.err() {
+            self.some().err = err;
         }
     }
 
@@ -88,6 +102,14 @@ impl Rarely {
         if from_ns != self.wait_from_ns() {
             self.some().wait_from_ns = from_ns;
         }
+    }
+
+    pub(super) fn held_ns(&self) -> Option<u64> {
+        self.0.as_deref().and_then(|rare| rare.held_ns)
+    }
+
+    pub(super) fn set_held_ns(&mut self, held_ns: u64) {
+        self.some().held_ns = Some(held_ns);
     }
 
     pub(super) fn fate(&self) -> Option<&Fate> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     audit::Audit,
     births::{Births, EarlyResets, Ended},
-    config::{CLOCK_STEP_NS, Config, SETTLE_NS, YOUNG_NS},
+    config::{CLOCK_STEP_NS, Config, RESET_WINDOW_NS, SETTLE_NS, YOUNG_NS},
     lanes::{LaneKind, Lanes},
     netns::Namespaces,
     peers::Peers,
@@ -49,6 +49,8 @@ pub struct Engine {
     /// Times that something was found missing: events lost, program runs skipped, a gap in the stream.
     pub(super) losses: u32,
     loss_mark: u32,
+    /// When something was last found missing; nothing is at 0.
+    pub(super) lost_at_ns: u64,
     torn: bool,
     delivered: u64,
     refused: u64,
@@ -86,6 +88,7 @@ impl Engine {
             counters: KernelCounters::default(),
             losses: 0,
             loss_mark: 0,
+            lost_at_ns: 0,
             torn: false,
             delivered: 0,
             refused: 0,
@@ -217,7 +220,13 @@ impl Engine {
     /// Something is missing: what is known may be over.
     fn lose(&mut self) {
         self.losses = self.losses.wrapping_add(1);
+        self.lost_at_ns = self.now_ns;
         self.audit.hasten(self.now_ns);
+    }
+
+    /// Whether something was found missing just before `now_ns`.
+    pub(super) fn lost_lately(&self, now_ns: u64) -> bool {
+        self.losses > 0 && now_ns.saturating_sub(self.lost_at_ns) <= RESET_WINDOW_NS
     }
 
     pub(super) fn advance(&mut self, time_ns: u64) {

@@ -1,6 +1,6 @@
-//! What an event does that is no transition: a retransmit, a reset sent.
+//! What an event does that is no transition: a retransmit, a reset sent or received.
 
-use super::{packed::Marks, run::Engine, table::SlotId};
+use super::{closing::Fate, packed::Marks, run::Engine, table::SlotId};
 use crate::model::{Event, Phase, ResetReason, RetransmitKind, State};
 
 impl Engine {
@@ -17,6 +17,7 @@ impl Engine {
         }
         let Some(closing) = self.table.get_mut(id) else { return };
         closing.flags = event.flags;
+        closing.rare.set_err(event.sk_err);
         closing.marks.set(Marks::ACTED, false);
         let counts = closing.rare.retransmits_mut();
         let count = match kind {
@@ -60,7 +61,9 @@ impl Engine {
                 self.anomalies.stray_events += 1;
             } else {
                 // A live connection is reset before its `-> CLOSE` (keep-alive, `ss -K`).
-                self.early_resets.put(event.socket.key, event.time_ns, reason);
+                let (reset_sent_ns, reset_reason) = (Some(event.time_ns), reason);
+                let fate = Fate { reset_sent_ns, reset_reason, reset_sent_before: true, ..Fate::default() };
+                self.early_resets.put(event.socket.key, fate);
             }
             return;
         };
@@ -75,15 +78,37 @@ impl Engine {
         }
         let fate = closing.rare.some_fate();
         fate.reset_sent_ns = Some(event.time_ns);
+        fate.reset_sent_before = fate.end.is_none();
         fate.reset_reason = reason;
-        if closing.state == State::Close {
+        let ended = closing.state == State::Close;
+        self.tell_peer_of_reset(id, event.time_ns);
+        if ended {
             self.settle(id);
         }
     }
 
+    /// `tcp_reset()` runs, and closes the socket next: the evidence for what `-> CLOSE` then says.
+    pub(super) fn reset_received(&mut self, event: &Event) {
+        let known = self.table.find(event.socket.key);
+        let closing = known.and_then(|id| self.table.get_mut(id)).filter(|closing| closing.socket == event.socket);
+        match closing {
+            // Its end was seen, or a timewait socket has taken its place.
+            Some(closing) if closing.handed_over || closing.state == State::Close => self.anomalies.stray_events += 1,
+            Some(closing) => {
+                closing.rare.set_err(event.sk_err);
+                closing.rare.some_fate().reset_received_ns = Some(event.time_ns);
+            }
+            None => {
+                let fate = Fate { reset_received_ns: Some(event.time_ns), ..Fate::default() };
+                self.early_resets.put(event.socket.key, fate);
+            }
+        }
+    }
+
     fn reset_reason(&self, reason: Option<u32>) -> Option<ResetReason> {
-        let number = reason?;
+        // What names the numbers may be missing from a damaged capture.
+        let number = reason.filter(|_| !self.reset_reasons.is_empty())?;
         let found = self.reset_reasons.iter().find(|(known, _)| *known == number);
-        found.map(|(_, reason)| *reason)
+        Some(found.map_or_else(|| ResetReason::from_number(number), |(_, reason)| *reason))
     }
 }

@@ -16,10 +16,11 @@ use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Output
 impl Engine {
     pub(super) fn event(&mut self, event: &Event) {
         match event.kind {
-            EventKind::Transition { old, new, totals, segs_in, .. } => {
+            EventKind::Transition { old, new, totals, segs_in, retries, .. } => {
                 let legal = legal(old, new);
                 self.anomalies.impossible_transitions += u64::from(!legal);
-                let end = End { old, sk_err: event.sk_err, totals, segs_in, unanswered: false };
+                let (sk_err, lost) = (event.sk_err, self.lost_lately(event.time_ns));
+                let end = End { old, sk_err, err_before: 0, retries, totals, segs_in, quiet: None, lost };
                 match (old, new) {
                     (_, State::SynSent) => self.connect(event),
                     (State::SynSent, State::Close) => self.connect_failed(event),
@@ -31,9 +32,7 @@ impl Engine {
             }
             EventKind::TimeWait => self.orphan_met_fin(event),
             EventKind::Retransmit { state, kind, .. } => self.retransmit(event, state, kind),
-            EventKind::ResetReceived { .. } => {
-                // `sk_err` of the `-> CLOSE` that follows says it; alone it ends nothing.
-            }
+            EventKind::ResetReceived { .. } => self.reset_received(event),
             EventKind::ResetSent { state, reason } => self.reset_sent(event, state, reason),
         }
     }
@@ -120,11 +119,16 @@ impl Engine {
         if old == new && closing.state == new {
             // close() after shutdown(): the phase goes on, without a program. SOCK_DEAD comes a moment later.
             closing.flags.orphan = true;
+            if new == State::FinWait2 {
+                closing.rare.set_held_ns(closing.age_ns(event.time_ns));
+            }
             if new == State::FinWait2 && closing.lane.is_none() && closing.raised.is_none() {
                 self.lanes.join(&mut self.table, LaneKind::Stuck, id, event.time_ns);
             }
             return;
         }
+        let err_before = closing.rare.err();
+        closing.rare.set_err(event.sk_err);
         if closing.state != old {
             self.jump(id, event, old);
             if old == new {
@@ -133,13 +137,13 @@ impl Engine {
             }
         }
         if new == State::Close {
-            self.end(id, event, end);
+            self.end(id, event, End { err_before, ..end });
             return;
         }
         self.leave_phase(id, event.time_ns, FindingStatus::Moved);
         if let Some(closing) = self.table.get_mut(id) {
             closing.enter(new, event.time_ns);
-            if matches!(new, State::FinWait2 | State::LastAck) {
+            if matches!(new, State::FinWait2 | State::Closing | State::LastAck) {
                 closing.set_segs_in_before(end.segs_in);
             }
         }

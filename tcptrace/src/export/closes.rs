@@ -26,7 +26,7 @@ pub fn closes() -> Vec<Column<Close>> {
     identity().into_iter().chain(how).chain(owner()).chain(lengths()).chain(flags()).chain(counts()).collect()
 }
 
-fn lengths() -> [Column<Close>; 10] {
+fn lengths() -> [Column<Close>; 11] {
     [
         Column::known("fin_wait1_ns", Kind::Int64, |row| Cell::int64(row.of.phases.get(Phase::FinWait1))),
         Column::known("fin_wait2_ns", Kind::Int64, |row| Cell::int64(row.of.phases.get(Phase::FinWait2))),
@@ -35,6 +35,7 @@ fn lengths() -> [Column<Close>; 10] {
         Column::known("last_ack_ns", Kind::Int64, |row| Cell::int64(row.of.phases.get(Phase::LastAck))),
         Column::known("close_ns", Kind::Int64, |row| Cell::int64(row.of.close_ns)),
         Column::known("network_ns", Kind::Int64, |row| Cell::int64(Of::Network.ns(row.of))),
+        Column::known("ack_wait_ns", Kind::Int64, |row| Cell::int64(row.of.ack_wait_ns())),
         Column::known("local_app_ns", Kind::Int64, |row| Cell::int64(row.of.phases.local_app_ns())),
         Column::known("remote_app_ns", Kind::Int64, |row| Cell::int64(row.of.phases.remote_app_ns())),
         Column::known("lifetime_ns", Kind::Int64, |row| Cell::int64(row.of.lifetime_ns)),

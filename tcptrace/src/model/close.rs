@@ -106,6 +106,10 @@ pub enum Reason {
     TimewaitGone,
     /// Unknown: events were lost, and another connection took the socket's place.
     EventsLost,
+    /// Unknown: events were lost just before, which may be the one that would tell the cause.
+    CauseLost,
+    /// Reset sent: the kernel gives a reason for which there is no word above; its own name in lower case.
+    Kernel(&'static str),
 }
 
 impl Reason {
@@ -132,6 +136,8 @@ impl Reason {
             Self::TimewaitOverflow => "timewait_overflow",
             Self::TimewaitGone => "timewait_gone",
             Self::EventsLost => "events_lost",
+            Self::CauseLost => "cause_lost",
+            Self::Kernel(name) => name,
         }
     }
 }
@@ -285,4 +291,20 @@ pub struct Close {
     pub totals: Option<Totals>,
     /// From `connect()` to the end; `None` where the connect was not seen.
     pub lifetime_ns: Option<u64>,
+}
+
+impl Close {
+    /// The part of the network's time that a round trip does not explain, nanoseconds: the peer may delay its ACK of
+    /// our FIN (`tcp_send_delayed_ack()`, 40 ms and more), and the FIN may have waited behind data. One round trip is
+    /// enough for a FIN and its ACK. `None` where that is not the question, for the FIN was sent again or not answered,
+    /// and where it has no answer: parts of the close or the round-trip time are not known. `srtt_us` may contain
+    /// delayed ACKs of data, so this is no more than the truth.
+    #[must_use]
+    pub fn ack_wait_ns(&self) -> Option<u64> {
+        let srtt_us = self.totals?.srtt_us;
+        let told = self.complete && self.outcome == Outcome::Fin && self.retransmits == Retransmits::default();
+        let round_trip_ns = u64::from(srtt_us).saturating_mul(1_000);
+        let network_ns = self.phases.network_ns().filter(|_| told && srtt_us > 0)?;
+        Some(network_ns.saturating_sub(round_trip_ns))
+    }
 }

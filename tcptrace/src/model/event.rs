@@ -130,8 +130,12 @@ pub enum EventKind {
         new: State,
         /// Round-trip time and bytes, at `-> CLOSE`.
         totals: Option<super::Totals>,
-        /// `tcp_sock.segs_in`, at `-> FIN_WAIT2` and `-> CLOSE`.
+        /// `tcp_sock.segs_in`, at `-> FIN_WAIT2`, `-> CLOSING`, `-> LAST_ACK` and `-> CLOSE`.
         segs_in: Option<u32>,
+        /// Attempts that nothing has answered, at `-> CLOSE`: `icsk_retransmits` + `icsk_probes_out`. An
+        /// acknowledgement sets both to 0 (`tcp_ack()`), and no timer gives up without one (`tcp_write_err()`). `None`
+        /// in captures of before this was recorded.
+        retries: Option<u16>,
         /// Interface that the socket is bound to, by which sock_diag must look for it; 0 for none.
         bound_if: u32,
     },

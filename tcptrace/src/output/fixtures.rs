@@ -97,7 +97,7 @@ pub(super) fn event(kind: EventKind) -> Event {
 }
 
 pub(super) fn transition(old: State, new: State) -> EventKind {
-    EventKind::Transition { old, new, totals: None, segs_in: None, bound_if: 0 }
+    EventKind::Transition { old, new, totals: None, segs_in: None, retries: None, bound_if: 0 }
 }
 
 fn round() -> Round {

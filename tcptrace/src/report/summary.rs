@@ -46,7 +46,7 @@ pub struct Summary {
     pub by_role: Vec<(&'static str, u64)>,
     /// Closes by outcome, in the order of [`crate::model::Outcome::ALL`].
     pub by_outcome: Vec<(&'static str, u64)>,
-    /// Each phase, then `close`, `network`, `local_app`, `remote_app`.
+    /// Each phase, then `close`, `network`, `ack_wait`, `local_app`, `remote_app`.
     pub latency: Vec<(&'static str, Quantiles)>,
     /// Findings raised, by kind.
     pub findings: Vec<(&'static str, u64)>,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::{
-    Anomalies, Books, Endpoint, FindingReason, Identity, Phases, Reason, Retransmits, SocketKey, StuckCause,
+    Anomalies, Books, Endpoint, FindingReason, Identity, Phases, Reason, Retransmits, SocketKey, StuckCause, Totals,
 };
 
 fn socket() -> Identity {
@@ -75,7 +75,18 @@ fn nothing_gives_all_words_with_zeros() {
     let names: Vec<_> = summary.latency.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names,
-        ["fin_wait1", "fin_wait2", "closing", "close_wait", "last_ack", "close", "network", "local_app", "remote_app"]
+        [
+            "fin_wait1",
+            "fin_wait2",
+            "closing",
+            "close_wait",
+            "last_ack",
+            "close",
+            "network",
+            "ack_wait",
+            "local_app",
+            "remote_app"
+        ]
     );
 }
 
@@ -118,6 +129,29 @@ fn whose_time_it_was() {
             ("remote_app", 1, 300),
         ]
     );
+}
+
+/// On a link of 50 us, 44 ms are not the network's but the peer's, who delays its ACK.
+#[test]
+fn a_delayed_ack_is_told_apart() {
+    let slow = Close {
+        totals: Some(Totals { srtt_us: 50, ..Totals::default() }),
+        ..close(Role::Passive, &[(Phase::CloseWait, 1), (Phase::LastAck, 44_000_000)], Some(44_000_001))
+    };
+    assert_eq!(slow.ack_wait_ns(), Some(43_950_000));
+    let quick = Close { totals: Some(Totals { srtt_us: 90_000, ..Totals::default() }), ..slow };
+    assert_eq!(quick.ack_wait_ns(), Some(0), "no longer than a round trip");
+    let none = [
+        Close { totals: None, ..slow },
+        Close { totals: Some(Totals::default()), ..slow },
+        Close { complete: false, ..slow },
+        Close { outcome: Outcome::Timeout, ..slow },
+        Close { retransmits: Retransmits { tlp: 1, ..Retransmits::default() }, ..slow },
+    ];
+    assert!(none.iter().all(|close| close.ack_wait_ns().is_none()));
+    let found = summary([Output::Close(slow), Output::Close(quick)]);
+    let count = |name| found.latency.iter().find(|(known, _)| *known == name).map(|(_, quantiles)| quantiles.count);
+    assert_eq!((count("network"), count("ack_wait")), (Some(2), Some(2)));
 }
 
 #[test]

@@ -23,7 +23,7 @@ macro_rules! wanted {
     };
 }
 
-const FIELDS: [Wanted; 22] = wanted! {
+const FIELDS: [Wanted; 24] = wanted! {
     sk_family = "sock" "__sk_common.skc_family" 2,
     sk_state = "sock" "__sk_common.skc_state" 1,
     sk_dport = "sock" "__sk_common.skc_dport" 2,
@@ -40,6 +40,8 @@ const FIELDS: [Wanted; 22] = wanted! {
     sk_protocol = "sock" "sk_protocol" 2,
     tp_sport = "tcp_sock" "inet_conn.icsk_inet.inet_sport" 2,
     tp_pending = "tcp_sock" "inet_conn.icsk_pending" 1,
+    tp_retransmits = "tcp_sock" "inet_conn.icsk_retransmits" 1,
+    tp_probes_out = "tcp_sock" "inet_conn.icsk_probes_out" 1,
     tp_srtt = "tcp_sock" "srtt_us" 4,
     tp_segs_in = "tcp_sock" "segs_in" 4,
     tp_bytes_sent = "tcp_sock" "bytes_sent" 8,

@@ -6,6 +6,7 @@
 pub mod crossing;
 pub mod family;
 pub mod leak;
+pub mod left_over;
 pub mod lost_fin;
 pub mod orderly;
 pub mod orphan;

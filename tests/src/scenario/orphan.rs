@@ -1,6 +1,6 @@
 //! Sockets that nobody holds any more while they close.
 
-use std::{io::Write, path::Path, thread, time::Duration};
+use std::{io::Write, net::TcpStream, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -33,29 +33,123 @@ pub fn peer_holds(netns: &NetNs, hold: Duration) -> Result<Truth> {
 /// # Errors
 /// When the sockets do not do as they should.
 pub fn held(netns: &NetNs, pairs: Vec<Pair>, hold: Duration) -> Result<Truth> {
-    let mut open = Vec::new();
-    for Pair { client, server, ends } in pairs {
-        let (left, ()) = Moment::of(|| {
-            drop(client);
-            pair::read_eof(&server)?;
-            proc_net::wait_for(ends, State::FinWait2)
-        })?;
-        open.push((left, server, ends));
-    }
+    let open = pairs.into_iter().map(leave).collect::<Result<Vec<_>>>()?;
     thread::sleep(hold);
     let mut closes = Vec::new();
-    for (left, server, ends) in open {
+    for left in open {
+        closes.extend(left.answer()?);
+    }
+    Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
+}
+
+/// An orphan in FIN_WAIT2, and its peer.
+#[derive(Debug)]
+pub struct Left {
+    moment: Moment,
+    server: TcpStream,
+    ends: Ends,
+}
+
+/// The client calls `close()`.
+///
+/// # Errors
+/// When the sockets do not do as they should.
+pub fn leave(pair: Pair) -> Result<Left> {
+    let Pair { client, server, ends } = pair;
+    let (moment, ()) = Moment::of(|| {
+        drop(client);
+        // No read, which would take an error from the socket.
+        proc_net::wait_for(ends.reversed(), State::CloseWait)?;
+        proc_net::wait_for(ends, State::FinWait2)
+    })?;
+    Ok(Left { moment, server, ends })
+}
+
+impl Left {
+    /// The server calls `close()`, too.
+    ///
+    /// # Errors
+    /// When the sockets do not do as they should.
+    pub fn answer(self) -> Result<[Close; 2]> {
+        let Self { moment: left, server, ends } = self;
         let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
-        closes.push(handed_over(ends, [left, closed], Owner::closer()?));
-        closes.push(Close {
+        let passive = Close {
             owner: Owner::closer()?,
             close_wait: Phase::Within(left.until(closed)),
             last_ack: Phase::Within(closed.within()),
             orphan: Some(true),
             ..Close::new(ends.reversed(), "passive", "fin")
-        });
+        };
+        Ok([handed_over(ends, [left, closed], Owner::closer()?), passive])
     }
-    Ok(Truth { netns: netns.inode(), closes, findings: Vec::new() })
+
+    /// The server calls `close()` with SO_LINGER 0: its reset ends the orphan.
+    ///
+    /// # Errors
+    /// When the sockets do not do as they should.
+    pub fn reset(self) -> Result<[Close; 2]> {
+        let Self { moment: left, server, ends } = self;
+        let (reset, ()) = Moment::of(|| {
+            pair::close_with_reset(server)?;
+            proc_net::wait_gone(ends)
+        })?;
+        let orphan = Close {
+            outcome: "reset_received",
+            // An event tells when.
+            fin_wait2: Phase::Within(left.until(reset)),
+            three_way: None,
+            ..handed_over(ends, [left, reset], Owner::closer()?)
+        };
+        let sent = Close {
+            reason: Some("linger_0"),
+            owner: Owner::closer()?,
+            close_wait: Phase::Within(left.until(reset)),
+            orphan: Some(true),
+            ..Close::new(ends.reversed(), "abort", "reset_sent")
+        };
+        Ok([orphan, sent])
+    }
+}
+
+/// The client holds its socket in FIN_WAIT2 for a while and only then calls `close()`; the server goes on holding its
+/// end for `open`.
+///
+/// # Errors
+/// When the sockets do not do as they should.
+pub fn closed_late(netns: &NetNs, hold: Duration, open: Duration) -> Result<Truth> {
+    let Pair { client, server, ends } = Pair::connect()?;
+    let (shut, ()) = Moment::of(|| {
+        pair::shut(&client)?;
+        pair::wait_for(&client, State::FinWait2)
+    })?;
+    thread::sleep(hold);
+    let (left, ()) = Moment::of(|| {
+        drop(client);
+        Ok(())
+    })?;
+    thread::sleep(open);
+    let (closed, ()) = Moment::of(|| pair::close_passive(server))?;
+    let active = Close {
+        fin_wait1: Phase::Within(shut.within()),
+        fin_wait2: Phase::Within(shut.until(closed).by_timer()),
+        ..handed_over(ends, [left, closed], Owner::closer()?)
+    };
+    let passive = Close {
+        owner: Owner::closer()?,
+        close_wait: Phase::Within(shut.until(closed)),
+        last_ack: Phase::Within(closed.within()),
+        orphan: Some(true),
+        ..Close::new(ends.reversed(), "passive", "fin")
+    };
+    let stuck = Finding {
+        ends,
+        kind: "stuck_fin_wait2",
+        reason: "peer_open",
+        owner: active.owner.clone(),
+        age: left.until(closed).by_timer(),
+        outcome: Some("fin"),
+    };
+    Ok(Truth { netns: netns.inode(), closes: vec![active, passive], findings: vec![stuck] })
 }
 
 /// The client calls `close()`, and then the server still sends something: a timewait socket answers with a

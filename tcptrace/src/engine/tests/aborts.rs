@@ -63,7 +63,8 @@ fn a_reset_sent_after_the_end_names_its_reason() {
         (rst::ABORT_ON_CLOSE, Some(Reason::UnreadData)),
         (rst::STATE, Some(Reason::Linger0)),
         (rst::DISCONNECT_WITH_DATA, Some(Reason::Linger0)),
-        (9999, None),
+        (rst::NOT_SPECIFIED, Some(Reason::Kernel("not_specified"))),
+        (9999, Some(Reason::Kernel("reason_9999"))),
     ];
     for (number, reason) in reasons {
         for old in [Established, CloseWait] {
@@ -219,6 +220,7 @@ fn what_is_not_known_is_unknown() {
 fn settling_ones_are_judged_at_the_end() {
     let mut rig = Rig::new();
     rig.events([
+        sock(1).at(0).receives_reset(Established),
         sock(1).at(0).err(ECONNRESET).moves(Established, Close),
         sock(2).at(0).closed().moves(Established, Close),
         sock(3).at(0).closed().moves(Established, FinWait1),
@@ -234,7 +236,7 @@ fn settling_ones_are_judged_at_the_end() {
 #[test]
 fn settling_ends_in_time() {
     let mut rig = Rig::new();
-    rig.events([sock(1).at(0).err(ECONNRESET).moves(Established, Close)]);
+    rig.events([sock(1).at(0).receives_reset(Established), sock(1).at(0).err(ECONNRESET).moves(Established, Close)]);
     assert!(rig.tick(99).said().is_empty());
     let close = rig.tick(100).close();
     assert_eq!(close.end_ns, super::support::at(0));

@@ -22,6 +22,7 @@ fn a_full_table_still_tells_ends() {
     rig.events([
         sock(4).at(100).done().closed().owner(42, OwnerSource::Close).moves(CloseWait, LastAck),
         sock(4).at(101).done().orphan().moves(LastAck, Close),
+        sock(9).at(102).receives_reset(Established),
         sock(9).at(102).err(ECONNRESET).moves(Established, Close),
     ]);
     let closes = rig.closes();

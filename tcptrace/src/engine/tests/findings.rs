@@ -1,8 +1,11 @@
 //! Stuck sockets and leaks: raised at the threshold, cleared when the socket moves on.
 
-use super::support::{Rig, at, ms, sock};
+use super::{
+    sightings::{answer, timewait},
+    support::{Rig, at, ms, sock},
+};
 use crate::model::{
-    FindingKind, FindingReason, FindingStatus, LeakCause, Outcome, Output, RetransmitKind,
+    FindingKind, FindingReason, FindingStatus, LeakCause, Outcome, Output, Phase, RetransmitKind,
     State::{self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck},
     StuckCause,
 };
@@ -72,6 +75,9 @@ fn cleared_by_the_end() {
         let mut rig = Rig::new();
         rig.events([sock(7).at(0).closed().moves(Established, FinWait1)]).tick(8_000);
         assert_eq!(rig.finding().status, FindingStatus::Raised);
+        if outcome == Outcome::ResetReceived {
+            rig.events([sock(7).at(9_000).orphan().receives_reset(FinWait1)]);
+        }
         rig.events([sock(7).at(9_000).orphan().err(errno).moves(FinWait1, Close)]).tick(20_000);
         let said = rig.said();
         let [Output::Finding(cleared), Output::Close(close)] = said.as_slice() else { panic!("{said:?}") };
@@ -104,6 +110,30 @@ fn an_orphaned_fin_wait2_is_stuck() {
     assert_eq!(found.time_ns, at(5_001));
 }
 
+/// The same where the kernel hands the orphan over at once: a look shows it, and it is young.
+#[test]
+fn an_orphan_is_as_old_as_its_close() {
+    let mut rig = Rig::looking();
+    rig.events([
+        sock(7).at(0).half_closed().moves(Established, FinWait1),
+        sock(7).at(1).half_closed().moves(FinWait1, FinWait2),
+        sock(7).at(7_001).closed().moves(FinWait2, FinWait2),
+        sock(7).at(7_001).orphan().moves(FinWait2, Close),
+    ]);
+    for at_ms in [7_030, 7_600, 12_000] {
+        rig.tick(at_ms).give(&answer(timewait(7, at_ms, FinWait2, 60_000 - u32::try_from(at_ms - 7_001).unwrap())));
+        assert!(rig.said().is_empty(), "no finding yet at {at_ms}");
+    }
+    rig.tick(12_002).give(&answer(timewait(7, 12_002, FinWait2, 55_000)));
+    let found = rig.finding();
+    assert_eq!((found.kind, found.age_ns, found.age_is_lower_bound), (FindingKind::StuckFinWait2, ms(5_001), false));
+    rig.tick(13_000).give(&answer(timewait(7, 13_000, State::TimeWait, 59_990)));
+    let said = rig.said();
+    let [Output::Finding(cleared), Output::Close(close)] = said.as_slice() else { panic!("{said:?}") };
+    assert!(cleared.age_ns <= ms(5_999) && cleared.age_ns > ms(5_900), "{cleared:?}");
+    assert_eq!(close.phases.get(Phase::FinWait2), Some(cleared.age_ns + ms(7_000)), "the phase has its whole length");
+}
+
 /// `close()` in FIN_WAIT2 makes the orphan; the phase began before, and only an orphan's time counts.
 #[test]
 fn a_fin_wait2_closed_late_is_stuck_from_then_on() {
@@ -115,7 +145,8 @@ fn a_fin_wait2_closed_late_is_stuck_from_then_on() {
     ]);
     let found = rig.tick(60_000).finding();
     assert_eq!((found.kind, found.status), (FindingKind::StuckFinWait2, FindingStatus::Raised));
-    assert_eq!(found.age_ns, found.time_ns - at(1), "the age is the phase's");
+    assert_eq!(found.age_ns, found.time_ns - at(20_001), "the age is the orphan's");
+    assert!(!found.age_is_lower_bound);
     assert_eq!(found.orphan, Some(true));
 }
 

@@ -93,6 +93,7 @@ fn a_ghost_is_healed() {
 fn an_end_that_is_on_its_way_is_no_ghost() {
     let mut rig = stuck();
     rig.tick(5_000).give(&absent(7, 5_001, AbsentWhy::Gone));
+    rig.events([sock(7).at(5_002).orphan().receives_reset(FinWait1)]);
     rig.events([sock(7).at(5_002).orphan().err(104).moves(FinWait1, Close)]);
     rig.tick(6_000);
     let close = rig.close();

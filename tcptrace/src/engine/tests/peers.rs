@@ -2,10 +2,10 @@
 
 use super::{
     sightings::{answer, timewait},
-    support::{ETIMEDOUT, Rig, Sock, at, ms, sock},
+    support::{ECONNABORTED, ETIMEDOUT, Rig, Sock, at, ms, rst, sock},
 };
 use crate::model::{
-    Close, Event, Outcome, Phase, Snapshot,
+    Absent, AbsentWhy, Close, Event, Input, Outcome, Phase, Reason, Snapshot,
     State::{self, Close as Closed, CloseWait, Established, FinWait1, FinWait2, LastAck, TimeWait},
 };
 
@@ -156,4 +156,77 @@ fn the_younger_of_two() {
     let keys: Vec<_> = rig.closes().iter().map(|close| close.socket.key.0).collect();
     assert_eq!(keys, [17, 18]);
     assert_eq!(rig.tick(100).looks(), [7], "the older one is looked for, and will be found replaced");
+}
+
+/// The peer resets in CLOSE_WAIT, and a look finds no timewait socket: it was the reset, and it was then.
+#[test]
+fn the_peer_tells_its_reset() {
+    let resets: [&[Event]; 2] = [
+        // close() with unread data: the reset comes after the end.
+        &[
+            peer().at(700).closed().done().moves(CloseWait, Closed),
+            peer().at(700).closed().sends_reset(Closed, rst::ABORT_ON_CLOSE),
+        ],
+        // `ss -K`: before it.
+        &[
+            peer().at(700).done().sends_reset(CloseWait, rst::STATE),
+            peer().at(700).done().err(ECONNABORTED).moves(CloseWait, Closed),
+        ],
+    ];
+    for reset in resets {
+        for gone in [AbsentWhy::Gone, AbsentWhy::Replaced] {
+            let mut rig = orphan_of(ours());
+            rig.events([peer().at(5).moves(Established, CloseWait)]);
+            rig.tick(30).looks();
+            rig.give(&answer(timewait_of(30, FinWait2, 59_980)));
+            for event in reset {
+                rig.events([*event]);
+            }
+            assert_eq!(rig.closes().len(), 1, "its own; the orphan's waits for a look");
+            assert_eq!(rig.tick(721).looks(), [7], "soon, though it has lingered");
+            rig.give(&not_there(722, gone));
+            let close = rig.close();
+            assert_eq!((close.outcome, close.reason, close.complete), (Outcome::ResetReceived, None, true));
+            assert_eq!((close.end_ns, close.phases.get(Phase::FinWait2)), (at(700), Some(ms(690))));
+        }
+    }
+}
+
+/// A firewall drops the reset: the timewait socket is there still, and goes on.
+#[test]
+fn a_reset_that_did_not_arrive_ends_nothing() {
+    let mut rig = orphan_of(ours());
+    rig.events([
+        peer().at(5).moves(Established, CloseWait),
+        peer().at(12).closed().done().moves(CloseWait, Closed),
+        peer().at(12).closed().sends_reset(Closed, rst::STATE),
+    ]);
+    rig.closes();
+    assert_eq!(rig.tick(40).looks(), [7]);
+    rig.give(&answer(timewait_of(40, FinWait2, 59_970)));
+    assert!(rig.said().is_empty());
+    rig.tick(2_000).looks();
+    rig.give(&not_there(2_000, AbsentWhy::Gone));
+    assert_eq!((rig.close().reason), Some(Reason::TimewaitGone), "whatever that was, it was not that reset");
+}
+
+/// Another connection that has had these ends since, and a peer whose FIN may have come.
+#[test]
+fn a_reset_of_another_kind_tells_nothing() {
+    let later = [peer().at(14).moves(Established, CloseWait), peer().at(16).done().closed().moves(CloseWait, Closed)];
+    let last_ack = [peer().at(5).moves(Established, CloseWait), peer().at(12).closed().moves(CloseWait, LastAck)];
+    for (before, state) in [(later, Closed), (last_ack, LastAck)] {
+        let mut rig = orphan_of(ours());
+        rig.events(before).events([peer().at(17).closed().done().sends_reset(state, rst::STATE)]);
+        rig.tick(40).looks();
+        rig.give(&not_there(40, AbsentWhy::Gone));
+        let closes = rig.closes();
+        let orphan = closes.iter().find(|close| close.socket.key.0 == 7);
+        assert_eq!(orphan.and_then(|close| close.reason), Some(Reason::TimewaitGone));
+    }
+}
+
+fn not_there(at_ms: u64, why: AbsentWhy) -> Input {
+    let socket = ours().at(0).moves(Established, FinWait1).socket;
+    Input::Absent(Absent { socket, time_ns: at(at_ms), why })
 }

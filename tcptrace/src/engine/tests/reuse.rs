@@ -48,6 +48,7 @@ fn a_connect_begins_another_life() {
 fn a_settling_close_is_judged_before_the_next_life() {
     let mut rig = Rig::new();
     rig.events([
+        sock(7).at(0).receives_reset(Established),
         sock(7).at(0).err(ECONNRESET).moves(Established, Close),
         sock(7).at(1).ports(1, 81).closed().moves(Established, FinWait1),
     ]);
@@ -135,7 +136,8 @@ fn an_abort_right_after_another_life_is_no_duplicate() {
         sock(7).at(0).moves(Established, CloseWait),
         sock(7).at(1).closed().moves(CloseWait, LastAck),
         sock(7).at(2).orphan().moves(LastAck, Close),
-        sock(7).at(3).ports(1, 81).closed().err(ECONNRESET).moves(Established, Close),
+        sock(7).at(3).ports(1, 81).receives_reset(Established),
+        sock(7).at(3).ports(1, 81).err(ECONNRESET).moves(Established, Close),
     ]);
     let outcomes: Vec<_> = rig.finish().closes().iter().map(|close| close.outcome).collect();
     assert_eq!(outcomes, [Outcome::Fin, Outcome::ResetReceived]);
@@ -149,6 +151,7 @@ fn a_short_life_is_no_duplicate() {
     rig.events([
         sock(7).at(0).closed().moves(Established, FinWait1),
         sock(7).at(500).ports(0, 81).moves(Close, SynSent),
+        sock(7).at(501).ports(1, 81).receives_reset(Established),
         sock(7).at(501).ports(1, 81).err(ECONNRESET).moves(Established, Close),
     ]);
     let outcomes: Vec<_> = rig.finish().closes().iter().map(|close| close.outcome).collect();

@@ -14,6 +14,7 @@ pub(super) const EHOSTUNREACH: u16 = 113;
 
 /// `enum sk_rst_reason` as Linux 6.18 numbers it, as far as the tests need it.
 pub(super) mod rst {
+    pub(in super::super) const NOT_SPECIFIED: u32 = 0;
     pub(in super::super) const ABORT_ON_DATA: u32 = 8;
     pub(in super::super) const ABORT_ON_CLOSE: u32 = 11;
     pub(in super::super) const ABORT_ON_LINGER: u32 = 12;
@@ -150,8 +151,17 @@ impl Sock {
     pub(super) fn moves_with(mut self, old: State, new: State, segs_in: Option<u32>) -> Event {
         let totals = Totals { srtt_us: 24, bytes_sent: 1, bytes_received: 2 };
         let totals = (new == State::Close).then_some(totals);
-        self.0.kind = EventKind::Transition { old, new, totals, segs_in, bound_if: 0 };
+        self.0.kind = EventKind::Transition { old, new, totals, segs_in, retries: None, bound_if: 0 };
         self.0
+    }
+
+    /// `-> CLOSE` of a kernel side that counts attempts, so many of which nothing has answered.
+    pub(super) fn ends(self, old: State, segs_in: Option<u32>, unanswered: Option<u16>) -> Event {
+        let mut event = self.moves_with(old, State::Close, segs_in);
+        if let EventKind::Transition { retries, .. } = &mut event.kind {
+            *retries = unanswered;
+        }
+        event
     }
 
     pub(super) fn retransmits(mut self, state: State, kind: RetransmitKind) -> Event {
@@ -206,6 +216,7 @@ impl Rig {
     pub(super) fn with(config: Config) -> Self {
         let mut rig = Self { engine: Engine::new(config), handled: 0, said: Vec::new() };
         let reset_reasons = [
+            (rst::NOT_SPECIFIED, "NOT_SPECIFIED"),
             (rst::ABORT_ON_DATA, "TCP_ABORT_ON_DATA"),
             (rst::ABORT_ON_CLOSE, "TCP_ABORT_ON_CLOSE"),
             (rst::ABORT_ON_LINGER, "TCP_ABORT_ON_LINGER"),

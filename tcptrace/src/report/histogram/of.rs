@@ -14,6 +14,8 @@ pub enum Of {
     Close,
     /// The network's part: fin_wait1 + closing + last_ack.
     Network,
+    /// The part of `Network` that a round trip does not explain: [`Close::ack_wait_ns`].
+    AckWait,
     /// The local program's part: close_wait.
     LocalApp,
     /// The peer's part: fin_wait2.
@@ -22,7 +24,7 @@ pub enum Of {
 
 impl Of {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 9] = {
+    pub const ALL: [Self; 10] = {
         let [a, b, c, d, e] = PHASES;
         [
             Self::Phase(a),
@@ -32,6 +34,7 @@ impl Of {
             Self::Phase(e),
             Self::Close,
             Self::Network,
+            Self::AckWait,
             Self::LocalApp,
             Self::RemoteApp,
         ]
@@ -56,6 +59,7 @@ impl Of {
             Self::Phase(phase) => phase.as_str(),
             Self::Close => "close",
             Self::Network => "network",
+            Self::AckWait => "ack_wait",
             Self::LocalApp => "local_app",
             Self::RemoteApp => "remote_app",
         }
@@ -69,6 +73,7 @@ impl Of {
             Self::Close => close.close_ns.filter(|_| has_latency(close)),
             // The sum over an unknown phase would pass for the network's whole part.
             Self::Network => close.phases.network_ns().filter(|_| close.complete),
+            Self::AckWait => close.ack_wait_ns(),
             Self::LocalApp => close.phases.local_app_ns(),
             Self::RemoteApp => close.phases.remote_app_ns(),
         }

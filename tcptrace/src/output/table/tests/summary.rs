@@ -55,6 +55,7 @@ close_wait (cw)             1    2.00s    2.00s    2.00s    2.00s
 last_ack (la)               1   21.4us   21.4us   21.4us   21.4us
 close                       3    2.00s    2.00s    2.00s    2.00s
 network                     3   21.5us    850ms    850ms    850ms
+ack_wait                    1      0ns      0ns      0ns      0ns
 local_app                   1    2.00s    2.00s    2.00s    2.00s
 remote_app                  1    2.00s    2.00s    2.00s    2.00s
 
