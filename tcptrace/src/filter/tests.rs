@@ -42,6 +42,7 @@ fn close() -> Close {
         retransmits: Retransmits::default(),
         totals: None,
         lifetime_ns: None,
+        bound_if: 0,
     }
 }
 
@@ -155,6 +156,7 @@ fn latency_is_at_least() {
         owner: None,
         diagnosis: None,
         holders: None,
+        bound_if: 0,
     });
     assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().shows(&finding));
     assert!(!Filter::new(with!(min_latency_ns: Some(6))).unwrap().shows(&finding));

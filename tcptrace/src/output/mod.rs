@@ -84,7 +84,7 @@ impl Renderer {
     /// Appends the stuck sockets of a round. `own_netns` is the namespace that goes without saying.
     pub fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32, context: &Context) {
         match &mut self.0 {
-            Kind::Table(table) => table.stuck(out, report, own_netns),
+            Kind::Table(table) => table.stuck(out, report, own_netns, context),
             Kind::Json(json) => json.stuck(out, report, context),
         }
     }
@@ -92,7 +92,7 @@ impl Renderer {
     /// Appends the leaks of a round, and with `sockets` each of them.
     pub fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32, context: &Context) {
         match &mut self.0 {
-            Kind::Table(table) => table.leaks(out, report, sockets, own_netns),
+            Kind::Table(table) => table.leaks(out, report, sockets, own_netns, context),
             Kind::Json(json) => json.leaks(out, report, sockets, context),
         }
     }

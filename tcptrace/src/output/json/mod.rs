@@ -42,6 +42,7 @@ impl Json {
             kind: "close",
             time: self.calendar.stamp(context.real_ns(close.end_ns)),
             socket: &close.socket,
+            bound_if: close.bound_if,
             comm: &self.comm,
         };
         close::line(out, &head, close, context);
@@ -68,6 +69,7 @@ impl Json {
             kind: "finding",
             time: self.calendar.stamp(context.real_ns(finding.time_ns)),
             socket: &finding.socket,
+            bound_if: finding.bound_if,
             comm: &self.comm,
         };
         finding::line(out, &head, finding, &retransmits, context);
@@ -108,6 +110,7 @@ impl Json {
             kind: event::word(event.kind),
             time: self.calendar.stamp(context.real_ns(event.time_ns)),
             socket: &event.socket,
+            bound_if: event.bound_if(),
             comm: &self.comm,
         };
         event::line(out, &head, event, context);
