@@ -63,3 +63,5 @@ mod sampling;
 mod transitions;
 #[cfg(test)]
 mod worlds;
+#[cfg(test)]
+mod zones;

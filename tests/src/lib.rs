@@ -7,6 +7,7 @@
 pub mod child;
 pub mod filter;
 pub mod firewall;
+pub mod links;
 pub mod load;
 pub mod netns;
 pub mod pair;

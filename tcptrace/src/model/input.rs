@@ -72,7 +72,7 @@ pub struct InterfaceName {
     pub netns: u32,
     /// Its index (`ifindex`).
     pub index: u32,
-    /// Its name, of 15 bytes at most; what is no UTF-8 in it is U+FFFD.
+    /// Its name, of 15 bytes at most, from whoever set it up.
     pub name: String,
 }
 
