@@ -12,6 +12,7 @@ mod units;
 use crate::model::{Advice, LeaksReport, Output, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
+pub(crate) use json::{Escaping, to_json};
 pub(crate) use time::Calendar;
 
 /// `--output`.
