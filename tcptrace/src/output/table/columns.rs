@@ -125,7 +125,7 @@ const HOST: Column = Column {
 
 const OWNER: Column = Column {
     title: "OWNER",
-    widths: &[13, 16, 19, 23],
+    widths: &[13, 14, 15, 16, 19, 23],
     usual: [16, 23],
     cell: |row, cell| match row.owner {
         Some(owner) => cell.put(Paint::Plain, format_args!("{}/{}", ShownComm(&owner.comm), owner.pid)),
