@@ -1,7 +1,10 @@
 //! The one way from dumps to reports: source -> filter -> census, for `stuck` and `leaks`.
 
 use std::{
-    collections::{BTreeSet, HashMap}, thread, time::Duration};
+    collections::{BTreeSet, HashMap},
+    thread,
+    time::Duration,
+};
 
 use crate::{
     census::{Census, Kind, STAYS_NS},

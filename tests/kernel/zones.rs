@@ -16,8 +16,8 @@ use socket2::{Domain, Socket, Type};
 use tcptrace_tests::{
     links,
     netns::NetNs,
-    proc_net::{self, State},
     pair::Ends,
+    proc_net::{self, State},
     tool::{self, Finished, Line, Tool},
 };
 
@@ -129,7 +129,11 @@ fn two_links_give_two_different_lines() -> Result<()> {
         let lines = finished.lines_in(links.client.inode())?;
         let closes: Vec<&Line> = lines.iter().filter(|line| line.is("close")).collect();
         for line in &closes {
-            ensure!(*line.at("/local") == "[fe80::1]:40000" && *line.at("/remote") == "[fe80::2]:5000", "{}", line.text);
+            ensure!(
+                *line.at("/local") == "[fe80::1]:40000" && *line.at("/remote") == "[fe80::2]:5000",
+                "{}",
+                line.text
+            );
         }
         ensure!(interfaces(&lines, "close") == Links::NAMES, "{}", finished.stdout);
         ensure!(closes[0].at("/interface_index") != closes[1].at("/interface_index"), "{}", finished.stdout);

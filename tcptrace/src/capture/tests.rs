@@ -10,8 +10,8 @@ use super::*;
 use crate::{
     decode::Frame,
     model::{
-        Absent, AbsentWhy, CgroupName, DumpAt, DumpMark, Endpoint, Holder, Holders, HostInfo, InterfaceName, Identity, KernelCounters,
-        NetnsFacts, Sighting, Snapshot, SocketKey, State, StateSet, TcpDetail, Tick, Timer,
+        Absent, AbsentWhy, CgroupName, DumpAt, DumpMark, Endpoint, Holder, Holders, HostInfo, Identity, InterfaceName,
+        KernelCounters, NetnsFacts, Sighting, Snapshot, SocketKey, State, StateSet, TcpDetail, Tick, Timer,
     },
 };
 

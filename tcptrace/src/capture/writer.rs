@@ -8,8 +8,8 @@ use super::{
     CaptureError,
     format::{
         BLOCK_CLOSING, BLOCK_FRAMES, BLOCK_HEADER_LEN, BLOCK_PAYLOAD_MAX, BYTE_ORDER_MARK, BlockHeader, FORMAT_MAJOR,
-        FORMAT_MINOR, FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HEADER_LEN, FRAME_HOST, FRAME_INTERFACE,
-        FRAME_NETNS, FRAME_PAYLOAD_MAX, FRAME_RECORD, FRAME_SIGHTING, FRAME_TICK, FileHeader,
+        FORMAT_MINOR, FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HEADER_LEN, FRAME_HOST,
+        FRAME_INTERFACE, FRAME_NETNS, FRAME_PAYLOAD_MAX, FRAME_RECORD, FRAME_SIGHTING, FRAME_TICK, FileHeader,
     },
     frames::{encode_cgroup, encode_counters, encode_interface, encode_tick},
     sightings::{encode_absent, encode_dump, encode_netns, encode_sighting},

@@ -60,8 +60,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What is said of arguments that are no command line, in words that show: the same arguments without what does not show
-/// as itself are none either, and messages quote them.
+/// What is said of arguments that are no command line, in words that show: the same arguments without what does not
+/// show as itself are none either, and messages quote them.
 fn refused(error: clap::Error) -> clap::Error {
     let arguments: Vec<String> = env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     if arguments.iter().all(|argument| is_plain(argument)) {

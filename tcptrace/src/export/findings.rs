@@ -22,7 +22,8 @@ impl<'a> Row<'a, Finding> {
 /// Its columns.
 #[must_use]
 pub fn findings() -> Vec<Column<Finding>> {
-    let columns = identity().into_iter().chain(owner()).chain(what()).chain(counts()).chain(prospects()).chain(holders());
+    let columns =
+        identity().into_iter().chain(owner()).chain(what()).chain(counts()).chain(prospects()).chain(holders());
     columns.chain(interface()).collect()
 }
 

@@ -52,7 +52,9 @@ pub(super) fn identity<T>() -> [Column<T>; 10] {
 pub(super) fn interface<T>() -> [Column<T>; 2] {
     [
         Column::known("interface", Kind::Text, |row| Cell::text(row.interface)),
-        Column::known("interface_index", Kind::UInt32, |row| Cell::uint32(Some(row.bound_if).filter(|index| *index != 0))),
+        Column::known("interface_index", Kind::UInt32, |row| {
+            Cell::uint32(Some(row.bound_if).filter(|index| *index != 0))
+        }),
     ]
 }
 

@@ -103,7 +103,8 @@ fn prefixes_of_either_end() {
 
 #[test]
 fn a_name_is_taken_as_it_is_and_as_it_is_printed() {
-    let odd = Close { owner: Some(Owner { comm: Comm::from_name("a\u{202e}\x1bb"), ..close().owner.unwrap() }), ..close() };
+    let odd =
+        Close { owner: Some(Owner { comm: Comm::from_name("a\u{202e}\x1bb"), ..close().owner.unwrap() }), ..close() };
     for (name, pass) in [("a\u{202e}\x1bb", true), ("a\u{fffd}\u{fffd}b", true), ("ab", false), ("a\u{202e}b", false)] {
         assert_eq!(admits(with!(comms: vec![name.into()]), odd), pass, "{name:?}");
         let holder = Holder { comm: "a\u{fffd}\u{fffd}b".into(), ..Holder::default() };

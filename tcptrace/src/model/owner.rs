@@ -27,8 +27,8 @@ impl Comm {
     }
 }
 
-/// Prints bytes that are no UTF-8, and characters that do not show as themselves, as U+FFFD: programs choose their names,
-/// and must not write escape codes into an operator's terminal.
+/// Prints bytes that are no UTF-8, and characters that do not show as themselves, as U+FFFD: programs choose their
+/// names, and must not write escape codes into an operator's terminal.
 impl fmt::Display for Comm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.as_bytes().utf8_chunks() {

@@ -5,8 +5,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 /// Code points that show nothing though the standard library counts them as letters, marks or symbols: what of
-/// `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt of Unicode 17) is no format character, and the empty Braille
-/// pattern. Sorted.
+/// `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt of Unicode 17) is no format character, and the empty
+/// Braille pattern. Sorted.
 const BLANK: [(u32, u32); 9] = [
     (0x034f, 0x034f),
     (0x115f, 0x1160),
@@ -84,11 +84,12 @@ mod tests {
     use super::*;
 
     /// General categories Cc, Cf, Co, Cn, Zl, Zp, Zs, and what is blank.
-    const HIDDEN: &str = "\0\u{1b}\n\r\t\u{7f}\u{80}\u{9b}\u{a0}\u{ad}\u{34f}\u{600}\u{61c}\u{6dd}\u{70f}\u{8e2}\u{115f}\
-        \u{1160}\u{1680}\u{17b4}\u{180b}\u{180e}\u{2000}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\
-        \u{202b}\u{202c}\u{202d}\u{202e}\u{202f}\u{2060}\u{2061}\u{2064}\u{2065}\u{2066}\u{2067}\u{2068}\u{2069}\u{206a}\
-        \u{206f}\u{2800}\u{3000}\u{3164}\u{378}\u{e000}\u{f8ff}\u{fe00}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{fffb}\u{ffff}\
-        \u{110bd}\u{13430}\u{1bca0}\u{1d173}\u{e0001}\u{e0020}\u{e007f}\u{e0100}\u{e01ef}\u{f0000}\u{10fffd}\u{10ffff}";
+    const HIDDEN: &str = "\0\u{1b}\n\r\t\u{7f}\u{80}\u{9b}\u{a0}\u{ad}\u{34f}\u{600}\u{61c}\u{6dd}\u{70f}\u{8e2}\
+        \u{115f}\u{1160}\u{1680}\u{17b4}\u{180b}\u{180e}\u{2000}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\
+        \u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{202f}\u{2060}\u{2061}\u{2064}\u{2065}\u{2066}\
+        \u{2067}\u{2068}\u{2069}\u{206a}\u{206f}\u{2800}\u{3000}\u{3164}\u{378}\u{e000}\u{f8ff}\u{fe00}\
+        \u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{fffb}\u{ffff}\u{110bd}\u{13430}\u{1bca0}\u{1d173}\u{e0001}\
+        \u{e0020}\u{e007f}\u{e0100}\u{e01ef}\u{f0000}\u{10fffd}\u{10ffff}";
 
     #[test]
     fn what_does_not_show_is_replaced() {
@@ -103,7 +104,8 @@ mod tests {
 
     #[test]
     fn names_of_all_scripts_stay() {
-        let text = "nginx-1.2 \"q\" 'r' \\ \u{e9} e\u{301} \u{4f60}\u{597d} \u{5d0}\u{5d1} \u{645} \u{93f} \u{1f600} … █ ±";
+        let text =
+            "nginx-1.2 \"q\" 'r' \\ \u{e9} e\u{301} \u{4f60}\u{597d} \u{5d0}\u{5d1} \u{645} \u{93f} \u{1f600} … █ ±";
         assert_eq!(Shown(text).to_string(), text);
         assert!(is_plain(text) && !is_plain("a\u{202e}"));
         assert_eq!(Shown("a\u{202e}\x1b[2m\nb").to_string(), "a\u{fffd}\u{fffd}[2m\u{fffd}b");

@@ -49,7 +49,7 @@ pub struct Renderer(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Table(table::Table),
+    Table(Box<table::Table>),
     Json(json::Json),
 }
 
@@ -58,7 +58,7 @@ impl Renderer {
     #[must_use]
     pub fn new(format: Format, style: Style) -> Self {
         Self(match format {
-            Format::Table => Kind::Table(table::Table::new(style)),
+            Format::Table => Kind::Table(Box::new(table::Table::new(style))),
             Format::Json => Kind::Json(json::Json::default()),
         })
     }

@@ -1,8 +1,8 @@
 //! Names of network interfaces, by the index that a socket is bound to (`sk_bound_dev_if`).
 //!
-//! An index counts within its network namespace. Those of the own one are asked for at once (SIOCGIFNAME, netdevice(7)).
-//! For the others a thread has to go there: at once where the process that acts on the socket shows the way, and otherwise
-//! when a way was found ([`super::Looker::ask_interface`]).
+//! An index counts within its network namespace. Those of the own one are asked for at once (SIOCGIFNAME,
+//! netdevice(7)). For the others a thread has to go there: at once where the process that acts on the socket shows the
+//! way, and otherwise when a way was found ([`super::Looker::ask_interface`]).
 
 use std::{
     collections::HashMap,
@@ -66,7 +66,8 @@ fn names_of(text: &str) -> impl Iterator<Item = &str> {
     text.lines().skip(2).filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim())
 }
 
-/// All interfaces of a namespace that a thread of this process is in. A thread of our own goes there, which moves no other.
+/// All interfaces of a namespace that a thread of this process is in. A thread of our own goes there, which moves no
+/// other.
 fn through(pid: u32, netns: u32) -> Option<Vec<InterfaceName>> {
     let file = way(pid, netns)?;
     let body = move || {
@@ -182,7 +183,7 @@ mod tests {
         let mut interfaces = Interfaces::new();
         let netns = resolve("self").unwrap();
         let lo = InterfaceName { netns, index: 1, name: "lo".to_owned() };
-        assert_eq!(interfaces.names_for(netns, 1, None), [lo.clone()]);
+        assert_eq!(interfaces.names_for(netns, 1, None).as_slice(), std::slice::from_ref(&lo));
         assert!(interfaces.names_for(netns, 1, None).is_empty());
         assert!(interfaces.names_for(netns, u32::MAX, None).is_empty(), "there is none");
         assert!(all(netns).contains(&lo) && name(netns, 1) == Some(lo));

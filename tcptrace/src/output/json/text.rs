@@ -1,7 +1,7 @@
 //! JSON whose strings hold exactly what they should, and show nothing but themselves on a terminal.
 //!
-//! serde_json escapes what RFC 8259 demands. Here every character that does not show as itself is an escape, too: `\u202e`
-//! is the same string to each reader of JSON, and turns no line on a terminal.
+//! serde_json escapes what RFC 8259 demands. Here every character that does not show as itself is an escape, too:
+//! `\u202e` is the same string to each reader of JSON, and turns no line on a terminal.
 
 use std::io::{self, Write};
 

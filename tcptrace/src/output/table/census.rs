@@ -6,8 +6,8 @@ use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
 use crate::model::{Finding, Holders, Listed, Round, ShownName, ZonedEndpoint};
-use crate::report::Context;
 use crate::output::{Style, units::DurationNs};
+use crate::report::Context;
 
 /// `>=` and a duration.
 pub(super) const AGE: usize = 8;
@@ -49,10 +49,8 @@ pub(super) fn fit_ends(layout: &mut Layout, columns: [usize; 2], sockets: &[List
     let widest = |end: &dyn Fn(&Finding) -> String| {
         sockets.iter().map(|listed| end(&listed.finding).chars().count()).max().unwrap_or(0)
     };
-    let widths = [
-        widest(&|finding| local(finding, context).to_string()),
-        widest(&|finding| finding.socket.remote.to_string()),
-    ];
+    let widths =
+        [widest(&|finding| local(finding, context).to_string()), widest(&|finding| finding.socket.remote.to_string())];
     for limit in [END, usize::MAX] {
         for (column, width) in columns.into_iter().zip(widths) {
             layout.widen(column, width.min(limit));

@@ -1,14 +1,14 @@
 //! The columns of lines of closes, findings and events: their list, and what each says of a row.
 //!
-//! Another column is another entry of [`ALL`]: its title, its widths, when it is shown, and how it gets its text. Columns
-//! stand in the order of the list, in front of outcome and phases.
+//! Another column is another entry of [`ALL`]: its title, its widths, when it is shown, and how it gets its text.
+//! Columns stand in the order of the list, in front of outcome and phases.
 
 use std::fmt::Display;
 
+use super::close;
 use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
-use super::close;
 use crate::model::{Close, Event, Finding, Identity, Owner, ShownComm, ShownName};
 use crate::output::Style;
 use crate::report::Context;
@@ -145,8 +145,7 @@ const LOCAL: Column = Column {
     ..TIME
 };
 
-const REMOTE: Column =
-    Column { title: "REMOTE", cell: |row, cell| cell.put(Paint::Plain, row.socket.remote), ..LOCAL };
+const REMOTE: Column = Column { title: "REMOTE", cell: |row, cell| cell.put(Paint::Plain, row.socket.remote), ..LOCAL };
 
 const ROLE: Column = Column {
     title: "ROLE",

@@ -81,7 +81,14 @@ impl Line {
         let least_gap = usize::from(!self.cells.is_empty());
         let column = self.column + if is_right { width.saturating_sub(chars) } else { 0 };
         let gap = column.saturating_sub(self.end).max(least_gap);
-        self.cells.push(Cell { text_end: self.text.len(), chars, gap, paint, column: self.text_column, is_word: false });
+        self.cells.push(Cell {
+            text_end: self.text.len(),
+            chars,
+            gap,
+            paint,
+            column: self.text_column,
+            is_word: false,
+        });
         self.end += gap + chars;
         self.column += width + 1;
     }

@@ -10,16 +10,23 @@ use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
 use crate::model::{Diagnosis, Finding, FindingReason, GivesUp, Listed, StuckCause, StuckReport};
-use crate::report::Context;
 use crate::output::{
     Style,
     units::{Bytes, DurationNs},
 };
+use crate::report::Context;
 
 const STATE: usize = 9;
 
 /// Appends all lines. Nothing but the last one where no socket is stuck.
-pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &StuckReport, own_netns: u32, context: &Context) {
+pub(super) fn rows(
+    out: &mut Vec<u8>,
+    line: &mut Line,
+    style: Style,
+    report: &StuckReport,
+    own_netns: u32,
+    context: &Context,
+) {
     if !report.sockets.is_empty() {
         let layout = layout(report, style, context);
         for (number, title) in ["AGE", "STATE", "LOCAL", "REMOTE", "HELD BY"].into_iter().enumerate() {

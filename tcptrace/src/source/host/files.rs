@@ -8,11 +8,11 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::model::printable;
 use crate::doctor::{
     Files, SYSCTL_FOLDERS, SYSCTL_LAST, SysctlFile,
     limits::{FILE_BYTES_MAX, FILES_MAX},
 };
+use crate::model::printable;
 
 /// Reads them all. What is not there is no lack.
 #[must_use]
