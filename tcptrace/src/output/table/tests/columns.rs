@@ -90,8 +90,8 @@ fn in_a_file_a_close_is_one_line() {
     let long = Close { socket: socket(SIX, SIX), owner: Some(owner("kworker/u16:2+e", 4_194_304)), ..simultaneous() };
     let expected = format!(
         "TIME (UTC)   OWNER                   LOCAL                                           {:47} ROLE          \
-         TOTAL OUTCOME, PHASES\n03:04:05.678 kworker/u16:2+e/4194304 {SIX}  {SIX}  simultaneous  850ms fin fw1 850ms cl \
-         21.4us fin_rtx 4 fin_rtx_failed 2\n",
+         TOTAL OUTCOME, PHASES\n03:04:05.678 kworker/u16:2+e/4194304 {SIX}  {SIX}  simultaneous  850ms fin fw1 850ms \
+         cl 21.4us fin_rtx 4 fin_rtx_failed 2\n",
         "REMOTE"
     );
     assert_eq!(show(0, &[Output::Close(long)]), expected);
