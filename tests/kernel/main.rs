@@ -42,6 +42,8 @@ mod hist;
 #[cfg(test)]
 mod listings;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod namespaces;
 #[cfg(test)]
 mod orphans;
