@@ -6,8 +6,10 @@ use crate::model::Shown;
 
 /// Paths, arguments and names are others' to choose: whatever they hold, a message is one line of characters that show.
 fn say(prefix: &str, words: &dyn Display) {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let mut stderr = std::io::stderr().lock();
     // Nobody listens: there is no better place to say so.
-    let _ = writeln!(std::io::stderr().lock(), "{prefix}{}", Shown(&words.to_string()));
+    let _ = writeln!(stderr, "{prefix}{}", Shown(&words.to_string()));
 }
 
 /// Tells the user what goes on.
