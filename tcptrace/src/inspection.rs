@@ -1,11 +1,15 @@
 //! The one way from dumps to reports: source -> filter -> census, for `stuck` and `leaks`.
 
-use std::{collections::HashMap, thread, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    thread,
+    time::Duration,
+};
 
 use crate::{
     census::{Census, Kind, STAYS_NS},
     filter::Filter,
-    model::{Holders, LeaksReport, Snapshot, State, StuckReport, Tick},
+    model::{Holders, InterfaceName, LeaksReport, Listed, Snapshot, State, StuckReport, Tick},
     source::{Place, SourceError, Survey, diag::Detail, proc::resolve},
 };
 
@@ -32,6 +36,18 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Namespaces and indexes of the interfaces that its sockets are bound to, each once.
+    fn bound(&self) -> BTreeSet<(u32, u32)> {
+        let listed: Vec<&Listed> = match self {
+            Self::Stuck(report) => report.sockets.iter().collect(),
+            Self::Leaks(report) => report.groups.iter().flat_map(|group| &group.sockets).collect(),
+        };
+        let bound = listed.iter().map(|listed| (listed.finding.socket.netns, listed.finding.bound_if));
+        bound.filter(|(_, index)| *index != 0).collect()
+    }
+}
+
 /// One round, and what could not be seen in it.
 #[derive(Debug)]
 pub struct Inspected {
@@ -49,6 +65,8 @@ pub struct Inspected {
     pub hidden: u64,
     /// There are sockets whose holders cannot be seen, or not all of them.
     pub holders_hidden: bool,
+    /// Names of the interfaces that listed sockets are bound to.
+    pub interfaces: Vec<InterfaceName>,
 }
 
 /// Namespaces whose sockets were not told.
@@ -99,13 +117,14 @@ impl Inspection {
         let Missed { absent, not_permitted, broke_off } = self.dump();
         self.look_again();
         self.find_holders();
-        self.survey.let_go();
         let tick = self.survey.now();
         let holders_hidden = self.holders.values().any(|holders| holders.partial);
         let report = self.report(tick.mono_ns);
+        let interfaces = self.survey.interfaces(&report.bound());
+        self.survey.let_go();
         // Whoever names namespaces misses no other.
         let hidden = if self.filter.netns().is_empty() { self.survey.hidden() } else { 0 };
-        Inspected { report, tick, absent, not_permitted, broke_off, hidden, holders_hidden }
+        Inspected { report, tick, absent, not_permitted, broke_off, hidden, holders_hidden, interfaces }
     }
 
     fn dump(&mut self) -> Missed {

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::Read,
     os::fd::OwnedFd,
-    process::{Child, Stdio},
+    process::{Child, ExitStatus, Stdio},
     thread,
 };
 
@@ -21,8 +21,19 @@ use crate::support::{LIMIT, golden, run};
 const ESCAPE: char = '\x1b';
 const RESET: &str = "\x1b[0m";
 
-/// Runs tcptrace with a terminal of so many columns for its standard output, and returns what came there.
+/// Runs tcptrace with a terminal of so many columns for what it writes, and returns what came there. It must succeed.
 fn on_a_terminal(arguments: &[&str], columns: u16, variables: &[(&str, &str)]) -> Result<String> {
+    let (shown, status) = run_on_a_terminal(arguments, columns, variables)?;
+    ensure!(status.success(), "it failed:\n{shown}");
+    Ok(shown)
+}
+
+/// As [`on_a_terminal`], however it ends.
+pub(crate) fn on_any_terminal(arguments: &[&str], columns: u16, variables: &[(&str, &str)]) -> Result<String> {
+    Ok(run_on_a_terminal(arguments, columns, variables)?.0)
+}
+
+fn run_on_a_terminal(arguments: &[&str], columns: u16, variables: &[(&str, &str)]) -> Result<(String, ExitStatus)> {
     let (master, terminal) = terminal(columns)?;
     let mut command = tool::command(arguments)?;
     command.current_dir(golden("")).stdin(Stdio::null()).stderr(terminal.try_clone()?).stdout(terminal);
@@ -36,10 +47,10 @@ fn on_a_terminal(arguments: &[&str], columns: u16, variables: &[(&str, &str)]) -
         let _ = File::from(master).read_to_end(&mut bytes);
         bytes
     });
-    ended(child)?;
+    let status = ended(child)?;
     let bytes = reading.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked));
     // A terminal shows a newline as two characters.
-    Ok(String::from_utf8(bytes)?.replace("\r\n", "\n"))
+    Ok((String::from_utf8(bytes)?.replace("\r\n", "\n"), status))
 }
 
 fn terminal(columns: u16) -> Result<(OwnedFd, OwnedFd)> {
@@ -53,17 +64,16 @@ fn terminal(columns: u16) -> Result<(OwnedFd, OwnedFd)> {
     Ok((master, terminal))
 }
 
-fn ended(mut child: Child) -> Result<()> {
+fn ended(mut child: Child) -> Result<ExitStatus> {
     let status = wait::until("tcptrace to end", LIMIT, || Ok(child.try_wait()?));
     if status.is_err() {
         child.kill()?;
     }
-    ensure!(status?.success(), "it failed");
-    Ok(())
+    status
 }
 
 /// Without its colours.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(ESCAPE) {

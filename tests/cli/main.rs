@@ -9,6 +9,8 @@ mod check;
 #[cfg(test)]
 mod colour;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod listings;
 #[cfg(all(test, feature = "kernel"))]
 mod nobody;

@@ -108,6 +108,10 @@ fn head(object: &Value) -> Result<Flat> {
         flat.insert(format!("{end}_port"), json!(port.parse::<u16>()?));
     }
     ensure!(flat.len() == 10, "columns are missing: {flat:?}");
+    // In a line only where the socket is bound to one.
+    for name in ["interface", "interface_index"] {
+        flat.insert(name.to_owned(), object[name].clone());
+    }
     Ok(flat)
 }
 

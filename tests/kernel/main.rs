@@ -44,6 +44,8 @@ mod left_over;
 #[cfg(test)]
 mod listings;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod namespaces;
 #[cfg(test)]
 mod orphans;
@@ -67,3 +69,5 @@ mod transitions;
 mod ways;
 #[cfg(test)]
 mod worlds;
+#[cfg(test)]
+mod zones;

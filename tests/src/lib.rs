@@ -9,6 +9,7 @@ pub mod filter;
 pub mod firewall;
 pub mod kill;
 pub mod left_over;
+pub mod links;
 pub mod load;
 pub mod netns;
 pub mod pair;

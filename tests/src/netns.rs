@@ -84,6 +84,12 @@ impl NetNs {
         })
     }
 
+    /// The file that stands for it.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The inode, by which tcptrace names the namespace.
     #[must_use]
     pub fn inode(&self) -> u64 {
@@ -125,7 +131,7 @@ fn loopback_up() -> Result<()> {
     body.extend(LOOPBACK_INDEX.to_ne_bytes());
     body.extend(IFF_UP.to_ne_bytes());
     body.extend(IFF_UP.to_ne_bytes());
-    ask(RTM_NEWLINK, &body)
+    ask(RTM_NEWLINK, 0, &body)
 }
 
 /// `ip -4 rule delete lookup local`. Loopback itself may stay: once it is down, what is sent to it vanishes unnoticed.
@@ -133,7 +139,7 @@ fn forget_local_table() -> Result<()> {
     // struct fib_rule_hdr
     let mut body = vec![AF_INET, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, FR_ACT_TO_TBL];
     body.extend([0; 4]);
-    ask(RTM_DELRULE, &body)
+    ask(RTM_DELRULE, 0, &body)
 }
 
 /// `ip -4 rule add unreachable priority 1`: on 7.2 local addresses are found without the rule of their table.
@@ -145,18 +151,18 @@ fn reach_nothing() -> Result<()> {
     body.extend(8_u16.to_ne_bytes());
     body.extend(FRA_PRIORITY.to_ne_bytes());
     body.extend(1_u32.to_ne_bytes());
-    ask(RTM_NEWRULE, &body)
+    ask(RTM_NEWRULE, 0, &body)
 }
 
 /// Sends one request to rtnetlink, which must accept it.
-fn ask(kind: u16, body: &[u8]) -> Result<()> {
+pub(crate) fn ask(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     let mut socket = Socket::new(Domain::from(AF_NETLINK), Type::RAW, None)?;
     let length = u32::try_from(NLMSG_HDRLEN + body.len())?;
     let mut request = Vec::with_capacity(NLMSG_HDRLEN + body.len());
     // struct nlmsghdr
     request.extend(length.to_ne_bytes());
     request.extend(kind.to_ne_bytes());
-    request.extend(NLM_F_REQUEST_ACK.to_ne_bytes());
+    request.extend((NLM_F_REQUEST_ACK | flags).to_ne_bytes());
     request.extend([0; 8]);
     request.extend(body);
     socket.write_all(&request)?;

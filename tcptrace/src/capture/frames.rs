@@ -4,13 +4,14 @@ use bytes::{Buf, BufMut, TryGetError};
 
 use super::{
     format::{
-        FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HOST, FRAME_NETNS, FRAME_SIGHTING, FRAME_TICK,
+        FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HOST, FRAME_INTERFACE, FRAME_NETNS,
+        FRAME_SIGHTING, FRAME_TICK,
     },
     sightings,
 };
 use crate::{
     decode::Frame,
-    model::{CgroupName, KernelCounters, Tick},
+    model::{CgroupName, InterfaceName, KernelCounters, Tick},
 };
 
 pub(super) fn encode_counters(c: &KernelCounters) -> Vec<u8> {
@@ -35,6 +36,14 @@ pub(super) fn encode_cgroup(name: &CgroupName) -> Vec<u8> {
     out
 }
 
+pub(super) fn encode_interface(interface: &InterfaceName) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + interface.name.len());
+    out.put_u32_le(interface.netns);
+    out.put_u32_le(interface.index);
+    out.put_slice(interface.name.as_bytes());
+    out
+}
+
 /// What a frame that is no record turned out to be.
 pub(super) enum Decoded {
     Frame(Frame<'static>),
@@ -52,6 +61,7 @@ pub(super) fn decode(kind: u16, payload: &[u8]) -> Decoded {
         FRAME_COUNTERS => counters(payload).ok().map(Frame::Counters),
         FRAME_TICK => tick(payload).ok().map(Frame::Tick),
         FRAME_CGROUP => cgroup(payload).map(Frame::Cgroup),
+        FRAME_INTERFACE => interface(payload).map(Frame::Interface),
         FRAME_SIGHTING => sightings::sighting(payload).map(Box::new).map(Frame::Sighting),
         FRAME_ABSENT => sightings::absent(payload).map(Frame::Absent),
         FRAME_DUMP => sightings::dump(payload).map(Frame::Dump),
@@ -78,4 +88,9 @@ fn tick(mut b: &[u8]) -> Result<Tick, TryGetError> {
 fn cgroup(mut b: &[u8]) -> Option<CgroupName> {
     let id = b.try_get_u64_le().ok()?;
     Some(CgroupName { id, path: str::from_utf8(b).ok()?.to_owned() })
+}
+
+fn interface(mut b: &[u8]) -> Option<InterfaceName> {
+    let (netns, index) = (b.try_get_u32_le().ok()?, b.try_get_u32_le().ok()?);
+    Some(InterfaceName { netns, index, name: str::from_utf8(b).ok()?.to_owned() })
 }

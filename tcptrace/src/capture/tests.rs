@@ -10,8 +10,8 @@ use super::*;
 use crate::{
     decode::Frame,
     model::{
-        Absent, AbsentWhy, CgroupName, DumpAt, DumpMark, Endpoint, Holder, Holders, HostInfo, Identity, KernelCounters,
-        NetnsFacts, Sighting, Snapshot, SocketKey, State, StateSet, TcpDetail, Tick, Timer,
+        Absent, AbsentWhy, CgroupName, DumpAt, DumpMark, Endpoint, Holder, Holders, HostInfo, Identity, InterfaceName,
+        KernelCounters, NetnsFacts, Sighting, Snapshot, SocketKey, State, StateSet, TcpDetail, Tick, Timer,
     },
 };
 
@@ -27,6 +27,7 @@ fn frames() -> Vec<Frame<'static>> {
         })),
         Frame::Tick(Tick { mono_ns: 1, real_ns: u64::MAX }),
         Frame::Cgroup(CgroupName { id: 7, path: "/system.slice/\u{f5}".to_owned() }),
+        Frame::Interface(InterfaceName { netns: 4_026_531_840, index: 3, name: "eth\u{f5}".to_owned() }),
         Frame::Record(&[]),
         Frame::Record(&[0xf5; 9]),
         Frame::Record(b"\xF5TCB\x01\0\0\0"),
@@ -114,6 +115,7 @@ fn owned(frame: Frame<'_>) -> Frame<'static> {
         Frame::Counters(counters) => Frame::Counters(counters),
         Frame::Tick(tick) => Frame::Tick(tick),
         Frame::Cgroup(name) => Frame::Cgroup(name),
+        Frame::Interface(name) => Frame::Interface(name),
         Frame::Sighting(sighting) => Frame::Sighting(sighting),
         Frame::Absent(absent) => Frame::Absent(absent),
         Frame::Dump(mark) => Frame::Dump(mark),
@@ -139,8 +141,8 @@ fn read(bytes: &[u8]) -> Result<(Vec<Frame<'static>>, Ending, Stats), CaptureErr
 fn literal_bytes() {
     #[rustfmt::skip]
     const EXPECTED: [u8; 156] = [
-        0x89, 0x54, 0x43, 0x50, 0x54, 0x52, 0x43, 0x0a, 0x01, 0x00, 0x01, 0x00, 0x01, 0x00, 0x00, 0x00,
-        0x04, 0x03, 0x02, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x2d, 0xe5, 0x1d, 0x58,
+        0x89, 0x54, 0x43, 0x50, 0x54, 0x52, 0x43, 0x0a, 0x01, 0x00, 0x02, 0x00, 0x01, 0x00, 0x00, 0x00,
+        0x04, 0x03, 0x02, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x4f, 0x38, 0x9b, 0xb2,
         0xf5, 0x54, 0x43, 0x42, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
         0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x1c, 0x00, 0x00, 0x00,
         0xf1, 0x08, 0x0d, 0xf8, 0xd2, 0x3d, 0x75, 0x0f, 0x04, 0x00, 0x10, 0x00, 0x00, 0xca, 0x9a, 0x3b,

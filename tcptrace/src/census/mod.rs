@@ -234,6 +234,7 @@ impl Census {
             owner: holders.as_deref().filter(|holders| !holders.partial).and_then(Holders::sole),
             diagnosis,
             holders,
+            bound_if: snapshot.bound_if,
         })
     }
 }

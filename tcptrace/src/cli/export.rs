@@ -4,7 +4,8 @@ mod args;
 mod target;
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, IsTerminal},
     path::PathBuf,
     process::ExitCode,
     slice,
@@ -119,6 +120,12 @@ struct Counted<T> {
     rows: u64,
 }
 
+/// As a terminal needs it, where the table goes to one.
+fn readable<T>(table: Table<T, Target>, place: &Place) -> Table<T, Target> {
+    let is_terminal = matches!(place, Place::Stdout) && io::stdout().is_terminal();
+    if is_terminal { table.for_a_terminal() } else { table }
+}
+
 impl Tables {
     fn new(args: &ExportArgs, place: &Place) -> Result<Self, CliError> {
         let (format, extension) = (args.format.format(), args.format.extension());
@@ -139,11 +146,11 @@ impl Tables {
         };
         let failed = |source| place.failed(source);
         if args.table != TableArg::Findings {
-            let table = Table::new(closes(), format, target("closes")?).map_err(failed)?;
+            let table = readable(Table::new(closes(), format, target("closes")?).map_err(failed)?, place);
             tables.closes = Some(Counted { table, rows: 0 });
         }
         if args.table != TableArg::Closes {
-            let table = Table::new(findings(), format, target("findings")?).map_err(failed)?;
+            let table = readable(Table::new(findings(), format, target("findings")?).map_err(failed)?, place);
             tables.findings = Some(Counted { table, rows: 0 });
         }
         Ok(tables)

@@ -45,7 +45,7 @@ pub(super) struct HistogramArgs {
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     of: Vec<Of>,
     /// A histogram for each process, cgroup, container, unit, remote-addr, remote-addr/24 (/V4,V6), local-port,
-    /// remote-port, role, outcome, netns or host; several are combined
+    /// remote-port, role, outcome, netns, interface or host; several are combined
     #[arg(long, value_name = "KEY", value_parser = bys)]
     by: Vec<Bys>,
     /// Keys that get a row of their own (10), those with most closes first; the others are one row

@@ -18,16 +18,22 @@ mod talk;
 mod trace;
 mod watch;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser;
 
 use args::{Cli, Command};
+use exit::CliError;
+
+use crate::model::{Shown, is_plain};
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => refused(error).exit(),
+    };
     let done = match &cli.command {
         Command::Trace(args) => trace::run(args),
         Command::Record(args) => record::run(args),
@@ -44,8 +50,25 @@ pub fn main() -> ExitCode {
         // A reader that went away has seen what it wanted.
         Err(error) if error.is_closed_pipe() => exit::DONE,
         Err(error) => {
-            talk::error(&error);
+            match &error {
+                // The verifier's log has lines.
+                CliError::Source(error) => talk::error_lines(error),
+                error => talk::error(error),
+            }
             error.exit_code()
         }
+    }
+}
+
+/// What is said of arguments that are no command line, in words that show: the same arguments without what does not
+/// show as itself are none either, and messages quote them.
+fn refused(error: clap::Error) -> clap::Error {
+    let arguments: Vec<String> = env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if arguments.iter().all(|argument| is_plain(argument)) {
+        return error;
+    }
+    match Cli::try_parse_from(arguments.iter().map(|argument| Shown(argument).to_string())) {
+        Err(shown) => shown,
+        Ok(_) => clap::Error::raw(error.kind(), format!("{}\n", Shown(&error.kind().to_string()))),
     }
 }

@@ -46,6 +46,7 @@ impl Page {
     /// Prints a round.
     pub(super) fn round(&mut self, inspected: &Inspected) -> std::io::Result<()> {
         self.context.tick(inspected.tick);
+        inspected.interfaces.iter().for_each(|name| self.context.interface(name));
         self.text.clear();
         if let Some(width) = setup::terminal_width() {
             self.renderer.set_width(width);

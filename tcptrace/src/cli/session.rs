@@ -52,6 +52,8 @@ const LAST_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 /// Batches of events before answers at most: a flood must not keep answers waiting for ever.
 const DRAINS_MAX: u32 = 64;
+/// For the names of interfaces, before the start is told.
+const FIRST_NAMES: Duration = Duration::from_millis(300);
 /// For answers about orphans that ended just before the end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -123,6 +125,7 @@ async fn live<S: Sink>(
         return Err(error);
     }
     both.drain(&mut source)?;
+    both.interfaces(&mut source, &mut looker).await?;
     talk::note(&"watching TCP closes on this host; Ctrl-C ends it with a report");
     let end = args.duration.and_then(|time| Instant::now().checked_add(time));
     loop {
@@ -138,7 +141,7 @@ async fn live<S: Sink>(
         both.drain(&mut source)?;
         // Answers come back by themselves; were each of them followed by questions, all would go one by one.
         if asked.elapsed() >= ASK_INTERVAL {
-            both.ask(looker.as_ref());
+            both.ask(looker.as_ref(), &mut source);
             asked = Instant::now();
         }
         if both.failed.is_some() {
@@ -227,6 +230,9 @@ impl<S: Sink, T: Tee> Both<'_, S, T> {
             }
         }
         for frame in answers {
+            if let Frame::Interface(name) = &frame {
+                source.interface_told(name);
+            }
             if self.watch.wants(source, &frame) {
                 self.frame(frame)?;
             }
@@ -234,8 +240,21 @@ impl<S: Sink, T: Tee> Both<'_, S, T> {
         Ok(())
     }
 
-    /// Passes on what the engine wants to know; without anybody to ask, nothing.
-    fn ask(&mut self, looker: Option<&Looker>) {
+    /// Learns the names of interfaces before there is a close to name them in, where that does not take long.
+    async fn interfaces(&mut self, source: &mut Live, looker: &mut Option<Looker>) -> Result<(), CliError> {
+        let Some(looker) = looker else { return Ok(()) };
+        looker.ask_interfaces();
+        tokio::select! {
+            answers = looker.answers() => self.answers(source, answers),
+            () = tokio::time::sleep(FIRST_NAMES) => Ok(()),
+        }
+    }
+
+    /// Passes on what the engine wants to know, and what interfaces are called; without anybody to ask, nothing.
+    fn ask(&mut self, looker: Option<&Looker>, source: &mut Live) {
+        for (netns, index) in source.interfaces_wanted() {
+            looker.into_iter().for_each(|looker| looker.ask_interface(netns, index));
+        }
         while let Some(want) = self.pipeline.poll_want() {
             if let Some(looker) = looker {
                 looker.ask(want);
@@ -247,7 +266,7 @@ impl<S: Sink, T: Tee> Both<'_, S, T> {
     async fn last_answers(&mut self, source: &mut Live, looker: &mut Option<Looker>) -> Result<(), CliError> {
         let end = Instant::now() + LAST_ANSWERS;
         while looker.is_some() && self.pipeline.orphans_unseen() > 0 && Instant::now() < end {
-            self.ask(looker.as_ref());
+            self.ask(looker.as_ref(), source);
             tokio::select! {
                 answers = next_answers(looker) => self.answers(source, answers)?,
                 () = tokio::time::sleep(LAST_LOOK_INTERVAL) => {}

@@ -1,6 +1,6 @@
 //! Frames: what a source hands over, and what a capture stores, byte for byte the same.
 
-use crate::model::{Absent, CgroupName, DumpMark, HostInfo, KernelCounters, NetnsFacts, Sighting, Tick};
+use crate::model::{Absent, CgroupName, DumpMark, HostInfo, InterfaceName, KernelCounters, NetnsFacts, Sighting, Tick};
 
 /// One unit of a source's stream, in the order in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Frame<'a> {
     Tick(Tick),
     /// A cgroup's path.
     Cgroup(CgroupName),
+    /// An interface's name.
+    Interface(InterfaceName),
     /// A socket, as sock_diag shows it.
     Sighting(Box<Sighting>),
     /// A look-up that found nothing.

@@ -23,6 +23,7 @@ pub fn decode(frame: Frame<'_>) -> Input {
         Frame::Counters(counters) => Input::Counters(counters),
         Frame::Tick(tick) => Input::Tick(tick),
         Frame::Cgroup(name) => Input::Cgroup(name),
+        Frame::Interface(name) => Input::Interface(name),
         Frame::Sighting(sighting) => Input::Sighting(sighting),
         Frame::Absent(absent) => Input::Absent(absent),
         Frame::Dump(mark) => Input::Dump(mark),

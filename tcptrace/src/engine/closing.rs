@@ -160,6 +160,11 @@ impl Closing {
         if self.marks.has(Marks::BOUND_KNOWN) { self.rare.bound_if() } else { BOUND_IF_UNKNOWN }
     }
 
+    /// Interface that it is known to be bound to, or 0.
+    pub(super) fn bound_to(&self) -> u32 {
+        if self.bound_if() == BOUND_IF_UNKNOWN { 0 } else { self.bound_if() }
+    }
+
     pub(super) fn set_bound_if(&mut self, bound_if: u32) {
         self.marks.set(Marks::BOUND_KNOWN, bound_if != BOUND_IF_UNKNOWN);
         self.rare.set_bound_if(bound_if);
@@ -280,6 +285,7 @@ impl Closing {
             owner: self.owner,
             diagnosis: diagnosis.filter(|_| status == FindingStatus::Raised),
             holders: watch.and_then(|watch| watch.holders.clone()),
+            bound_if: self.bound_to(),
         }
     }
 }

@@ -200,6 +200,7 @@ pub(super) fn conclude(mut closing: Closing, fate: &Fate, (outcome, reason): Ver
         complete: end_seen && closing.phases_known() && closing.losses == losses,
         retransmits: closing.rare.retransmits(),
         totals: fate.end.and_then(|end| end.totals),
+        bound_if: closing.bound_to(),
         lifetime_ns: lifetime_start_ns.map(|at| closing.since_ns.saturating_sub(at.get())),
     }
 }

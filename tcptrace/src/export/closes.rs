@@ -2,7 +2,7 @@
 
 use super::{
     Cell, Column, Kind, Row,
-    head::{identity, owner},
+    head::{identity, interface, owner},
 };
 use crate::model::{Close, Phase, Reason};
 use crate::report::{Context, histogram::Of};
@@ -11,7 +11,7 @@ impl<'a> Row<'a, Close> {
     /// A close of a host.
     #[must_use]
     pub fn close(close: &'a Close, context: &'a Context) -> Self {
-        Self::with(close.end_ns, (&close.socket, close.owner.as_ref()), close, context)
+        Self::with(close.end_ns, (&close.socket, close.bound_if, close.owner.as_ref()), close, context)
     }
 }
 
@@ -23,7 +23,8 @@ pub fn closes() -> Vec<Column<Close>> {
         Column::always("outcome", Kind::Text, |row| Cell::word(row.of.outcome.as_str())),
         Column::known("reason", Kind::Text, |row| Cell::text(row.of.reason.map(Reason::as_str))),
     ];
-    identity().into_iter().chain(how).chain(owner()).chain(lengths()).chain(flags()).chain(counts()).collect()
+    let columns = identity().into_iter().chain(how).chain(owner()).chain(lengths()).chain(flags()).chain(counts());
+    columns.chain(interface()).collect()
 }
 
 fn lengths() -> [Column<Close>; 11] {

@@ -3,12 +3,15 @@
 use std::io::{self, BufWriter, Write};
 
 use super::{Cell, Column, cell::clamped};
+use crate::model::{Shown, is_plain};
 use crate::output::Calendar;
 
 pub(super) struct Csv<W: Write> {
     out: csv::Writer<BufWriter<W>>,
     calendar: Calendar,
     digits: itoa::Buffer,
+    /// A person reads it: see [`Csv::for_a_terminal`].
+    is_shown: bool,
 }
 
 impl<W: Write> Csv<W> {
@@ -17,12 +20,22 @@ impl<W: Write> Csv<W> {
         builder.terminator(csv::Terminator::CRLF);
         let mut out = builder.from_writer(BufWriter::new(out));
         out.write_record(columns.iter().map(Column::name)).map_err(io_error)?;
-        Ok(Self { out, calendar: Calendar::default(), digits: itoa::Buffer::new() })
+        Ok(Self { out, calendar: Calendar::default(), digits: itoa::Buffer::new(), is_shown: false })
+    }
+
+    /// From now on, characters that do not show as themselves are replaced. Files get all of them.
+    pub(super) fn for_a_terminal(&mut self) {
+        self.is_shown = true;
     }
 
     pub(super) fn row<'a>(&mut self, cells: impl Iterator<Item = (&'static str, Cell<'a>)>) -> io::Result<()> {
         for (_, cell) in cells {
+            let shown;
             let field = match &cell {
+                Cell::Text(text) if self.is_shown && !is_plain(text) => {
+                    shown = Shown(text).to_string();
+                    &shown
+                }
                 Cell::Null => "",
                 Cell::Time(ns) => self.calendar.stamp(clamped(*ns).unsigned_abs()),
                 Cell::Int64(value) => self.digits.format(clamped(*value)),

@@ -2,7 +2,7 @@
 
 use super::{
     Cell, Column, Kind, Row,
-    head::{identity, owner},
+    head::{identity, interface, owner},
 };
 use crate::model::{Diagnosis, Finding, FindingStatus, GivesUp};
 use crate::report::Context;
@@ -11,7 +11,7 @@ impl<'a> Row<'a, Finding> {
     /// A finding of a host.
     #[must_use]
     pub fn finding(finding: &'a Finding, context: &'a Context) -> Self {
-        Self::with(finding.time_ns, (&finding.socket, finding.owner.as_ref()), finding, context)
+        Self::with(finding.time_ns, (&finding.socket, finding.bound_if, finding.owner.as_ref()), finding, context)
     }
 
     fn diagnosis<V>(&self, value: impl FnOnce(&Diagnosis) -> Option<V>) -> Option<V> {
@@ -22,7 +22,9 @@ impl<'a> Row<'a, Finding> {
 /// Its columns.
 #[must_use]
 pub fn findings() -> Vec<Column<Finding>> {
-    identity().into_iter().chain(owner()).chain(what()).chain(counts()).chain(prospects()).chain(holders()).collect()
+    let columns =
+        identity().into_iter().chain(owner()).chain(what()).chain(counts()).chain(prospects()).chain(holders());
+    columns.chain(interface()).collect()
 }
 
 fn what() -> [Column<Finding>; 8] {

@@ -12,19 +12,23 @@ pub struct Row<'a, T> {
     socket: &'a Identity,
     owner: Option<&'a Owner>,
     cgroup: Option<&'a Cgroup>,
+    bound_if: u32,
+    interface: Option<&'a str>,
     pub(super) of: &'a T,
 }
 
 impl<'a, T> Row<'a, T> {
     pub(super) fn with(
         time_ns: u64,
-        (socket, owner): (&'a Identity, Option<&'a Owner>),
+        (socket, bound_if, owner): (&'a Identity, u32, Option<&'a Owner>),
         of: &'a T,
         context: &'a Context,
     ) -> Self {
         let host = context.hostname();
         let cgroup = owner.and_then(|owner| context.cgroup_of(owner.cgroup_id));
-        Self { time_ns: context.real_ns(time_ns), host, weight: context.weight(), socket, owner, cgroup, of }
+        let interface = context.interface_of(socket.netns, bound_if);
+        let (time_ns, weight) = (context.real_ns(time_ns), context.weight());
+        Self { time_ns, host, weight, socket, owner, cgroup, bound_if, interface, of }
     }
 }
 
@@ -41,6 +45,16 @@ pub(super) fn identity<T>() -> [Column<T>; 10] {
         Column::always("local_port", Kind::UInt16, |row| Cell::UInt16(row.socket.local.port)),
         Column::always("remote_addr", Kind::Text, |row| Cell::made(row.socket.remote.ip().to_string())),
         Column::always("remote_port", Kind::UInt16, |row| Cell::UInt16(row.socket.remote.port)),
+    ]
+}
+
+/// The interface that the socket is bound to, if to any.
+pub(super) fn interface<T>() -> [Column<T>; 2] {
+    [
+        Column::known("interface", Kind::Text, |row| Cell::text(row.interface)),
+        Column::known("interface_index", Kind::UInt32, |row| {
+            Cell::uint32(Some(row.bound_if).filter(|index| *index != 0))
+        }),
     ]
 }
 

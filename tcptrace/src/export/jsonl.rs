@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use serde::ser::{SerializeMap, Serializer};
 
 use super::{Cell, cell::clamped};
-use crate::output::Calendar;
+use crate::output::{Calendar, Escaping};
 
 pub(super) struct Jsonl<W: Write> {
     out: BufWriter<W>,
@@ -18,7 +18,7 @@ impl<W: Write> Jsonl<W> {
     }
 
     pub(super) fn row<'a>(&mut self, cells: impl Iterator<Item = (&'static str, Cell<'a>)>) -> io::Result<()> {
-        let mut json = serde_json::Serializer::new(&mut self.out);
+        let mut json = serde_json::Serializer::with_formatter(&mut self.out, Escaping);
         let mut object = json.serialize_map(None)?;
         for (name, cell) in cells {
             match &cell {

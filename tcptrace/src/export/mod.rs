@@ -108,6 +108,16 @@ impl<T, W: Write + Send> Table<T, W> {
         Ok(Self { columns, sink })
     }
 
+    /// A person reads this table on a terminal: no text of it may hold what does not show as itself. JSON has escapes
+    /// for that in any case, and Parquet goes to no terminal.
+    #[must_use]
+    pub fn for_a_terminal(mut self) -> Self {
+        if let Sink::Csv(csv) = &mut self.sink {
+            csv.for_a_terminal();
+        }
+        self
+    }
+
     /// Adds a row.
     ///
     /// # Errors

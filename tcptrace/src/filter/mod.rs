@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use spec::{FilterError, FilterSpec, parse_prefix};
 
-use crate::model::{CgroupName, Comm, Holder, Identity, Output, Owner};
+use crate::model::{CgroupName, Comm, Holder, Identity, Output, Owner, Shown};
 
 /// A checked filter.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ impl Filter {
         let is_wanted = |holder: &Holder| {
             any(&spec.pids, |pid| *pid == holder.pid)
                 && any(&spec.cgroup_paths, |path| holds_cgroup(path, &holder.cgroup))
-                && any(&spec.comms, |name| *name == holder.comm)
+                && any(&spec.comms, |name| *name == holder.comm || Shown(name).to_string() == holder.comm)
         };
         !self.wants_owner || holders.iter().any(is_wanted)
     }
@@ -103,7 +103,7 @@ impl Filter {
         let Some(owner) = owner else { return false };
         any(&self.spec.pids, |pid| *pid == owner.pid)
             && (self.spec.has_no_cgroup() || self.spec.cgroup_ids.contains(&owner.cgroup_id))
-            && any(&self.spec.comms, |name| prints_as(owner.comm, name))
+            && any(&self.spec.comms, |name| name.as_bytes() == owner.comm.as_bytes() || prints_as(owner.comm, name))
     }
 }
 

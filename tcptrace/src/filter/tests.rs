@@ -42,6 +42,7 @@ fn close() -> Close {
         retransmits: Retransmits::default(),
         totals: None,
         lifetime_ns: None,
+        bound_if: 0,
     }
 }
 
@@ -101,6 +102,17 @@ fn prefixes_of_either_end() {
 }
 
 #[test]
+fn a_name_is_taken_as_it_is_and_as_it_is_printed() {
+    let odd =
+        Close { owner: Some(Owner { comm: Comm::from_name("a\u{202e}\x1bb"), ..close().owner.unwrap() }), ..close() };
+    for (name, pass) in [("a\u{202e}\x1bb", true), ("a\u{fffd}\u{fffd}b", true), ("ab", false), ("a\u{202e}b", false)] {
+        assert_eq!(admits(with!(comms: vec![name.into()]), odd), pass, "{name:?}");
+        let holder = Holder { comm: "a\u{fffd}\u{fffd}b".into(), ..Holder::default() };
+        assert_eq!(Filter::new(with!(comms: vec![name.into()])).unwrap().admits_holders(&[holder]), pass, "{name:?}");
+    }
+}
+
+#[test]
 fn owners_by_pid_name_and_cgroup() {
     for (spec, pass) in [
         (with!(pids: vec![1, 7434]), true),
@@ -155,6 +167,7 @@ fn latency_is_at_least() {
         owner: None,
         diagnosis: None,
         holders: None,
+        bound_if: 0,
     });
     assert!(Filter::new(with!(min_latency_ns: Some(5))).unwrap().shows(&finding));
     assert!(!Filter::new(with!(min_latency_ns: Some(6))).unwrap().shows(&finding));

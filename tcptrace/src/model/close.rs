@@ -291,6 +291,8 @@ pub struct Close {
     pub totals: Option<Totals>,
     /// From `connect()` to the end; `None` where the connect was not seen.
     pub lifetime_ns: Option<u64>,
+    /// Index of the interface that the socket is bound to; 0 for none, or where that is not known.
+    pub bound_if: u32,
 }
 
 impl Close {

@@ -183,3 +183,11 @@ pub struct Event {
     /// Differs from that of the event before when events were lost in between, on any CPU.
     pub loss_mark: u32,
 }
+
+impl Event {
+    /// Index of the interface that the socket is bound to; 0 for none. Transitions alone tell it.
+    #[must_use]
+    pub const fn bound_if(&self) -> u32 {
+        if let EventKind::Transition { bound_if, .. } = self.kind { bound_if } else { 0 }
+    }
+}

@@ -185,4 +185,6 @@ pub struct Finding {
     pub diagnosis: Option<Diagnosis>,
     /// Who holds it, where that was looked up.
     pub holders: Option<Arc<Holders>>,
+    /// Index of the interface that the socket is bound to; 0 for none, or where that is not known.
+    pub bound_if: u32,
 }

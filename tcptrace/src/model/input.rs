@@ -65,6 +65,17 @@ pub struct CgroupName {
     pub path: String,
 }
 
+/// The name of an interface, told before it is needed, and again when it may have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceName {
+    /// Inode of the network namespace, in which the index counts.
+    pub netns: u32,
+    /// Its index (`ifindex`).
+    pub index: u32,
+    /// Its name, of 15 bytes at most, from whoever set it up.
+    pub name: String,
+}
+
 /// Why a record could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
@@ -123,6 +134,8 @@ pub enum Input {
     Tick(Tick),
     /// A cgroup's path.
     Cgroup(CgroupName),
+    /// An interface's name.
+    Interface(InterfaceName),
     /// A socket, as sock_diag shows it. Every event that is older has come before it, unless it is lost.
     Sighting(Box<Sighting>),
     /// A look-up that found nothing.

@@ -13,6 +13,7 @@ mod input;
 mod netns;
 mod owner;
 mod reset;
+mod shown;
 mod snapshot;
 mod socket;
 mod status;
@@ -24,12 +25,13 @@ pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
 pub use holder::{Holder, Holders};
-pub use input::{CgroupName, HostInfo, Input, KernelCounters, Output, Refusal, Sighting, Tick};
+pub use input::{CgroupName, HostInfo, Input, InterfaceName, KernelCounters, Output, Refusal, Sighting, Tick};
 pub use netns::NetnsFacts;
-pub use owner::{Comm, Owner, OwnerSource, printable};
+pub use owner::{Comm, Owner, OwnerSource, ShownComm};
 pub use reset::ResetReason;
+pub use shown::{Shown, ShownName, is_plain, is_printable, printable};
 pub use snapshot::{
     Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_MS, TIME_WAIT_NS, TcpDetail, Timer, Want,
 };
-pub use socket::{Endpoint, Family, Identity, SocketKey};
+pub use socket::{Endpoint, Family, Identity, SocketKey, Zone, ZonedEndpoint};
 pub use status::{Anomalies, Books, Looks, Status};

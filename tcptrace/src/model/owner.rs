@@ -2,12 +2,7 @@
 
 use std::fmt;
 
-/// What a reader is shown of a character in a name that others choose: a control character could write escape codes
-/// into an operator's terminal.
-#[must_use]
-pub fn printable(c: char) -> char {
-    if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
-}
+use super::{Shown, ShownName};
 
 /// A task's name as the kernel keeps it: at most 15 bytes, any bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,25 +27,29 @@ impl Comm {
     }
 }
 
-/// Prints control characters and bytes that are no UTF-8 as U+FFFD: programs choose their names, and
-/// must not write escape codes into an operator's terminal.
+/// Prints bytes that are no UTF-8, and characters that do not show as themselves, as U+FFFD: programs choose their
+/// names, and must not write escape codes into an operator's terminal.
 impl fmt::Display for Comm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As nearly all are.
-        if let Ok(text) = str::from_utf8(self.as_bytes())
-            && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-        {
-            return f.write_str(text);
-        }
         for chunk in self.as_bytes().utf8_chunks() {
-            for c in chunk.valid().chars() {
-                fmt::Write::write_char(f, printable(c))?;
-            }
+            Shown(chunk.valid()).fmt(f)?;
             if !chunk.invalid().is_empty() {
                 fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;
             }
         }
         Ok(())
+    }
+}
+
+/// A name among other words: in quotes where it could not be seen otherwise, see [`ShownName`].
+pub struct ShownComm<'a>(pub &'a Comm);
+
+impl fmt::Display for ShownComm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match str::from_utf8(self.0.as_bytes()) {
+            Ok(name) => ShownName(name).fmt(f),
+            Err(_) => ShownName(&self.0.to_string()).fmt(f),
+        }
     }
 }
 
@@ -99,5 +98,8 @@ mod tests {
         let mut raw = [0; 16];
         raw[..6].copy_from_slice(b"a\x1b[2\xffz");
         assert_eq!(Comm(raw).to_string(), "a\u{fffd}[2\u{fffd}z");
+        assert_eq!(Comm::from_name("a\u{202e}b").to_string(), "a\u{fffd}b");
+        assert_eq!(ShownComm(&Comm(*b"\xff \0\0\0\0\0\0\0\0\0\0\0\0\0\0")).to_string(), "\"\u{fffd} \"");
+        assert_eq!(ShownComm(&Comm::default()).to_string(), "\"\"");
     }
 }

@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use super::ShownName;
+
 /// Identity of one socket over its life: its cookie, or a masked address on kernels that give none.
 ///
 /// Socket addresses are reused at once (SLAB_TYPESAFE_BY_RCU), so an address is an identity only
@@ -101,6 +103,43 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// An end of a socket that is bound to an interface, as `ss` names its zone: `[fe80::1%eth0]:5000`, `10.0.0.1%eth0:80`.
+#[derive(Clone, Copy, Debug)]
+pub struct ZonedEndpoint<'a> {
+    /// The end.
+    pub end: Endpoint,
+    /// Name of the interface, or its index; `None` where the socket is bound to none.
+    pub zone: Option<Zone<'a>>,
+}
+
+/// An interface for a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone<'a> {
+    /// Its name.
+    Name(&'a str),
+    /// Its index, where the name is not known.
+    Index(u32),
+}
+
+impl fmt::Display for Zone<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => ShownName(name).fmt(f),
+            Self::Index(index) => index.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ZonedEndpoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(zone) = self.zone else { return self.end.fmt(f) };
+        match self.end.ip() {
+            IpAddr::V4(ip) => write!(f, "{ip}%{zone}:{}", self.end.port),
+            IpAddr::V6(ip) => write!(f, "[{ip}%{zone}]:{}", self.end.port),
+        }
+    }
+}
+
 /// What every object that speaks of a socket carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -136,5 +175,20 @@ mod tests {
         let mut one = [0; 16];
         one[15] = 1;
         assert_eq!(Endpoint::from_bytes(one, true, 443).to_string(), "[::1]:443");
+    }
+
+    #[test]
+    fn zones_as_ss_prints_them() {
+        let mut six = [0; 16];
+        (six[0], six[1], six[15]) = (0xfe, 0x80, 1);
+        let (six, four) = (Endpoint::from_bytes(six, true, 5000), Endpoint::from_bytes([10; 16], false, 80));
+        for (end, zone, expected) in [
+            (six, None, "[fe80::1]:5000"),
+            (six, Some(Zone::Name("eth0")), "[fe80::1%eth0]:5000"),
+            (six, Some(Zone::Index(3)), "[fe80::1%3]:5000"),
+            (four, Some(Zone::Name("a\x1b\u{202e}")), "10.10.10.10%a\u{fffd}\u{fffd}:80"),
+        ] {
+            assert_eq!(ZonedEndpoint { end, zone }.to_string(), expected);
+        }
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn close() -> Close {
         retransmits: Retransmits::default(),
         totals: Some(Totals { srtt_us: 24, bytes_sent: 1, bytes_received: 2 }),
         lifetime_ns: Some(2_100_000_000),
+        bound_if: 0,
     }
 }
 
@@ -81,6 +82,7 @@ pub(super) fn finding(status: FindingStatus) -> Finding {
         owner: Some(owner("python3", 7434)),
         diagnosis: None,
         holders: None,
+        bound_if: 0,
     }
 }
 

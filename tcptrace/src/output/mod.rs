@@ -12,6 +12,7 @@ mod units;
 use crate::model::{Advice, LeaksReport, Output, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
+pub(crate) use json::{Escaping, to_json};
 pub(crate) use time::Calendar;
 
 /// `--output`.
@@ -48,7 +49,7 @@ pub struct Renderer(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Table(table::Table),
+    Table(Box<table::Table>),
     Json(json::Json),
 }
 
@@ -57,7 +58,7 @@ impl Renderer {
     #[must_use]
     pub fn new(format: Format, style: Style) -> Self {
         Self(match format {
-            Format::Table => Kind::Table(table::Table::new(style)),
+            Format::Table => Kind::Table(Box::new(table::Table::new(style))),
             Format::Json => Kind::Json(json::Json::default()),
         })
     }
@@ -84,7 +85,7 @@ impl Renderer {
     /// Appends the stuck sockets of a round. `own_netns` is the namespace that goes without saying.
     pub fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32, context: &Context) {
         match &mut self.0 {
-            Kind::Table(table) => table.stuck(out, report, own_netns),
+            Kind::Table(table) => table.stuck(out, report, own_netns, context),
             Kind::Json(json) => json.stuck(out, report, context),
         }
     }
@@ -92,7 +93,7 @@ impl Renderer {
     /// Appends the leaks of a round, and with `sockets` each of them.
     pub fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32, context: &Context) {
         match &mut self.0 {
-            Kind::Table(table) => table.leaks(out, report, sockets, own_netns),
+            Kind::Table(table) => table.leaks(out, report, sockets, own_netns, context),
             Kind::Json(json) => json.leaks(out, report, sockets, context),
         }
     }

@@ -58,6 +58,7 @@ impl Host {
                 self.filter.learn_cgroup(name);
                 self.context.cgroup(name.clone());
             }
+            Input::Interface(name) => self.context.interface(name),
             _ => {}
         }
         sink.input(&input);

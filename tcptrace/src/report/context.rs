@@ -3,10 +3,13 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::Workload;
-use crate::model::{CgroupName, HostInfo, Tick};
+use crate::model::{CgroupName, Endpoint, HostInfo, InterfaceName, Tick, Zone, ZonedEndpoint};
 
 /// Names kept at most; a host with more cgroups shows the rest without a path.
 const CGROUPS_MAX: usize = 65_536;
+
+/// Names of interfaces kept at most. The source tells no more either; a capture that claims more shows their indexes.
+const INTERFACES_MAX: usize = 65_536;
 
 /// Well above the time between two clock readings, and as exact as wall clocks of hosts are to each other.
 const CLOCK_JITTER_NS: i128 = 1_000_000;
@@ -23,6 +26,8 @@ pub struct Context {
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, nanoseconds, as of the newest tick.
     real_minus_mono_ns: i128,
     cgroups: HashMap<u64, Cgroup>,
+    /// By namespace and index.
+    interfaces: HashMap<(u32, u32), String>,
 }
 
 /// A cgroup's path, and what it says of what runs there.
@@ -103,6 +108,32 @@ impl Context {
         if self.cgroups.len() < CGROUPS_MAX || self.cgroups.contains_key(&name.id) {
             self.cgroups.insert(name.id, Cgroup::of(name.path));
         }
+    }
+
+    /// Remembers an interface's name, which takes the place of an older one.
+    pub fn interface(&mut self, interface: &InterfaceName) {
+        let key = (interface.netns, interface.index);
+        if self.interfaces.len() < INTERFACES_MAX || self.interfaces.contains_key(&key) {
+            self.interfaces.insert(key, interface.name.clone());
+        }
+    }
+
+    /// An interface's name, where it was told.
+    #[must_use]
+    pub fn interface_of(&self, netns: u32, index: u32) -> Option<&str> {
+        self.interfaces.get(&(netns, index)).map(String::as_str)
+    }
+
+    /// The interface that a socket of this namespace is bound to; `None` for index 0, which stands for none.
+    #[must_use]
+    pub fn zone(&self, netns: u32, index: u32) -> Option<Zone<'_>> {
+        (index != 0).then(|| self.interface_of(netns, index).map_or(Zone::Index(index), Zone::Name))
+    }
+
+    /// The end of a socket of this namespace that is bound to the interface of this index.
+    #[must_use]
+    pub fn zoned(&self, end: Endpoint, netns: u32, index: u32) -> ZonedEndpoint<'_> {
+        ZonedEndpoint { end, zone: self.zone(netns, index) }
     }
 
     /// Wall-clock time of a monotonic moment, nanoseconds since 1970, clamped to what `u64` holds.

@@ -28,6 +28,7 @@ fn close(role: Role, phases: &[(Phase, u64)], close_ns: Option<u64>) -> Close {
         retransmits: Retransmits::default(),
         totals: None,
         lifetime_ns: None,
+        bound_if: 0,
     }
 }
 
@@ -46,6 +47,7 @@ fn finding(kind: FindingKind, status: FindingStatus) -> Output {
         owner: None,
         diagnosis: None,
         holders: None,
+        bound_if: 0,
     })
 }
 

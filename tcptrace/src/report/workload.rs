@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::printable;
+use crate::model::{is_plain, printable};
 
 /// Hexadecimal digits of a container's id (`docker`, `containerd`, CRI-O and podman alike).
 const ID_LEN: usize = 64;
@@ -99,7 +99,7 @@ fn is_unit(part: &str) -> bool {
 
 /// Undoes `\x2d`. What was escaped may be anything, so the result is made fit for terminals.
 fn unescaped(name: &str) -> Cow<'_, str> {
-    if !name.contains('\\') && !name.contains(char::is_control) {
+    if !name.contains('\\') && is_plain(name) {
         return Cow::Borrowed(name);
     }
     let mut bytes = Vec::with_capacity(name.len());

@@ -6,7 +6,7 @@ use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya_log::EbpfLogger;
 use tcptrace_ebpf::{
     counters::COUNTER_SETS,
-    record::{FLAG_OWNER, Record},
+    record::{FLAG_OWNER, KIND_TRANSITION, Record},
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -16,12 +16,13 @@ use super::{
     error::SourceError,
     filter::KernelFilter,
     held::Held,
+    interfaces::Interfaces,
     load::{CpuCounters, Kernel},
     skips::Skips,
 };
 use crate::{
     decode::Frame,
-    model::{HostInfo, KernelCounters, Tick},
+    model::{HostInfo, InterfaceName, KernelCounters, Tick},
 };
 
 /// The reader looks at least this often; together with a busy scheduler, events are at most 100 ms late.
@@ -51,6 +52,7 @@ pub struct Live {
     counters: PerCpuArray<MapData, CpuCounters>,
     skips: Vec<Skips>,
     cgroups: Cgroups,
+    interfaces: Interfaces,
     held: Option<Held>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// When the counters were read last, CLOCK_MONOTONIC nanoseconds.
@@ -77,7 +79,8 @@ impl Live {
         kernel.attach()?;
         // Only now is it known which programs run.
         let skips = kernel.unaided_programs()?.into_iter().map(Skips::new).collect();
-        Ok(Self { kernel, ring, counters, skips, cgroups: Cgroups::new(), held, logger, counted_ns: 0, stopped: false })
+        let (cgroups, interfaces) = (Cgroups::new(), Interfaces::new());
+        Ok(Self { kernel, ring, counters, skips, cgroups, interfaces, held, logger, counted_ns: 0, stopped: false })
     }
 
     /// What is known of this host, thresholds left to the caller.
@@ -141,6 +144,11 @@ impl Live {
             if let Some(name) = owner_cgroup(&item).and_then(|id| self.cgroups.name_for(id)) {
                 sink(Frame::Cgroup(name))?;
             }
+            if let Some((netns, index)) = bound_interface(&item) {
+                for name in self.interfaces.names_for(netns, index, owner_pid(&item)) {
+                    sink(Frame::Interface(name))?;
+                }
+            }
             sink(Frame::Record(&item))?;
             taken += 1;
             if taken >= BATCH_MAX {
@@ -155,6 +163,17 @@ impl Live {
             sink(Frame::Counters(self.count()?))?;
         }
         Ok(true)
+    }
+
+    /// Interfaces of other namespaces that events named and nobody has looked up: namespace and index, each once for a
+    /// while.
+    pub fn interfaces_wanted(&mut self) -> Vec<(u32, u32)> {
+        self.interfaces.take_wanted()
+    }
+
+    /// Somebody has looked up the name of an interface.
+    pub fn interface_told(&mut self, name: &InterfaceName) {
+        self.interfaces.told(name);
     }
 
     /// Detaches the kernel side. What it wrote before can still be drained, and then the books are closed.
@@ -194,14 +213,33 @@ impl Live {
     }
 }
 
+/// Namespace and index of the interface that a transition's socket is bound to, if to any.
+fn bound_interface(record: &[u8]) -> Option<(u32, u32)> {
+    const KIND_AT: usize = std::mem::offset_of!(Record, kind);
+    const NETNS_AT: usize = std::mem::offset_of!(Record, netns);
+    const DETAIL_AT: usize = std::mem::offset_of!(Record, detail);
+    let word = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
+    let index = word(DETAIL_AT).filter(|index| *index != 0)?;
+    (*record.get(KIND_AT)? == KIND_TRANSITION).then_some((word(NETNS_AT)?, index))
+}
+
+fn has_owner(record: &[u8]) -> Option<()> {
+    const FLAGS_AT: usize = std::mem::offset_of!(Record, flags);
+    let flags = u16::from_ne_bytes(record.get(FLAGS_AT..FLAGS_AT + 2)?.try_into().ok()?);
+    (flags & FLAG_OWNER != 0).then_some(())
+}
+
+/// The process id of a record's owner, if it has one.
+fn owner_pid(record: &[u8]) -> Option<u32> {
+    const PID_AT: usize = std::mem::offset_of!(Record, pid);
+    has_owner(record)?;
+    Some(u32::from_ne_bytes(record.get(PID_AT..PID_AT + 4)?.try_into().ok()?))
+}
+
 /// The cgroup of a record's owner, if it has one.
 fn owner_cgroup(record: &[u8]) -> Option<u64> {
-    const FLAGS_AT: usize = std::mem::offset_of!(Record, flags);
     const CGROUP_AT: usize = std::mem::offset_of!(Record, cgroup_id);
-    let flags = u16::from_ne_bytes(record.get(FLAGS_AT..FLAGS_AT + 2)?.try_into().ok()?);
-    if flags & FLAG_OWNER == 0 {
-        return None;
-    }
+    has_owner(record)?;
     let id = record.get(CGROUP_AT..CGROUP_AT + 8)?.try_into().ok()?;
     Some(u64::from_ne_bytes(id))
 }

@@ -12,6 +12,7 @@ mod filter;
 mod held;
 pub mod host;
 mod idle;
+mod interfaces;
 pub mod layout;
 mod live;
 mod load;

@@ -2,16 +2,17 @@
 //!
 //! Every call blocks, and moves the calling thread in and out of namespaces.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     clock,
     diag::{Detail, DiagSocket, LookAnswer},
     error::SourceError,
+    interfaces,
     looker::{NoWay, Places},
     proc::HolderIndex,
 };
-use crate::model::{AbsentWhy, Holders, Identity, Look, NetnsFacts, Snapshot, StateSet, Tick};
+use crate::model::{AbsentWhy, Holders, Identity, InterfaceName, Look, NetnsFacts, Snapshot, StateSet, Tick};
 
 /// What became of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,12 @@ impl Survey {
                 LookAnswer::Absent(absent) => sink(absent.socket, None),
             });
         }
+    }
+
+    /// Names of interfaces, by namespace and index, as far as they are known.
+    pub fn interfaces(&mut self, wanted: &BTreeSet<(u32, u32)>) -> Vec<InterfaceName> {
+        let name = |(netns, index): &(u32, u32)| self.within(*netns, || interfaces::name(*netns, *index)).flatten();
+        wanted.iter().filter_map(name).collect()
     }
 
     /// Who holds these sockets; one whose holders could not be searched for in time is left out.

@@ -43,6 +43,7 @@ const SCENES: &[Scene] = &[
 
 fn main() -> Result<ExitCode> {
     netns::run(|netns| {
+        #[expect(clippy::disallowed_methods, reason = "its words are its own")]
         let mut stderr = io::stderr();
         for (what, scene) in SCENES {
             writeln!(stderr, "demo: {what}")?;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::{model::Shown, output::to_json};
+
 use super::needs::Need;
 
 /// A line each, and under it what to do.
@@ -15,9 +17,9 @@ pub(super) fn table(needs: &[Need]) -> String {
         };
         let first = need.found.lines().next().unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{mark}  {}: {first}", need.name);
+        let _ = writeln!(text, "{mark}  {}: {}", need.name, Shown(first));
         for line in need.found.lines().skip(1) {
-            let _ = writeln!(text, "           {line}");
+            let _ = writeln!(text, "           {}", Shown(line));
         }
         if let Some(difference) = need.difference.filter(|_| !need.met) {
             let _ = writeln!(
@@ -27,7 +29,7 @@ pub(super) fn table(needs: &[Need]) -> String {
             );
         }
         if !need.remedy.is_empty() {
-            let _ = writeln!(text, "         -> {}", need.remedy);
+            let _ = writeln!(text, "         -> {}", Shown(&need.remedy));
         }
     }
     text
@@ -54,7 +56,10 @@ pub(super) fn json(needs: &[Need]) -> String {
                 "machine_code_bytes": one.machine_code_bytes,
             })),
         });
-        let _ = writeln!(text, "{object}");
+        let mut line = Vec::new();
+        // Neither a Vec nor these types can fail.
+        let _ = to_json(&mut line, &object);
+        let _ = writeln!(text, "{}", String::from_utf8_lossy(&line));
     }
     text
 }

@@ -106,6 +106,7 @@ pub(super) fn close(role: Role, lifetime_ns: Option<u64>, local: u16) -> Close {
         retransmits: Retransmits { rto: 2, ..Retransmits::default() },
         totals: None,
         lifetime_ns,
+        bound_if: 0,
     }
 }
 

@@ -16,6 +16,7 @@ mod parts;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use serde::Serialize;
 
@@ -24,6 +25,7 @@ use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckRepo
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
 use parts::{Head, RetransmitsObject, fill_comm};
+pub(crate) use text::{Escaping, to_json};
 
 /// Version of the shape of all objects.
 const SCHEMA: u32 = 1;
@@ -42,6 +44,7 @@ impl Json {
             kind: "close",
             time: self.calendar.stamp(context.real_ns(close.end_ns)),
             socket: &close.socket,
+            bound_if: close.bound_if,
             comm: &self.comm,
         };
         close::line(out, &head, close, context);
@@ -68,6 +71,7 @@ impl Json {
             kind: "finding",
             time: self.calendar.stamp(context.real_ns(finding.time_ns)),
             socket: &finding.socket,
+            bound_if: finding.bound_if,
             comm: &self.comm,
         };
         finding::line(out, &head, finding, &retransmits, context);
@@ -108,6 +112,7 @@ impl Json {
             kind: event::word(event.kind),
             time: self.calendar.stamp(context.real_ns(event.time_ns)),
             socket: &event.socket,
+            bound_if: event.bound_if(),
             comm: &self.comm,
         };
         event::line(out, &head, event, context);
@@ -135,7 +140,7 @@ pub(super) fn summary(out: &mut Vec<u8>, summary: &Summary) {
 /// Neither a `Vec` nor these types can fail; half an object would not be a line, so it would be taken back.
 fn line(out: &mut Vec<u8>, value: &impl Serialize) {
     let start = out.len();
-    match serde_json::to_writer(&mut *out, value) {
+    match to_json(&mut *out, value) {
         Ok(()) => out.push(b'\n'),
         Err(_) => out.truncate(start),
     }

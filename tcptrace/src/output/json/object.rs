@@ -8,6 +8,7 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
+use super::to_json;
 use crate::model::Endpoint;
 
 /// An object that is being written.
@@ -116,7 +117,7 @@ impl<'a> Object<'a> {
         self.key(key);
         let start = self.out.len();
         // Neither a Vec nor these types can fail, and an object must not break off.
-        if serde_json::to_writer(&mut *self.out, value).is_err() {
+        if to_json(&mut *self.out, value).is_err() {
             self.out.truncate(start);
             self.out.extend_from_slice(b"null");
         }

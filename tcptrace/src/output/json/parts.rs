@@ -13,6 +13,8 @@ pub(super) struct Head<'a> {
     pub(super) kind: &'static str,
     pub(super) time: &'a str,
     pub(super) socket: &'a Identity,
+    /// Index of the interface that it is bound to, or 0.
+    pub(super) bound_if: u32,
     /// The owner's name, of which there may be none: see [`fill_comm`].
     pub(super) comm: &'a str,
 }
@@ -39,8 +41,12 @@ impl Head<'_> {
         object.endpoint("remote", &socket.remote);
     }
 
-    /// What is there only where there are several hosts, or a sample.
+    /// What is there only of sockets that are bound to an interface, where there are several hosts, or a sample.
     pub(super) fn origin(&self, object: &mut Object<'_>, context: &Context) {
+        if self.bound_if != 0 {
+            object.value("interface", &context.interface_of(self.socket.netns, self.bound_if));
+            object.number("interface_index", self.bound_if);
+        }
         if let Some(host) = context.shown_host() {
             object.value("host", host);
         }

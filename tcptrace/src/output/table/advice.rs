@@ -9,7 +9,7 @@
 //! ```
 
 use super::paint::Paint;
-use crate::model::{Advice, Evidence, Fact, Verdict, printable};
+use crate::model::{Advice, Evidence, Fact, ShownName, Verdict};
 use crate::output::{AdvicePage, Style};
 
 /// Of the verdict, of the row's name, and of the names below.
@@ -22,9 +22,8 @@ const NAME: usize = 10;
 pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], wanted: AdvicePage<'_>) {
     let mut page = Page { out, style };
     if let Some(host) = wanted.host {
-        let host: String = host.chars().map(printable).collect();
         page.gap();
-        page.piece(Paint::Strong, &format!("host {host}"));
+        page.piece(Paint::Strong, &format!("host {}", ShownName(host)));
         page.out.push(b'\n');
     }
     let mut netns = Some(wanted.own_netns);
@@ -131,7 +130,7 @@ impl Page<'_> {
                 self.out.push(b' ');
                 column += 1;
             }
-            self.out.extend_from_slice(word.as_bytes());
+            self.piece(Paint::Plain, word);
             column += chars;
         }
         self.out.push(b'\n');

@@ -2,10 +2,12 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
-use crate::model::{Finding, Holders, Listed, Round};
+use crate::model::{Finding, Holders, Listed, Round, ShownName, ZonedEndpoint};
 use crate::output::{Style, units::DurationNs};
+use crate::report::Context;
 
 /// `>=` and a duration.
 pub(super) const AGE: usize = 8;
@@ -39,14 +41,31 @@ impl Display for Count {
     }
 }
 
-/// Widths of the columns of both ends: what the longest takes, within what a line of IPv4 takes.
-pub(super) fn ends(sockets: &[Listed]) -> (usize, usize) {
-    const WIDTH_MAX: usize = 21;
-    let longest = |end: fn(&Finding) -> String| {
-        let width = |listed: &Listed| end(&listed.finding).chars().count();
-        sockets.iter().map(width).max().unwrap_or(0).clamp("REMOTE".len(), WIDTH_MAX)
+/// What a line of IPv4 takes for an end.
+const END: usize = 21;
+
+/// Gives the columns of both ends, of these numbers, what the longest takes, as far as that costs no line.
+pub(super) fn fit_ends(layout: &mut Layout, columns: [usize; 2], sockets: &[Listed], context: &Context) {
+    let widest = |end: &dyn Fn(&Finding) -> String| {
+        sockets.iter().map(|listed| end(&listed.finding).chars().count()).max().unwrap_or(0)
     };
-    (longest(|finding| finding.socket.local.to_string()), longest(|finding| finding.socket.remote.to_string()))
+    let widths =
+        [widest(&|finding| local(finding, context).to_string()), widest(&|finding| finding.socket.remote.to_string())];
+    for limit in [END, usize::MAX] {
+        for (column, width) in columns.into_iter().zip(widths) {
+            layout.widen(column, width.min(limit));
+        }
+    }
+}
+
+/// The local end, with its interface where it is bound to one.
+pub(super) fn local<'a>(finding: &Finding, context: &'a Context) -> ZonedEndpoint<'a> {
+    context.zoned(finding.socket.local, finding.socket.netns, finding.bound_if)
+}
+
+/// A column of this width.
+pub(super) fn shape(width: usize) -> Shape {
+    Shape { width, is_right: false, breaks: false }
 }
 
 /// `comm/pid fd 7`, and how many more hold it.
@@ -55,7 +74,7 @@ pub(super) struct Held<'a>(pub(super) &'a Holders);
 impl Display for Held<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Some(first) = self.0.list.first() else { return f.write_str("?") };
-        write!(f, "{}/{} fd {}", first.comm, first.pid, first.fd)?;
+        write!(f, "{}/{} fd {}", ShownName(&first.comm), first.pid, first.fd)?;
         match self.0.total {
             0 | 1 => Ok(()),
             total => write!(f, " +{}", total - 1),

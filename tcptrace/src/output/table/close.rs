@@ -1,5 +1,6 @@
 //! A finished close.
 
+use super::columns::Cell;
 use super::line::Line;
 use super::paint::Paint;
 use super::short;
@@ -7,14 +8,17 @@ use crate::model::{Close, Outcome, PHASES, Reason, Retransmits};
 use crate::output::units::DurationNs;
 use crate::report::has_latency;
 
-/// Role, total, outcome with reason, phases, retransmits. What is not known is `?`.
-pub(super) fn cells(line: &mut Line, close: &Close, role_width: usize, total_width: usize) {
-    line.left(role_width, Paint::Plain, close.role.as_str());
+/// How long it took: `?` where that is not known, `-` where there was nothing to wait for.
+pub(super) fn total(cell: Cell<'_>, close: &Close) {
     match close.close_ns {
-        _ if close.complete && !has_latency(close) => line.right(total_width, Paint::Faint, "-"),
-        Some(ns) => line.right(total_width, Paint::Plain, DurationNs(ns)),
-        None => line.right(total_width, Paint::Faint, "?"),
+        _ if close.complete && !has_latency(close) => cell.put(Paint::Faint, "-"),
+        Some(ns) => cell.put(Paint::Plain, DurationNs(ns)),
+        None => cell.put(Paint::Faint, "?"),
     }
+}
+
+/// Outcome with reason, phases, retransmits. What is not known is `?`.
+pub(super) fn text(line: &mut Line, close: &Close) {
     outcome(line, close.outcome, close.reason);
     for phase in PHASES {
         if let Some(ns) = close.phases.get(phase) {
@@ -38,7 +42,10 @@ fn outcome(line: &mut Line, outcome: Outcome, reason: Option<Reason>) {
     match (outcome, reason) {
         // One word: why it is not known.
         (Outcome::Unknown, Some(reason)) => line.word(paint, format_args!("?{}", reason.as_str())),
-        (_, Some(reason)) => line.word(paint, format_args!("{} {}", outcome.as_str(), reason.as_str())),
+        (_, Some(reason)) => {
+            line.word(paint, outcome.as_str());
+            line.word(paint, reason.as_str());
+        }
         (_, None) => line.word(paint, outcome.as_str()),
     }
 }

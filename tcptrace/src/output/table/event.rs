@@ -5,7 +5,7 @@ use super::paint::Paint;
 use crate::model::{Event, EventKind, RetransmitKind};
 
 /// In place of a role and what follows it.
-pub(super) fn cells(line: &mut Line, event: &Event) {
+pub(super) fn text(line: &mut Line, event: &Event) {
     match event.kind {
         EventKind::Transition { old, new, .. } => {
             line.word(Paint::Faint, format_args!("{} -> {}", old.as_str(), new.as_str()));

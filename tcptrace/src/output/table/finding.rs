@@ -9,7 +9,7 @@ use crate::model::{Finding, FindingKind, FindingStatus, Holders};
 use crate::output::units::DurationNs;
 
 /// In place of a role and what follows it.
-pub(super) fn cells(line: &mut Line, finding: &Finding) {
+pub(super) fn text(line: &mut Line, finding: &Finding) {
     let phase = finding.kind.phase().as_str();
     let is_leak = finding.kind == FindingKind::LeakCloseWait;
     let least = if finding.age_is_lower_bound { ">=" } else { "" };
@@ -26,10 +26,8 @@ pub(super) fn cells(line: &mut Line, finding: &Finding) {
             if let Some(diagnosis) = finding.diagnosis.as_ref().filter(|_| !is_leak) {
                 prospects(line, diagnosis);
             }
-            // The owner's column has the one who holds it alone.
-            let told = |holders: &&Holders| holders.total > 1 || (is_leak && holders.total > 0);
-            if let Some(holders) = finding.holders.as_deref().filter(told) {
-                line.word(Paint::Plain, format_args!("held by {}", Held(holders)));
+            if let Some(holders) = finding.holders.as_deref() {
+                held(line, finding, holders);
             }
             if finding.may_be_over {
                 line.word(Paint::Bad, "(events were lost: may be over)");
@@ -46,5 +44,17 @@ pub(super) fn cells(line: &mut Line, finding: &Finding) {
     retransmits(line, finding.retransmits);
     if finding.orphan == Some(true) {
         line.word(Paint::Plain, "orphan");
+    }
+}
+
+/// Who holds the socket, as far as the owner's column does not say it.
+fn held(line: &mut Line, finding: &Finding, holders: &Holders) {
+    let is_leak = finding.kind == FindingKind::LeakCloseWait;
+    let Some(first) = holders.list.first().filter(|_| is_leak || holders.total > 1) else { return };
+    let is_owner = finding.owner.is_some_and(|owner| owner.pid == first.pid);
+    match holders.total {
+        _ if !is_owner => line.word(Paint::Plain, format_args!("held by {}", Held(holders))),
+        0 | 1 => line.word(Paint::Plain, format_args!("fd {}", first.fd)),
+        total => line.word(Paint::Plain, format_args!("fd {}, {} more hold it", first.fd, total - 1)),
     }
 }

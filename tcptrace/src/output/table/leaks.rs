@@ -10,11 +10,13 @@
 
 use std::fmt::Display;
 
-use super::census::{AGE, Age, Count, Held, ends, total};
+use super::census::{AGE, Age, Count, Held, fit_ends, local, shape, total};
+use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
-use crate::model::{AGE_BUCKETS, FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport};
+use crate::model::{AGE_BUCKETS, FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport, ShownName};
 use crate::output::Style;
+use crate::report::Context;
 
 /// Of the names in front of the lines of a block.
 const NAME: usize = 9;
@@ -29,9 +31,9 @@ pub(super) fn blocks(
     style: Style,
     report: &LeaksReport,
     sockets: bool,
-    own_netns: u32,
+    (own_netns, context): (u32, &Context),
 ) {
-    let mut page = Page { out, line, style, own_netns };
+    let mut page = Page { out, line, style, own_netns, context };
     for group in &report.groups {
         page.title(group);
         page.lists(group);
@@ -51,6 +53,7 @@ struct Page<'a> {
     line: &'a mut Line,
     style: Style,
     own_netns: u32,
+    context: &'a Context,
 }
 
 impl Page<'_> {
@@ -60,11 +63,11 @@ impl Page<'_> {
 
     fn title(&mut self, group: &LeakGroup) {
         match &group.of {
-            GroupOf::Process { pid, comm } => self.line.word(Paint::Strong, format_args!("{comm}/{pid}")),
+            GroupOf::Process { pid, comm } => self.line.word(Paint::Strong, format_args!("{}/{pid}", ShownName(comm))),
             GroupOf::Listener { port, .. } => {
                 self.line.word(Paint::Strong, format_args!("listener on port {port}"));
                 if let Some(Holder { comm, pid, .. }) = group.listener.first() {
-                    self.line.word(Paint::Strong, format_args!("of {comm}/{pid}"));
+                    self.line.word(Paint::Strong, format_args!("of {}/{pid}", ShownName(comm)));
                 }
             }
             GroupOf::Unknown => self.line.word(Paint::Strong, "holder unknown"),
@@ -81,7 +84,7 @@ impl Page<'_> {
             self.line.word(paint, format_args!("{growth:+} a minute"));
         }
         if !group.cgroup.is_empty() {
-            self.line.word(Paint::Faint, format_args!(" {}", group.cgroup));
+            self.line.word(Paint::Faint, format_args!(" {}", ShownName(&group.cgroup)));
         }
         self.flush();
     }
@@ -104,7 +107,7 @@ impl Page<'_> {
             self.name("shared");
             self.line.word(Paint::Plain, "with");
             for Holder { comm, pid, .. } in &group.shared_with {
-                self.line.word(Paint::Plain, format_args!("{comm}/{pid}"));
+                self.line.word(Paint::Plain, format_args!("{}/{pid}", ShownName(comm)));
             }
             self.flush();
         }
@@ -129,13 +132,16 @@ impl Page<'_> {
     }
 
     fn sockets(&mut self, group: &LeakGroup) {
-        let (local, remote) = ends(&group.sockets);
+        let age = Shape { is_right: true, ..shape(INDENT + 1 + AGE) };
+        let room = self.style.terminal.then_some(self.style.width);
+        let mut layout = Layout::new(room, vec![age, shape(0), shape(0)]);
+        fit_ends(&mut layout, [1, 2], &group.sockets, self.context);
         for listed in &group.sockets {
             let finding = &listed.finding;
-            self.line.left(INDENT, Paint::Plain, "");
-            self.line.right(AGE, Paint::Warning, Age::of(finding));
-            self.line.left(local, Paint::Plain, finding.socket.local);
-            self.line.left(remote, Paint::Plain, finding.socket.remote);
+            self.line.column(0, Paint::Warning, Age::of(finding));
+            self.line.column(1, Paint::Plain, local(finding, self.context));
+            self.line.column(2, Paint::Plain, finding.socket.remote);
+            self.line.text_at(layout.text());
             self.line.word(Paint::Plain, finding.reason.as_str());
             if let Some(holders) = finding.holders.as_deref() {
                 self.line.word(Paint::Plain, Held(holders));
@@ -144,7 +150,7 @@ impl Page<'_> {
             if group.netns().is_none() && finding.socket.netns != self.own_netns {
                 self.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
             }
-            self.line.flush_aligned(self.out, self.style);
+            self.line.flush_into(self.out, self.style.colour, &layout);
         }
     }
 }

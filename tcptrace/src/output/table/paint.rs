@@ -1,4 +1,6 @@
-//! Colours by meaning.
+//! Colours by meaning, and the one way by which text of tables reaches a reader.
+
+use crate::model::{is_plain, printable};
 
 /// What a piece of text is to the reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,14 +33,20 @@ impl Paint {
         }
     }
 
-    /// Appends the text, coloured where that is wanted.
+    /// Appends the text, coloured where that is wanted. Whoever chose the text, no character of it is more than shown:
+    /// what could move a cursor or turn the direction of a line is replaced, one for one.
     pub(super) fn apply(self, out: &mut Vec<u8>, text: &str, colour: bool) {
-        if colour && self != Self::Plain {
+        let is_coloured = colour && self != Self::Plain;
+        if is_coloured {
             out.extend_from_slice(self.start().as_bytes());
+        }
+        if is_plain(text) {
             out.extend_from_slice(text.as_bytes());
-            out.extend_from_slice(b"\x1b[0m");
         } else {
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(text.chars().map(printable).collect::<String>().as_bytes());
+        }
+        if is_coloured {
+            out.extend_from_slice(b"\x1b[0m");
         }
     }
 }

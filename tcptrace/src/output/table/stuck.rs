@@ -5,7 +5,8 @@
 //!  >=12.3s fin_wait1 10.0.0.1:443   10.9.9.9:51234   orphan  zero_window unsent 2.50MB, next in 3.20s
 //! ```
 
-use super::census::{AGE, Age, Count, Held, ends, total};
+use super::census::{AGE, Age, Count, Held, fit_ends, local, shape, total};
+use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
 use crate::model::{Diagnosis, Finding, FindingReason, GivesUp, Listed, StuckCause, StuckReport};
@@ -13,38 +14,59 @@ use crate::output::{
     Style,
     units::{Bytes, DurationNs},
 };
+use crate::report::Context;
 
 const STATE: usize = 9;
 
 /// Appends all lines. Nothing but the last one where no socket is stuck.
-pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &StuckReport, own_netns: u32) {
+pub(super) fn rows(
+    out: &mut Vec<u8>,
+    line: &mut Line,
+    style: Style,
+    report: &StuckReport,
+    own_netns: u32,
+    context: &Context,
+) {
     if !report.sockets.is_empty() {
-        let (local, remote) = ends(&report.sockets);
-        let widest = report.sockets.iter().map(|listed| holder(&listed.finding).chars().count()).max();
-        let held = widest.unwrap_or(0).clamp("HELD BY".len(), 24);
-        line.right(AGE, Paint::Strong, "AGE");
-        for (width, title) in [(STATE, "STATE"), (local, "LOCAL"), (remote, "REMOTE"), (held, "HELD BY")] {
-            line.left(width, Paint::Strong, title);
+        let layout = layout(report, style, context);
+        for (number, title) in ["AGE", "STATE", "LOCAL", "REMOTE", "HELD BY"].into_iter().enumerate() {
+            line.column(number, Paint::Strong, title);
         }
-        line.word(Paint::Strong, "REASON, WHAT WAITS, WHAT COMES");
-        line.flush_aligned(out, style);
+        line.text_at(layout.text());
+        "REASON, WHAT WAITS, WHAT COMES".split(' ').for_each(|word| line.word(Paint::Strong, word));
+        line.flush_into(out, style.colour, &layout);
         for listed in &report.sockets {
             let finding = &listed.finding;
-            line.right(AGE, Paint::Bad, Age::of(finding));
-            line.left(STATE, Paint::Plain, finding.kind.phase().as_str());
-            line.left(local, Paint::Plain, finding.socket.local);
-            line.left(remote, Paint::Plain, finding.socket.remote);
-            line.left(held, Paint::Plain, holder(finding));
+            line.column(0, Paint::Bad, Age::of(finding));
+            line.column(1, Paint::Plain, finding.kind.phase().as_str());
+            line.column(2, Paint::Plain, local(finding, context));
+            line.column(3, Paint::Plain, finding.socket.remote);
+            line.column(4, Paint::Plain, holder(finding));
+            line.text_at(layout.text());
             why(line, listed);
             if finding.socket.netns != own_netns {
                 line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
             }
-            line.flush_aligned(out, style);
+            line.flush_into(out, style.colour, &layout);
         }
         out.push(b'\n');
     }
     let count = Count(report.sockets.len() as u64, "stuck socket");
     total(line, out, style, &count, &report.round);
+}
+
+/// Age, state, both ends, and who holds it; what is longest decides, because all are there at once.
+fn layout(report: &StuckReport, style: Style, context: &Context) -> Layout {
+    let age = Shape { is_right: true, ..shape(AGE) };
+    let held = Shape { breaks: true, ..shape("HELD BY".len()) };
+    let mut layout = Layout::new(
+        style.terminal.then_some(style.width),
+        vec![age, shape(STATE), shape("LOCAL".len()), shape("REMOTE".len()), held],
+    );
+    fit_ends(&mut layout, [2, 3], &report.sockets, context);
+    let widest = report.sockets.iter().map(|listed| holder(&listed.finding).chars().count()).max();
+    layout.widen(4, widest.unwrap_or(0));
+    layout
 }
 
 /// Nobody, somebody, or nobody knows.

@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use super::line::Line;
 use super::paint::Paint;
-use super::{Shown, short};
-use crate::model::{Books, PHASES, Phase};
+use super::short;
+use crate::model::{Books, PHASES, Phase, ShownName};
 use crate::output::{Style, units::DurationNs};
 use crate::report::{Quantiles, Run, Summary};
 
@@ -62,7 +62,7 @@ impl Page<'_> {
     fn run(&mut self, run: &Run) {
         if !run.hosts.is_empty() {
             self.line.left(NAME, Paint::Strong, "hosts");
-            run.hosts.iter().for_each(|host| self.line.word(Paint::Plain, Shown(host)));
+            run.hosts.iter().for_each(|host| self.line.word(Paint::Plain, ShownName(host)));
             self.flush();
         }
         if run.sample_one_in > 1 {

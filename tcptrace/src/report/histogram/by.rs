@@ -25,13 +25,15 @@ pub enum By {
     Outcome,
     /// Network namespace.
     Netns,
+    /// Interface that the socket is bound to.
+    Interface,
     /// Host that it was seen on.
     Host,
 }
 
 impl By {
     /// All of them, addresses whole.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Process,
         Self::Cgroup,
         Self::Container,
@@ -42,6 +44,7 @@ impl By {
         Self::Role,
         Self::Outcome,
         Self::Netns,
+        Self::Interface,
         Self::Host,
     ];
 
@@ -59,6 +62,7 @@ impl By {
             Self::Role => "role",
             Self::Outcome => "outcome",
             Self::Netns => "netns",
+            Self::Interface => "interface",
             Self::Host => "host",
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use super::By;
-use crate::model::{Close, Comm, Outcome, Role, printable};
+use crate::model::{Close, Comm, Outcome, Role, Zone, printable};
 use crate::report::{Cgroup, Context};
 
 /// Memory for paths, containers and units. A host has some hundred at a time, of some hundred bytes.
@@ -30,6 +30,8 @@ pub(super) enum Part {
     Outcome(Outcome),
     Netns(u32),
     Host(u16),
+    /// An interface whose name was not told, by namespace and index.
+    Interface(u32, u32),
 }
 
 /// The values of all [`By`], in their order.
@@ -99,6 +101,11 @@ fn part(by: By, texts: &mut Texts, close: &Close, host: u16, context: &Context) 
         By::Role => Part::Role(close.role),
         By::Outcome => Part::Outcome(close.outcome),
         By::Netns => Part::Netns(close.socket.netns),
+        By::Interface => match context.zone(close.socket.netns, close.bound_if) {
+            None => Part::Nothing,
+            Some(Zone::Name(name)) => Part::Text(texts.number(name)?),
+            Some(Zone::Index(index)) => Part::Interface(close.socket.netns, index),
+        },
         By::Host => Part::Host(host),
     })
 }
@@ -133,6 +140,7 @@ impl KeyValue {
             Part::Port(port) => Self::Number(port.into()),
             Part::Role(role) => Self::Text(role.as_str().to_owned()),
             Part::Outcome(outcome) => Self::Text(outcome.as_str().to_owned()),
+            Part::Interface(netns, index) => Self::Text(format!("%{index} of {netns}")),
             Part::Netns(inode) => Self::Number(inode.into()),
             Part::Host(host) => hosts
                 .get(usize::from(host))

@@ -12,6 +12,7 @@ use crate::doctor::{
     Files, SYSCTL_FOLDERS, SYSCTL_LAST, SysctlFile,
     limits::{FILE_BYTES_MAX, FILES_MAX},
 };
+use crate::model::printable;
 
 /// Reads them all. What is not there is no lack.
 #[must_use]
@@ -60,6 +61,6 @@ fn read(path: &Path) -> io::Result<String> {
     if read as u64 >= FILE_BYTES_MAX {
         return Err(io::Error::other(format!("more than {FILE_BYTES_MAX} bytes")));
     }
-    let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let shown = |c: char| if c == '\n' || c == '\t' { c } else { printable(c) };
     Ok(String::from_utf8_lossy(&bytes).chars().map(shown).collect())
 }

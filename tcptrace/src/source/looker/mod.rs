@@ -36,6 +36,10 @@ pub(super) enum Question {
     Look(Look),
     Dump(StateSet),
     Facts(u32),
+    /// The interface of a namespace that has this index.
+    Interface(u32, u32),
+    /// All interfaces of all namespaces.
+    Interfaces,
 }
 
 /// The threads, and the ways to them. They end when this is dropped.
@@ -76,6 +80,16 @@ impl Looker {
         };
         // Full, or the thread has ended: the engine has a limit to its patience, and counts.
         let _ = to.try_send(question);
+    }
+
+    /// Asks for the name of an interface of a namespace.
+    pub fn ask_interface(&self, netns: u32, index: u32) {
+        let _ = self.quick.try_send(Question::Interface(netns, index));
+    }
+
+    /// Asks for the names of all interfaces, which come in one answer.
+    pub fn ask_interfaces(&self) {
+        let _ = self.quick.try_send(Question::Interfaces);
     }
 
     /// The next answers; waits for ever where none come.

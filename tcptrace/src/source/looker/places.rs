@@ -52,11 +52,15 @@ impl Places {
         }
     }
 
+    /// Every namespace that was found.
+    pub(super) fn found(&mut self) -> Vec<u32> {
+        self.scan();
+        self.namespaces.inodes().collect()
+    }
+
     /// Every namespace with TCP sockets.
     pub(in crate::source) fn all(&mut self) -> Vec<u32> {
-        self.scan();
-        let all: Vec<u32> = self.namespaces.inodes().collect();
-        all.into_iter().filter(|netns| self.enter(*netns, has_tcp).unwrap_or(true)).collect()
+        self.found().into_iter().filter(|netns| self.enter(*netns, has_tcp).unwrap_or(true)).collect()
     }
 
     /// Until namespaces may be searched for again.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     decode::Frame,
     model::{Absent, AbsentWhy, DumpAt, DumpMark, Look, Sighting, Snapshot, State, StateSet},
-    source::{clock, diag::LookAnswer, proc::HolderIndex},
+    source::{clock, diag::LookAnswer, interfaces, proc::HolderIndex},
 };
 
 /// Frames handed over at a time.
@@ -28,6 +28,10 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// So many searches for its namespace a question waits for: another one's may have come first.
 const SEARCHES: u8 = 3;
+/// Interfaces told at the start, of all namespaces together. Of those that have no room the first close may show an
+/// index in place of a name.
+const INTERFACES_MAX: usize = 16_384;
+
 /// Questions that wait for a search.
 const WAITING_MAX: usize = 1 << 16;
 
@@ -76,6 +80,11 @@ impl Worker<'_> {
             match question {
                 Question::Look(look) => looks.entry(look.socket.netns).or_default().push(look),
                 Question::Dump(states) => dumps.push(states),
+                Question::Interface(netns, index) => {
+                    let name = self.places.enter(netns, || interfaces::name(netns, index)).ok().flatten();
+                    self.batch.extend(name.map(Frame::Interface));
+                }
+                Question::Interfaces => self.all_interfaces(),
                 Question::Facts(netns) => {
                     self.batch.extend(self.places.facts_if_old(netns).map(Box::new).map(Frame::Netns))
                 }
@@ -89,6 +98,15 @@ impl Worker<'_> {
         }
         self.tell_holders()?;
         self.flush()
+    }
+
+    /// The interfaces of every namespace, as far as the reader wants to know of them.
+    fn all_interfaces(&mut self) {
+        for netns in self.places.found() {
+            let names = self.places.enter(netns, || interfaces::all(netns)).unwrap_or_default();
+            let room = INTERFACES_MAX.saturating_sub(self.batch.len());
+            self.batch.extend(names.into_iter().take(room).map(Frame::Interface));
+        }
     }
 
     /// One namespace's sockets; they wait for a search where no known way leads there.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::model::ShownName;
 use crate::report::histogram::{By, KeyValue, Remainder};
 
 const CUT: char = '…';
@@ -108,7 +109,7 @@ fn cut(text: &str, width: usize) -> String {
 fn text(value: &KeyValue) -> String {
     match value {
         KeyValue::Unknown => "unknown".to_owned(),
-        KeyValue::Text(text) => text.clone(),
+        KeyValue::Text(text) => ShownName(text).to_string(),
         KeyValue::Number(number) => number.to_string(),
     }
 }

@@ -1,6 +1,7 @@
 //! What a close's key is.
 
 use super::*;
+use crate::model::{Identity, InterfaceName};
 
 /// Rows of closes, all on one host.
 fn split(bys: &[By], closes: &[Close], context: &Context) -> Vec<(String, u64)> {
@@ -28,10 +29,29 @@ fn every_part_has_its_value() {
     let id = "0123456789abcdef".repeat(4);
     let path = format!("/system.slice/docker-{id}.scope");
     context.cgroup(CgroupName { id: 5, path: path.clone() });
-    let values = ["nginx", &path, &id, "none", "10.0.0.1", "443", "50000", "active", "fin", "7", "web1"];
+    let values = ["nginx", &path, &id, "none", "10.0.0.1", "443", "50000", "active", "fin", "7", "none", "web1"];
     for (by, value) in By::ALL.into_iter().zip(values) {
         assert_eq!(split(&[by], &[close("nginx", [10, 0, 0, 1], 5)], &context), counts(&[(value, 1)]), "{by}");
     }
+}
+
+/// An index is one thing in one namespace and another in the next; a name may be the same in both.
+#[test]
+fn interfaces_by_name_and_else_by_index() {
+    let mut context = Context::default();
+    let mut name = |netns, index, name: &str| context.interface(&InterfaceName { netns, index, name: name.to_owned() });
+    name(7, 2, "old");
+    name(7, 2, "eth0");
+    name(8, 3, "eth0");
+    let bound = |netns, bound_if| {
+        let close = close("nginx", [10, 0, 0, 1], 5);
+        Close { bound_if, socket: Identity { netns, ..close.socket }, ..close }
+    };
+    let closes = [bound(7, 2), bound(8, 3), bound(7, 3), bound(8, 2), bound(8, 0)];
+    let expected = counts(&[("%2 of 8", 1), ("%3 of 7", 1), ("eth0", 2), ("none", 1)]);
+    let mut found = split(&[By::Interface], &closes, &context);
+    found.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]

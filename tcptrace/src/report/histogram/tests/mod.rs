@@ -27,6 +27,7 @@ fn close(comm: &str, remote: [u8; 4], ns: u64) -> Close {
         retransmits: Retransmits::default(),
         totals: None,
         lifetime_ns: None,
+        bound_if: 0,
     }
 }
 
