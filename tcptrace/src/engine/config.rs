@@ -3,8 +3,8 @@
 /// Limits on memory. Reaching one is counted in [`crate::model::Anomalies`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Closes followed at a time; about 180 bytes each, and 120 more once a FIN was sent again or a reset was seen,
-    /// or 220 with a look. A million is more than `tcp_max_orphans` and `tcp_max_tw_buckets` allow on any common
+    /// Closes followed at a time; about 180 bytes each, and 220 more once a FIN was sent again or a reset was seen,
+    /// or 320 with a look. A million is more than `tcp_max_orphans` and `tcp_max_tw_buckets` allow on any common
     /// host, and 180 MB where all of them are ordinary.
     pub closes_max: usize,
     /// `connect()`s remembered until their close; about 150 bytes each.
