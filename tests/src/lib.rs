@@ -10,6 +10,7 @@ pub mod firewall;
 pub mod load;
 pub mod netns;
 pub mod pair;
+pub mod privileges;
 pub mod proc_net;
 pub mod scenario;
 pub mod segments;

@@ -21,7 +21,7 @@ use super::BreakReason;
 /// A reader refuses another major version.
 pub const FORMAT_MAJOR: u16 = 1;
 /// A reader takes every minor version of its major one, and skips and counts what it does not know.
-pub const FORMAT_MINOR: u16 = 1;
+pub const FORMAT_MINOR: u16 = 2;
 /// A block's payload at most, bytes; also what a reader holds in memory, about twice.
 pub const BLOCK_PAYLOAD_MAX: usize = 64 * 1024;
 /// A frame's payload at most, bytes: one frame fills a block.
@@ -50,6 +50,8 @@ pub(super) const FRAME_SIGHTING: u16 = 6;
 pub(super) const FRAME_ABSENT: u16 = 7;
 pub(super) const FRAME_DUMP: u16 = 8;
 pub(super) const FRAME_NETNS: u16 = 9;
+// Since minor version 2:
+pub(super) const FRAME_NETNS_NAME: u16 = 11;
 
 /// The file's header without what is constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use bytes::{Buf, BufMut, TryGetError};
 
 use super::{
     format::{
-        FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HOST, FRAME_NETNS, FRAME_SIGHTING, FRAME_TICK,
+        FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HOST, FRAME_NETNS, FRAME_NETNS_NAME,
+        FRAME_SIGHTING, FRAME_TICK,
     },
     sightings,
 };
 use crate::{
     decode::Frame,
-    model::{CgroupName, KernelCounters, Tick},
+    model::{CgroupName, KernelCounters, NetnsName, Tick},
 };
 
 pub(super) fn encode_counters(c: &KernelCounters) -> Vec<u8> {
@@ -35,6 +36,13 @@ pub(super) fn encode_cgroup(name: &CgroupName) -> Vec<u8> {
     out
 }
 
+pub(super) fn encode_netns_name(name: &NetnsName) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + name.name.len());
+    out.put_u32_le(name.netns);
+    out.put_slice(name.name.as_bytes());
+    out
+}
+
 /// What a frame that is no record turned out to be.
 pub(super) enum Decoded {
     Frame(Frame<'static>),
@@ -56,6 +64,7 @@ pub(super) fn decode(kind: u16, payload: &[u8]) -> Decoded {
         FRAME_ABSENT => sightings::absent(payload).map(Frame::Absent),
         FRAME_DUMP => sightings::dump(payload).map(Frame::Dump),
         FRAME_NETNS => sightings::netns(payload).map(Box::new).map(Frame::Netns),
+        FRAME_NETNS_NAME => netns_name(payload).map(Frame::NetnsName),
         _ => return Decoded::Unknown,
     };
     frame.map_or(Decoded::Malformed, Decoded::Frame)
@@ -78,4 +87,9 @@ fn tick(mut b: &[u8]) -> Result<Tick, TryGetError> {
 fn cgroup(mut b: &[u8]) -> Option<CgroupName> {
     let id = b.try_get_u64_le().ok()?;
     Some(CgroupName { id, path: str::from_utf8(b).ok()?.to_owned() })
+}
+
+fn netns_name(mut b: &[u8]) -> Option<NetnsName> {
+    let netns = b.try_get_u32_le().ok()?;
+    Some(NetnsName { netns, name: str::from_utf8(b).ok()?.to_owned() })
 }

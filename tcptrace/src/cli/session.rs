@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     args::LiveArgs,
     exit::{self, CliError},
+    runtime,
     setup::nanos,
     signals, talk,
     watch::Watch,
@@ -87,8 +88,7 @@ pub(super) fn run<S: Sink>(
     if args.debug_bpf {
         env_logger::Builder::new().filter_level(log::LevelFilter::Trace).init();
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    let runtime = runtime.map_err(|source| CliError::System { what: "start the runtime", source })?;
+    let runtime = runtime::start()?;
     runtime.block_on(live(args, watch, pipeline, tee))
 }
 

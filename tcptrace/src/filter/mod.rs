@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use spec::{FilterError, FilterSpec, parse_prefix};
 
-use crate::model::{CgroupName, Comm, Holder, Identity, Output, Owner};
+use crate::model::{CgroupName, Comm, Holder, Identity, NetnsName, Output, Owner};
 
 /// A checked filter.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,14 @@ impl Filter {
         let wanted = self.spec.cgroup_paths.iter().any(|path| holds_cgroup(path, &name.path));
         if wanted && !self.spec.cgroup_ids.contains(&name.id) {
             self.spec.cgroup_ids.push(name.id);
+        }
+    }
+
+    /// Takes the inode of a namespace that was asked for by name.
+    pub fn learn_netns(&mut self, name: &NetnsName) {
+        let wanted = self.spec.netns_names.contains(&name.name);
+        if wanted && !self.spec.netns.contains(&name.netns) {
+            self.spec.netns.push(name.netns);
         }
     }
 
@@ -73,7 +81,7 @@ impl Filter {
         any(&spec.ports, |port| *port == local.port || *port == remote.port)
             && any(&spec.local_ports, |port| *port == local.port)
             && any(&spec.remote_ports, |port| *port == remote.port)
-            && any(&spec.netns, |inode| *inode == socket.netns)
+            && ((spec.netns.is_empty() && spec.netns_names.is_empty()) || spec.netns.contains(&socket.netns))
             && spec.family.is_none_or(|family| family == socket.family())
             && any(&spec.prefixes, |prefix| prefix.contains(&local.ip()) || prefix.contains(&remote.ip()))
     }
@@ -94,6 +102,12 @@ impl Filter {
     #[must_use]
     pub fn netns(&self) -> &[u32] {
         &self.spec.netns
+    }
+
+    /// Names of network namespaces asked for, which captures tell.
+    #[must_use]
+    pub fn netns_names(&self) -> &[String] {
+        &self.spec.netns_names
     }
 
     fn admits_owner(&self, owner: Option<&Owner>) -> bool {

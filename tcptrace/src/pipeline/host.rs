@@ -58,6 +58,10 @@ impl Host {
                 self.filter.learn_cgroup(name);
                 self.context.cgroup(name.clone());
             }
+            Input::NetnsName(name) => {
+                self.filter.learn_netns(name);
+                self.context.netns_name(name.clone());
+            }
             _ => {}
         }
         sink.input(&input);

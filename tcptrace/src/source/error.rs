@@ -2,13 +2,16 @@
 
 use std::io;
 
-use super::btf::BtfError;
+use super::{
+    btf::BtfError,
+    proc::{Advice, Capability, limit_remedy},
+};
 
 /// Why the kernel side cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The kernel refused for lack of privilege.
-    #[error("no permission to {what}: run as root, or with CAP_BPF and CAP_PERFMON")]
+    #[error("no permission to {what}: {}", Advice::about(&[Capability::Bpf, Capability::Perfmon]))]
     Privilege {
         /// What was tried.
         what: String,
@@ -20,7 +23,7 @@ pub enum SourceError {
     #[error("{0}; `tcptrace check` shows what this kernel has")]
     Btf(#[from] BtfError),
     /// A limit of this process.
-    #[error("cannot {what}: {source}; raise `ulimit -n` (files), `ulimit -v` or `ulimit -l` (memory)")]
+    #[error("cannot {what}: {source}; {}", remedy(source))]
     Limit {
         /// What was tried.
         what: String,
@@ -74,9 +77,13 @@ fn is_permission(error: &io::Error) -> bool {
     error.raw_os_error() == Some(EPERM)
 }
 
-/// ENOMEM, ENFILE and EMFILE.
+/// ENOMEM, ENFILE, EMFILE and ENOBUFS.
 fn limit(error: &io::Error) -> Option<i32> {
-    error.raw_os_error().filter(|number| matches!(number, 12 | 23 | 24))
+    error.raw_os_error().filter(|number| limit_remedy(*number).is_some())
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    error.raw_os_error().and_then(limit_remedy).unwrap_or("raise the limits of this process (ulimit(1))")
 }
 
 /// The verifier's log is long; its end says what it refused.

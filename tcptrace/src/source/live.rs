@@ -17,6 +17,7 @@ use super::{
     filter::KernelFilter,
     held::Held,
     load::{CpuCounters, Kernel},
+    proc::NetnsNames,
     skips::Skips,
 };
 use crate::{
@@ -51,6 +52,7 @@ pub struct Live {
     counters: PerCpuArray<MapData, CpuCounters>,
     skips: Vec<Skips>,
     cgroups: Cgroups,
+    netns_names: NetnsNames,
     held: Option<Held>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// When the counters were read last, CLOCK_MONOTONIC nanoseconds.
@@ -77,7 +79,8 @@ impl Live {
         kernel.attach()?;
         // Only now is it known which programs run.
         let skips = kernel.unaided_programs()?.into_iter().map(Skips::new).collect();
-        Ok(Self { kernel, ring, counters, skips, cgroups: Cgroups::new(), held, logger, counted_ns: 0, stopped: false })
+        let (cgroups, netns_names) = (Cgroups::new(), NetnsNames::new());
+        Ok(Self { kernel, ring, counters, skips, cgroups, netns_names, held, logger, counted_ns: 0, stopped: false })
     }
 
     /// What is known of this host, thresholds left to the caller.
@@ -138,6 +141,9 @@ impl Live {
         let tick = now();
         let mut taken = 0;
         while let Some(item) = self.ring.get_mut().next() {
+            if let Some(name) = netns(&item).and_then(|inode| self.netns_names.name_for(inode)) {
+                sink(Frame::NetnsName(name))?;
+            }
             if let Some(name) = owner_cgroup(&item).and_then(|id| self.cgroups.name_for(id)) {
                 sink(Frame::Cgroup(name))?;
             }
@@ -192,6 +198,13 @@ impl Live {
         sum.missed = self.skips.iter().map(Skips::count).sum();
         Ok(sum)
     }
+}
+
+/// The network namespace of a record's socket; 0 is none.
+fn netns(record: &[u8]) -> Option<u32> {
+    const NETNS_AT: usize = std::mem::offset_of!(Record, netns);
+    let inode = record.get(NETNS_AT..NETNS_AT + 4)?.try_into().ok()?;
+    Some(u32::from_ne_bytes(inode)).filter(|inode| *inode != 0)
 }
 
 /// The cgroup of a record's owner, if it has one.

@@ -9,9 +9,9 @@ use super::{
     diag::{Detail, DiagSocket, LookAnswer},
     error::SourceError,
     looker::{NoWay, Places},
-    proc::HolderIndex,
+    proc::{Blocked, HolderIndex, Obstacle, Unseen},
 };
-use crate::model::{AbsentWhy, Holders, Identity, Look, NetnsFacts, Snapshot, StateSet, Tick};
+use crate::model::{Holders, Identity, Look, NetnsFacts, Snapshot, StateSet, Tick};
 
 /// What became of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub enum Place {
     },
     /// It went away: no error.
     Gone,
-    /// It cannot be entered.
-    NotPermitted,
+    /// It cannot be looked at.
+    Blocked(Blocked),
     /// The kernel did not tell all of its sockets.
     BrokeOff,
 }
@@ -48,6 +48,9 @@ impl Survey {
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
                 Err(SourceError::Kernel(error.to_string()))
             }
+            Err(source) if Obstacle::of(&source).and_then(Obstacle::limit).is_some() => {
+                Err(SourceError::Limit { what: "ask sock_diag for sockets".to_owned(), source })
+            }
             Err(source) => Err(SourceError::Io { what: "ask sock_diag for sockets", source }),
         }
     }
@@ -65,13 +68,31 @@ impl Survey {
 
     /// Processes whose namespaces cannot be seen.
     #[must_use]
-    pub fn hidden(&self) -> u64 {
+    pub fn hidden(&self) -> &Unseen {
         self.places.hidden()
     }
 
-    /// Does something on this thread within a namespace; `None` where it cannot be entered.
-    pub fn within<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Option<T> {
-        self.places.enter(netns, body).ok()
+    /// Processes whose files could not be seen when holders were searched for last.
+    #[must_use]
+    pub fn unseen(&self) -> &Unseen {
+        self.holders.unseen()
+    }
+
+    /// Does something on this thread within a namespace.
+    ///
+    /// # Errors
+    /// Where it cannot be entered, in words.
+    pub fn within<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, String> {
+        self.places.enter(netns, body).map_err(|no_way| match no_way {
+            NoWay::Blocked(blocked) => format!("the network namespace cannot be entered: {}", blocked.advice()),
+            NoWay::NotSearched | NoWay::Gone => "the network namespace is gone".to_owned(),
+        })
+    }
+
+    /// What `--netns` takes for a namespace: a name, a path or the id of a process in it.
+    #[must_use]
+    pub fn word(&self, netns: u32) -> Option<String> {
+        self.places.word(netns)
     }
 
     /// The file that leads to a namespace that is not the own one (nsenter(1)).
@@ -90,7 +111,7 @@ impl Survey {
             match self.places.dump(netns, states, detail, sink) {
                 Ok(true) => {}
                 Ok(false) => return Place::BrokeOff,
-                Err(NoWay::Absent(AbsentWhy::NotAsked)) => return Place::NotPermitted,
+                Err(NoWay::Blocked(blocked)) => return Place::Blocked(blocked),
                 Err(_) => return Place::Gone,
             }
         }

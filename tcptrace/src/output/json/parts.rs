@@ -39,13 +39,16 @@ impl Head<'_> {
         object.endpoint("remote", &socket.remote);
     }
 
-    /// What is there only where there are several hosts, or a sample.
+    /// What is there only where there are several hosts, a sample, or a name.
     pub(super) fn origin(&self, object: &mut Object<'_>, context: &Context) {
         if let Some(host) = context.shown_host() {
             object.value("host", host);
         }
         if context.weight() != 1 {
             object.number("weight", context.weight());
+        }
+        if let Some(name) = context.netns_name_of(self.socket.netns) {
+            object.value("netns_name", name);
         }
     }
 

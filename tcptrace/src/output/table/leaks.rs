@@ -14,7 +14,7 @@ use super::census::{AGE, Age, Count, Held, ends, total};
 use super::line::Line;
 use super::paint::Paint;
 use crate::model::{AGE_BUCKETS, FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport};
-use crate::output::Style;
+use crate::output::{Home, Style};
 
 /// Of the names in front of the lines of a block.
 const NAME: usize = 9;
@@ -29,9 +29,9 @@ pub(super) fn blocks(
     style: Style,
     report: &LeaksReport,
     sockets: bool,
-    own_netns: u32,
+    home: Home<'_>,
 ) {
-    let mut page = Page { out, line, style, own_netns };
+    let mut page = Page { out, line, style, home };
     for group in &report.groups {
         page.title(group);
         page.lists(group);
@@ -50,7 +50,7 @@ struct Page<'a> {
     out: &'a mut Vec<u8>,
     line: &'a mut Line,
     style: Style,
-    own_netns: u32,
+    home: Home<'a>,
 }
 
 impl Page<'_> {
@@ -69,8 +69,8 @@ impl Page<'_> {
             }
             GroupOf::Unknown => self.line.word(Paint::Strong, "holder unknown"),
         }
-        if let Some(netns) = group.netns().filter(|netns| *netns != self.own_netns) {
-            self.line.word(Paint::Faint, format_args!("in netns {netns}"));
+        if let Some(place) = group.netns().and_then(|netns| self.home.elsewhere(netns)) {
+            self.line.word(Paint::Faint, format_args!("in netns {place}"));
         }
         let oldest = Age { ns: group.oldest_ns, is_lower_bound: group.oldest_is_lower_bound };
         self.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
@@ -141,8 +141,9 @@ impl Page<'_> {
                 self.line.word(Paint::Plain, Held(holders));
             }
             // Otherwise it is said above.
-            if group.netns().is_none() && finding.socket.netns != self.own_netns {
-                self.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
+            let place = self.home.elsewhere(finding.socket.netns).filter(|_| group.netns().is_none());
+            if let Some(place) = place {
+                self.line.word(Paint::Faint, format_args!("netns {place}"));
             }
             self.line.flush_aligned(self.out, self.style);
         }

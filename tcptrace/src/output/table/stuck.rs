@@ -10,14 +10,14 @@ use super::line::Line;
 use super::paint::Paint;
 use crate::model::{Diagnosis, Finding, FindingReason, GivesUp, Listed, StuckCause, StuckReport};
 use crate::output::{
-    Style,
+    Home, Style,
     units::{Bytes, DurationNs},
 };
 
 const STATE: usize = 9;
 
 /// Appends all lines. Nothing but the last one where no socket is stuck.
-pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &StuckReport, own_netns: u32) {
+pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &StuckReport, home: Home<'_>) {
     if !report.sockets.is_empty() {
         let (local, remote) = ends(&report.sockets);
         let widest = report.sockets.iter().map(|listed| holder(&listed.finding).chars().count()).max();
@@ -36,8 +36,8 @@ pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &St
             line.left(remote, Paint::Plain, finding.socket.remote);
             line.left(held, Paint::Plain, holder(finding));
             why(line, listed);
-            if finding.socket.netns != own_netns {
-                line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
+            if let Some(place) = home.elsewhere(finding.socket.netns) {
+                line.word(Paint::Faint, format_args!("netns {place}"));
             }
             line.flush_aligned(out, style);
         }

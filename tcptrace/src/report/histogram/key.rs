@@ -9,6 +9,9 @@ use crate::report::{Cgroup, Context};
 /// Memory for paths, containers and units. A host has some hundred at a time, of some hundred bytes.
 const TEXTS_BYTES_MAX: usize = 16 << 20;
 
+/// Namespaces whose names are kept.
+const NETNS_MAX: usize = 4096;
+
 /// What the allocator and the index add to a text, about.
 const TEXT_EXTRA_BYTES: usize = 96;
 
@@ -42,6 +45,8 @@ pub(super) struct Texts {
     numbers: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
     bytes: usize,
+    /// Names of network namespaces; none of one that has two, as on two hosts.
+    netns: HashMap<u32, Option<Arc<str>>>,
 }
 
 impl Texts {
@@ -57,6 +62,19 @@ impl Texts {
         self.texts.push(Arc::clone(&text));
         self.numbers.insert(text, number);
         Some(number)
+    }
+
+    /// Keeps a namespace's name. There are as many as contexts keep, of which each is bounded.
+    fn name_netns(&mut self, netns: u32, name: Option<&str>) {
+        let Some(name) = name else { return };
+        let known = self.netns.len() < NETNS_MAX || self.netns.contains_key(&netns);
+        if !known {
+            return;
+        }
+        let told = self.netns.entry(netns).or_insert_with(|| Some(name.into()));
+        if told.as_deref() != Some(name) {
+            *told = None;
+        }
     }
 
     pub(super) const fn bytes(&self) -> usize {
@@ -98,7 +116,11 @@ fn part(by: By, texts: &mut Texts, close: &Close, host: u16, context: &Context) 
         By::RemotePort => Part::Port(close.socket.remote.port),
         By::Role => Part::Role(close.role),
         By::Outcome => Part::Outcome(close.outcome),
-        By::Netns => Part::Netns(close.socket.netns),
+        By::Netns => {
+            let netns = close.socket.netns;
+            texts.name_netns(netns, context.netns_name_of(netns));
+            Part::Netns(netns)
+        }
         By::Host => Part::Host(host),
     })
 }
@@ -110,8 +132,10 @@ pub enum KeyValue {
     Unknown,
     /// A word, a name, an address or a path.
     Text(String),
-    /// A port, or the inode of a namespace.
+    /// A port.
     Number(u64),
+    /// A network namespace: its inode, and what `--netns` takes for it.
+    Netns(u32, Option<String>),
 }
 
 impl KeyValue {
@@ -133,7 +157,10 @@ impl KeyValue {
             Part::Port(port) => Self::Number(port.into()),
             Part::Role(role) => Self::Text(role.as_str().to_owned()),
             Part::Outcome(outcome) => Self::Text(outcome.as_str().to_owned()),
-            Part::Netns(inode) => Self::Number(inode.into()),
+            Part::Netns(inode) => {
+                let name = texts.netns.get(&inode).and_then(Option::as_deref);
+                Self::Netns(inode, name.map(str::to_owned))
+            }
             Part::Host(host) => hosts
                 .get(usize::from(host))
                 .map_or(Self::Unknown, |name| Self::Text(name.chars().map(printable).collect())),

@@ -114,8 +114,7 @@ impl Worker<'_> {
                 });
                 None
             }
-            Err(NoWay::NotSearched) => Some(AbsentWhy::NoNamespace),
-            Err(NoWay::Absent(why)) => Some(why),
+            Err(no_way) => Some(no_way.why()),
         };
         if let Some(why) = why {
             let time_ns = clock::monotonic_ns();

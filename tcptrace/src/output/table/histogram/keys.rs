@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::report::histogram::{By, KeyValue, Remainder};
+use crate::report::netns_in_words;
 
 const CUT: char = '…';
 
@@ -110,6 +111,7 @@ fn text(value: &KeyValue) -> String {
         KeyValue::Unknown => "unknown".to_owned(),
         KeyValue::Text(text) => text.clone(),
         KeyValue::Number(number) => number.to_string(),
+        KeyValue::Netns(inode, name) => name.as_deref().map_or_else(|| inode.to_string(), netns_in_words),
     }
 }
 

@@ -43,6 +43,7 @@ fn text(value: &KeyValue) -> String {
         KeyValue::Unknown => "?".to_owned(),
         KeyValue::Text(text) => text.clone(),
         KeyValue::Number(number) => number.to_string(),
+        KeyValue::Netns(inode, name) => name.clone().unwrap_or_else(|| inode.to_string()),
     }
 }
 
