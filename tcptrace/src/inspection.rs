@@ -136,8 +136,9 @@ impl Inspection {
         let tick = self.survey.now();
         let unheld = self.holders.values().filter(|holders| holders.partial && holders.total == 0).count() as u64;
         let report = self.report(tick.mono_ns);
-        // Whoever names namespaces misses no other.
-        let hidden = if self.filter.netns().is_empty() { self.survey.hidden().clone() } else { Unseen::default() };
+        // Whoever names namespaces that are found misses no other.
+        let finds_all = self.filter.netns().is_empty() || absent > 0;
+        let hidden = if finds_all { self.survey.hidden().clone() } else { Unseen::default() };
         let unseen = self.survey.unseen().clone();
         let named = report.namespaces().into_iter().chain(blocked.iter().map(|(netns, _)| *netns));
         let names = named.filter_map(|netns| Some(NetnsName { netns, name: self.survey.word(netns)? })).collect();

@@ -11,8 +11,12 @@ mod judge;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod twin;
 
+#[cfg(test)]
+mod abilities;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
@@ -42,6 +46,8 @@ mod hist;
 #[cfg(test)]
 mod listings;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod namespaces;
 #[cfg(test)]
 mod orphans;
@@ -59,6 +65,8 @@ mod resets;
 mod runs;
 #[cfg(test)]
 mod sampling;
+#[cfg(test)]
+mod sight;
 #[cfg(test)]
 mod transitions;
 #[cfg(test)]

@@ -83,9 +83,14 @@ impl Survey {
     /// # Errors
     /// Where it cannot be entered, in words.
     pub fn within<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, String> {
-        self.places.enter(netns, body).map_err(|no_way| match no_way {
-            NoWay::Blocked(blocked) => format!("the network namespace cannot be entered: {}", blocked.advice()),
-            NoWay::NotSearched | NoWay::Gone => "the network namespace is gone".to_owned(),
+        self.places.enter(netns, body).map_err(|no_way| match (no_way, self.places.hidden()) {
+            (NoWay::Blocked(blocked), _) => format!("the network namespace cannot be entered: {}", blocked.advice()),
+            (_, hidden) if !hidden.is_empty() => format!(
+                "the network namespace is gone, or one of {}, whose namespaces cannot be seen: {}",
+                hidden.who(),
+                hidden.advice()
+            ),
+            _ => "the network namespace is gone".to_owned(),
         })
     }
 
