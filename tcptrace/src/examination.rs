@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     census::Kind,
-    doctor::{Closes, Host, Live, Moved, Place, PortRange, Recorded, Seen, Settings, Sockets, Tally, Value, keys},
+    doctor::{Closes, Host, Live, Moved, Place, PortRange, Recorded, Seen, Settings, Sockets, Tally, keys},
     filter::Filter,
     inspection::{Inspection, Report},
     model::{Input, LeakGroup, Output, State, StateSet},
@@ -147,6 +147,11 @@ impl Examination {
         self.leaks.home()
     }
 
+    /// What is out of sight, in words.
+    pub fn out_of_sight(&self) -> Vec<String> {
+        self.survey.out_of_sight(self.netns.is_empty())
+    }
+
     /// What is there before a watch. Blocks, as all looks do.
     pub fn begin(&mut self) -> Watched {
         let mut watched = Watched::default();
@@ -244,7 +249,7 @@ impl Examination {
             by: now.counters.since(&before.counters),
         });
         let ReadPlace { settings, counters, is_initial, .. } =
-            read.unwrap_or_else(|why| ReadPlace { settings: unreadable(&why), ..ReadPlace::default() });
+            read.unwrap_or_else(|why| ReadPlace { settings: Settings::unreadable(&why), ..ReadPlace::default() });
         let (way, name) = (self.survey.way(netns), self.survey.word(netns));
         Place {
             netns,
@@ -309,12 +314,4 @@ impl Examination {
         let mut read = netns.into_iter().filter_map(|netns| self.survey.within(netns, read_place).ok());
         read.find(|read| read.is_initial == Some(true)).map(|read| read.settings)
     }
-}
-
-fn unreadable(why: &str) -> Settings {
-    let mut settings = Settings::default();
-    for (key, _) in keys::SETTINGS {
-        settings.set(key, Value::Unreadable(why.to_owned()));
-    }
-    settings
 }

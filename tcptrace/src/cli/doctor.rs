@@ -80,6 +80,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
         Some(time) => look_twice(args, &mut examination, time)?,
         None => examination.look(None, &Watch::No("closes are followed with --watch alone".to_owned())),
     };
+    examination.out_of_sight().iter().for_each(|words| talk::note(words));
     let rows: &[Row] = if args.only.is_empty() { &Row::ALL } else { &args.only };
     let advice = doctor::judge(&host, &places, rows);
     let names = names(&places);

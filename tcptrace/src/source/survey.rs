@@ -9,7 +9,7 @@ use super::{
     diag::{Detail, DiagSocket, LookAnswer},
     error::SourceError,
     looker::{NoWay, Places},
-    proc::{Blocked, HolderIndex, Obstacle, Unseen},
+    proc::{Blocked, HolderIndex, Obstacle, Sight, Unseen},
 };
 use crate::model::{Holders, Identity, Look, NetnsFacts, Snapshot, StateSet, Tick};
 
@@ -70,6 +70,15 @@ impl Survey {
     #[must_use]
     pub fn hidden(&self) -> &Unseen {
         self.places.hidden()
+    }
+
+    /// Which processes are out of sight, and with `namespaces` whose namespaces are, in words.
+    #[must_use]
+    pub fn out_of_sight(&self, namespaces: bool) -> Vec<String> {
+        let hidden = self.hidden();
+        let hides = namespaces && !hidden.is_empty();
+        let words = || format!("the network namespaces of {} cannot be seen: {}", hidden.who(), hidden.advice());
+        Sight::now().in_words().into_iter().chain(hides.then(words)).collect()
     }
 
     /// Processes whose files could not be seen when holders were searched for last.

@@ -13,7 +13,7 @@ use crate::{
         btf::{self, Btf},
         differences::{self, Difference},
         layout,
-        proc::{Advice, Capability, Held},
+        proc::{Advice, Capability, Held, in_user_namespace},
     },
 };
 
@@ -125,6 +125,10 @@ fn kernel() -> Need {
 
 fn capability(capability: Capability) -> Need {
     let held = Held::now();
+    if in_user_namespace() {
+        let why = "not held in the host's first user namespace".to_owned();
+        return need(Group::Privilege, capability.as_str(), Err(why), &Advice::about(&[capability]).to_string());
+    }
     let found = match (held.has_itself(capability), held.has(capability)) {
         (true, _) => Ok("held".to_owned()),
         (false, true) => Ok("held through CAP_SYS_ADMIN".to_owned()),

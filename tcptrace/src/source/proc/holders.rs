@@ -128,7 +128,7 @@ impl<'a> Scan<'a> {
 
     fn run(mut self) -> (HashMap<u32, Holders>, Unseen) {
         let entries = fs::read_dir("/proc");
-        self.unseen.limit = entries.as_ref().err().and_then(Obstacle::of).filter(|obstacle| obstacle.limit().is_some());
+        entries.as_ref().err().into_iter().for_each(|error| self.unseen.all(error));
         let mut pids: Vec<u32> = entries
             .into_iter()
             .flatten()
@@ -140,7 +140,7 @@ impl<'a> Scan<'a> {
             self.process(pid);
         }
         // Processes of other pid namespaces are not shown at all, and `hidepid` hides those of others.
-        let partial = !self.unseen.is_empty() || self.unseen.limit.is_some() || Sight::now() != Sight::Everything;
+        let partial = !self.unseen.is_empty() || Sight::now() != Sight::Everything;
         // `in_epoll` speaks of the holders that were seen.
         for holders in self.found.values_mut() {
             holders.partial = partial;

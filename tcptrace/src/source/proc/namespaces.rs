@@ -92,6 +92,10 @@ impl Namespaces {
             }
         }
         self.hidden = self.strangers(refused);
+        // Entries that could not be listed are none.
+        if let Err(error) = fs::read_dir("/proc") {
+            self.hidden.all(&error);
+        }
     }
 
     /// Of processes that hide their namespace, those that are in none that is known. Whose network is whose is told by

@@ -139,7 +139,7 @@ impl Unseen {
     /// Whether every process was seen.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.processes == 0
+        self.processes == 0 && self.limit.is_none()
     }
 
     /// What would help, by what this process holds.
@@ -151,9 +151,17 @@ impl Unseen {
         }
     }
 
+    /// No process could be listed, for this reason; one that is no limit is no obstacle.
+    pub fn all(&mut self, error: &std::io::Error) {
+        self.limit = Obstacle::of(error).filter(|obstacle| obstacle.limit().is_some());
+    }
+
     /// `3 processes (pids 1, 20, 33)`, `9 processes (pids 1, 20, 33 and others)`.
     #[must_use]
     pub fn who(&self) -> String {
+        if self.processes == 0 {
+            return "all processes".to_owned();
+        }
         let pids: Vec<String> = self.pids.iter().map(ToString::to_string).collect();
         let others = if self.processes > pids.len() as u64 { " and others" } else { "" };
         let (es, s) = if self.processes == 1 { ("", "") } else { ("es", "s") };
@@ -189,9 +197,15 @@ mod tests {
         }
         assert_eq!(unseen.who(), "3 processes (pids 1, 20, 33)");
         assert_eq!(unseen.needed, [Capability::SysPtrace, Capability::DacReadSearch]);
+        assert!(!unseen.is_empty() && Unseen::default().is_empty());
         unseen.add(40, Obstacle::Limit(24), &[Capability::SysPtrace]);
         assert_eq!(unseen.who(), "4 processes (pids 1, 20, 33 and others)");
         assert!(unseen.advice().contains("ulimit -n"), "{}", unseen.advice());
+        let mut nobody = Unseen::default();
+        nobody.all(&std::io::Error::from_raw_os_error(2));
+        assert!(nobody.is_empty(), "no /proc is told apart");
+        nobody.all(&std::io::Error::from_raw_os_error(24));
+        assert_eq!((nobody.is_empty(), nobody.who()), (false, "all processes".to_owned()));
     }
 
     #[test]

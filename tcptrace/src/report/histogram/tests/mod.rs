@@ -3,7 +3,8 @@ mod keys;
 
 use super::*;
 use crate::model::{
-    CgroupName, Comm, Endpoint, Identity, Outcome, Owner, OwnerSource, Phase, Phases, Retransmits, Role, SocketKey,
+    CgroupName, Comm, Endpoint, Identity, NetnsName, Outcome, Owner, OwnerSource, Phase, Phases, Retransmits, Role,
+    SocketKey,
 };
 
 fn close(comm: &str, remote: [u8; 4], ns: u64) -> Close {
