@@ -141,7 +141,8 @@ impl Inspection {
         let hidden = if finds_all { self.survey.hidden().clone() } else { Unseen::default() };
         let unseen = self.survey.unseen().clone();
         let named = report.namespaces().into_iter().chain(blocked.iter().map(|(netns, _)| *netns));
-        let names = named.filter_map(|netns| Some(NetnsName { netns, name: self.survey.word(netns)? })).collect();
+        let name = |netns| NetnsName { netns, name: self.survey.word(netns).unwrap_or_default() };
+        let names = named.map(name).collect();
         Inspected { report, tick, absent, blocked, broke_off, sight: Sight::now(), hidden, unheld, unseen, names }
     }
 

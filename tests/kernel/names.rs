@@ -1,12 +1,14 @@
 //! Network namespaces by the word that `--netns` takes.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use rustix::mount::{UnmountFlags, unmount};
 use tcptrace_tests::{
     netns::NetNs,
     pair::Pair,
     tool::{self, Line, Tool},
+    wait,
 };
 
 use crate::{
@@ -89,6 +91,58 @@ fn captures_hold_names() -> Result<()> {
         ensure!(*row.at("/key/netns_name") == name.as_str(), "{}", row.text);
         ensure!(fs::metadata(&file)?.len() > 0, "an empty capture");
         Ok(())
+    })
+}
+
+/// Others may be given an inode that was to come again.
+const ROUNDS_MAX: usize = 15;
+
+/// The kernel gives the inode of a namespace that is gone to a later one, which has another name or none.
+#[test]
+fn a_name_goes_with_its_namespace() -> Result<()> {
+    bounded(|| {
+        let home = NetNs::new()?;
+        home.run(|_| {
+            private_mounts()?;
+            let tool = Tool::trace(&[])?;
+            let mut known = BTreeSet::new();
+            let mut reused = 0;
+            let names = ["tcptrace-one", "tcptrace-two", "", "tcptrace-three", ""].into_iter().cycle();
+            for (round, name) in names.take(ROUNDS_MAX).enumerate() {
+                if reused >= 2 {
+                    break;
+                }
+                let netns = NetNs::new()?;
+                let inode = netns.inode();
+                reused += u32::from(!known.insert(inode));
+                let before = tool.stdout().lines().count();
+                netns.run(|_| {
+                    if !name.is_empty() {
+                        name_it(name)?;
+                    }
+                    close()
+                })?;
+                let closes = wait::until("its closes", SOON, || {
+                    let lines: Result<Vec<Line>> = tool.stdout().lines().skip(before).map(Line::parse).collect();
+                    let closes = lines?.into_iter().filter(|line| line.is("close") && line.in_netns(inode));
+                    Ok(Some(closes.collect::<Vec<Line>>()).filter(|closes| closes.len() >= 2))
+                })?;
+                for line in closes {
+                    // A search that is not due yet leaves a namespace without a name, and never with another's.
+                    let told = line.at("/netns_name");
+                    let is_right = told.is_null() && round > 0 || *told == name && !name.is_empty();
+                    ensure!(is_right, "round {round} is {name:?}: {}", line.text);
+                }
+                if !name.is_empty() {
+                    unmount(format!("/run/netns/{name}").as_str(), UnmountFlags::DETACH)?;
+                }
+                drop(netns);
+                // Until the kernel has taken it down, on a worker of its own (`cleanup_net()`), and words are tried again.
+                thread::sleep(Duration::from_millis(400));
+            }
+            ensure!(reused > 0, "no inode came again: {known:?}");
+            tool.stop()?.expect_code(0)
+        })
     })
 }
 

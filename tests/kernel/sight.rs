@@ -12,6 +12,7 @@ use tcptrace_tests::{
     netns::NetNs,
     privileges::{become_user, limit_files},
     tool::{self, Finished, Tool},
+    wait,
 };
 
 use crate::{
@@ -217,5 +218,26 @@ fn hidepid_is_said_to_whom_it_hides_something() -> Result<()> {
         let owned = lines.iter().any(|line| line.has_ends(leak.ends) && *line.at("/owner/pid") == leak.holder.pid());
         ensure!(owned, "no owner: {}", finished.stdout);
         Ok(())
+    })
+}
+
+/// A run that follows events looks sockets up, too.
+#[test]
+fn a_live_run_says_where_it_cannot_look() -> Result<()> {
+    bounded(|| {
+        Stage::set(|stage| {
+            let bpf = CapabilitySet::BPF | CapabilitySet::PERFMON;
+            for (set, missing) in
+                [(bpf, ": CAP_SYS_PTRACE would help"), (bpf | CapabilitySet::SYS_PTRACE, ": CAP_SYS_ADMIN would help")]
+            {
+                let tool = Tool::watching(stage.tool(&["trace", "--output", "json"], MINE, set))?;
+                let said = |tool: &Tool| Ok(tool.stderr().contains(missing).then_some(()));
+                wait::until("what cannot be looked at to be said", SOON, || said(&tool))?;
+                let finished = tool.stop()?;
+                finished.expect_code(0)?;
+                is_said_once(&finished, missing)?;
+            }
+            Ok(())
+        })
     })
 }

@@ -71,7 +71,7 @@ fn once(said: &mut bool, words: String) {
 /// Namespaces that could not be looked at.
 fn named(inspected: &Inspected) -> String {
     let in_words = |netns: u32| {
-        let name = inspected.names.iter().find(|name| name.netns == netns);
+        let name = inspected.names.iter().find(|name| name.netns == netns && !name.name.is_empty());
         name.map_or_else(|| netns.to_string(), |name| netns_in_words(&name.name))
     };
     let first: Vec<String> = inspected.blocked.iter().take(NAMES_MAX).map(|(netns, _)| in_words(*netns)).collect();

@@ -18,6 +18,8 @@ pub struct Filter {
     is_active: bool,
     wants_owner: bool,
     spec: FilterSpec,
+    /// Namespaces that have one of the names asked for, now.
+    named: Vec<u32>,
 }
 
 impl Filter {
@@ -27,7 +29,7 @@ impl Filter {
     /// Refuses a filter that no connection can pass, and says which option is why.
     pub fn new(spec: FilterSpec) -> Result<Self, FilterError> {
         spec.check()?;
-        Ok(Self { is_active: !spec.is_empty(), wants_owner: spec.has_owners(), spec })
+        Ok(Self { is_active: !spec.is_empty(), wants_owner: spec.has_owners(), spec, named: Vec::new() })
     }
 
     /// Takes the id of a cgroup that was asked for by path, or is below one.
@@ -38,11 +40,11 @@ impl Filter {
         }
     }
 
-    /// Takes the inode of a namespace that was asked for by name.
+    /// Takes the inode of a namespace that was asked for by name, and drops that of one that is called otherwise now.
     pub fn learn_netns(&mut self, name: &NetnsName) {
-        let wanted = self.spec.netns_names.contains(&name.name);
-        if wanted && !self.spec.netns.contains(&name.netns) {
-            self.spec.netns.push(name.netns);
+        self.named.retain(|netns| *netns != name.netns);
+        if self.spec.netns_names.contains(&name.name) {
+            self.named.push(name.netns);
         }
     }
 
@@ -81,7 +83,9 @@ impl Filter {
         any(&spec.ports, |port| *port == local.port || *port == remote.port)
             && any(&spec.local_ports, |port| *port == local.port)
             && any(&spec.remote_ports, |port| *port == remote.port)
-            && ((spec.netns.is_empty() && spec.netns_names.is_empty()) || spec.netns.contains(&socket.netns))
+            && ((spec.netns.is_empty() && spec.netns_names.is_empty())
+                || spec.netns.contains(&socket.netns)
+                || self.named.contains(&socket.netns))
             && spec.family.is_none_or(|family| family == socket.family())
             && any(&spec.prefixes, |prefix| prefix.contains(&local.ip()) || prefix.contains(&remote.ip()))
     }

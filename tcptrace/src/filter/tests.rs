@@ -75,6 +75,8 @@ fn a_namespace_by_its_name() {
     assert!(!filter.admits(&output));
     filter.learn_netns(&NetnsName { netns, name: "web".to_owned() });
     assert!(filter.admits(&output));
+    filter.learn_netns(&NetnsName { netns, name: String::new() });
+    assert!(!filter.admits(&output), "its inode may be another one's");
 }
 
 #[test]

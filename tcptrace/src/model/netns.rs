@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The word by which a user names a network namespace, told before the first event of it.
+/// The word by which a user names a network namespace, told before the first event of it, and when it has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetnsName {
     /// Inode of the namespace.
     pub netns: u32,
-    /// What `--netns` takes for it: a name of `ip netns`, a path, or the id of a process in it.
+    /// What `--netns` takes for it: a name of `ip netns`, a path, or the id of a process in it. Empty where nothing
+    /// leads there any more: the inode may be another namespace's.
     pub name: String,
 }
 

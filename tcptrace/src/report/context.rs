@@ -108,9 +108,11 @@ impl Context {
         }
     }
 
-    /// Remembers a network namespace's name.
+    /// Remembers a network namespace's name, or that it has none any more.
     pub fn netns_name(&mut self, name: NetnsName) {
-        if self.netns_names.len() < NETNS_MAX || self.netns_names.contains_key(&name.netns) {
+        if name.name.is_empty() {
+            self.netns_names.remove(&name.netns);
+        } else if self.netns_names.len() < NETNS_MAX || self.netns_names.contains_key(&name.netns) {
             self.netns_names.insert(name.netns, name.name.chars().map(printable).collect());
         }
     }
@@ -161,5 +163,7 @@ mod tests {
         let words = [1, 2, 3, 4, 5].map(|netns| context.netns_in_words(netns));
         assert_eq!(words, ["web", "pid 7434", "/run/docker/netns/1", "a\u{fffd}[2m", "5"]);
         assert_eq!((context.netns_name_of(2), context.netns_name_of(5)), (Some("7434"), None));
+        context.netns_name(NetnsName { netns: 1, name: String::new() });
+        assert_eq!(context.netns_in_words(1), "1", "another may have the inode");
     }
 }

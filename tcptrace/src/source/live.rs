@@ -139,6 +139,7 @@ impl Live {
         }
         // Taken before the look: everything that happened earlier is in the buffer by now.
         let tick = now();
+        self.netns_names.tick(tick.mono_ns);
         let mut taken = 0;
         while let Some(item) = self.ring.get_mut().next() {
             if let Some(name) = netns(&item).and_then(|inode| self.netns_names.name_for(inode)) {

@@ -1,7 +1,7 @@
 //! Words for network namespaces, told while events come: see [`crate::model::NetnsName`].
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -12,12 +12,18 @@ use crate::model::NetnsName;
 /// short-lived namespaces could demand one an event.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 const SEARCH_SHARE: u32 = 50;
+/// A namespace's inode is another one's as soon as it is gone, so words are tried again after this time: one look at a
+/// file each.
+const TRUSTED_NS: u64 = 100_000_000;
 
-/// Finds words, each told once.
+/// Finds words, each told once, and told again when it has changed.
 #[derive(Debug)]
 pub struct NetnsNames {
     all: Namespaces,
-    told: HashSet<u32>,
+    told: HashMap<u32, String>,
+    /// Those that were tried a moment ago; begins anew with each moment.
+    trusted: HashSet<u32>,
+    trusted_since_ns: u64,
     /// The one that was asked for last: most events come in rows of one.
     latest: Option<u32>,
     searched: Option<Instant>,
@@ -34,22 +40,44 @@ impl NetnsNames {
     /// One that has told nothing.
     #[must_use]
     pub fn new() -> Self {
-        let all = Namespaces::new();
-        Self { all, told: HashSet::new(), latest: None, searched: None, cost: Duration::ZERO }
+        Self {
+            all: Namespaces::new(),
+            told: HashMap::new(),
+            trusted: HashSet::new(),
+            trusted_since_ns: 0,
+            latest: None,
+            searched: None,
+            cost: Duration::ZERO,
+        }
     }
 
-    /// The word to tell before an event of a namespace; none if that was done, or nothing leads there.
+    /// Time passes, CLOCK_MONOTONIC nanoseconds.
+    pub fn tick(&mut self, now_ns: u64) {
+        if now_ns.saturating_sub(self.trusted_since_ns) >= TRUSTED_NS {
+            self.trusted_since_ns = now_ns;
+            self.trusted.clear();
+            self.latest = None;
+        }
+    }
+
+    /// The word to tell before an event of a namespace, an empty one if there is none any more; `None` if what was told
+    /// holds.
     pub fn name_for(&mut self, netns: u32) -> Option<NetnsName> {
         if self.latest == Some(netns) {
             return None;
         }
-        if self.told.contains(&netns) || self.told.len() >= NAMESPACES_MAX {
-            self.latest = Some(netns);
+        self.latest = Some(netns);
+        if !self.trusted.insert(netns) || (self.told.len() >= NAMESPACES_MAX && !self.told.contains_key(&netns)) {
             return None;
         }
-        self.search();
-        let name = self.all.word(netns)?;
-        self.told.insert(netns);
+        if !self.all.leads_to(netns) {
+            self.search();
+        }
+        let name = self.all.word(netns).unwrap_or_default();
+        if self.told.get(&netns).map_or("", String::as_str) == name {
+            return None;
+        }
+        self.told.insert(netns, name.clone());
         Some(NetnsName { netns, name })
     }
 
@@ -80,5 +108,8 @@ mod tests {
         assert_eq!(names.name_for(own), None);
         assert_eq!(names.name_for(1), None, "nothing leads there");
         assert_eq!(names.name_for(own), None);
+        names.tick(TRUSTED_NS);
+        assert_eq!(names.name_for(own), None, "it holds");
+        assert_eq!((names.trusted.len(), names.told.len()), (1, 1));
     }
 }

@@ -123,6 +123,21 @@ impl Namespaces {
         &self.hidden
     }
 
+    /// Whether the file that a word stands for still leads to the namespace. One that does not is forgotten.
+    pub fn leads_to(&mut self, inode: u32) -> bool {
+        let leads = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.ino() == u64::from(inode));
+        if self.mounts.get(&inode).is_some_and(|path| !leads(path)) {
+            self.mounts.remove(&inode);
+        }
+        if self.pids.get(&inode).is_some_and(|pid| !leads(Path::new(&format!("/proc/{pid}/ns/net")))) {
+            self.pids.remove(&inode);
+        }
+        if inode != self.own && self.paths.get(&inode).is_some_and(|path| !leads(path)) {
+            self.paths.remove(&inode);
+        }
+        self.word(inode).is_some()
+    }
+
     /// The word by which a user names a namespace: its name of `ip netns`, the path where it is mounted, the id of a
     /// process in it, or another path that leads to it. All of these [`super::resolve`] takes.
     #[must_use]
