@@ -137,7 +137,8 @@ fn a_name_goes_with_its_namespace() -> Result<()> {
                     unmount(format!("/run/netns/{name}").as_str(), UnmountFlags::DETACH)?;
                 }
                 drop(netns);
-                // Until the kernel has taken it down, on a worker of its own (`cleanup_net()`), and words are tried again.
+                // Until the kernel has taken it down, on a worker of its own (`cleanup_net()`), and words are tried
+                // again.
                 thread::sleep(Duration::from_millis(400));
             }
             ensure!(reused > 0, "no inode came again: {known:?}");

@@ -21,7 +21,7 @@ pub enum SourceError {
     Kernel(String),
     /// The kernel's type information lacks something.
     #[error("{0}; `tcptrace check` shows what this kernel has")]
-    Btf(#[from] BtfError),
+    Btf(BtfError),
     /// A limit of this process.
     #[error("cannot {what}: {source}; {}", remedy(source))]
     Limit {
@@ -31,13 +31,24 @@ pub enum SourceError {
         source: io::Error,
     },
     /// Anything else.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {source}{}", hint(source))]
     Io {
         /// What was tried.
         what: &'static str,
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<BtfError> for SourceError {
+    fn from(error: BtfError) -> Self {
+        match error {
+            BtfError::Unreadable { path, source } if limit(&source).is_some() => {
+                Self::Limit { what: format!("read {}", path.display()), source }
+            }
+            other => Self::Btf(other),
+        }
+    }
 }
 
 impl SourceError {
@@ -55,6 +66,11 @@ impl SourceError {
         }
         Self::Kernel(format!("cannot {what}: {}", in_words(error)))
     }
+}
+
+/// What to do about a limit; nothing about other errors.
+fn hint(error: &io::Error) -> String {
+    limit(error).and_then(limit_remedy).map(|remedy| format!("; {remedy}")).unwrap_or_default()
 }
 
 /// An error with its causes.
@@ -93,4 +109,23 @@ fn shorten(text: &str) -> String {
     let skip = lines.len().saturating_sub(LINES);
     let shown: Vec<&str> = lines.into_iter().skip(skip).collect();
     shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_no_lack_of_the_kernel() {
+        let read = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            SourceError::from(BtfError::Unreadable { path: "/sys/kernel/btf/vmlinux".into(), source })
+        };
+        let limit = read(24);
+        assert!(matches!(limit, SourceError::Limit { .. }) && limit.to_string().contains("ulimit -n"), "{limit}");
+        assert!(matches!(read(2), SourceError::Btf(_)));
+        let source = io::Error::from_raw_os_error(24);
+        let io = SourceError::Io { what: "clone a descriptor", source }.to_string();
+        assert!(io.ends_with("(`ulimit -n`)"), "{io}");
+    }
 }

@@ -7,7 +7,7 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     os::unix::process::CommandExt,
-    process::{self, Command},
+    process::{Command, ExitCode},
     thread,
     time::Duration,
 };
@@ -23,12 +23,12 @@ use tcptrace_tests::child::{CONNECTED, HOLD, PID_NAMESPACE, POLL};
 /// Longer than any test: one that nobody kills ends by itself.
 const LONGEST: Duration = Duration::from_secs(180);
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     match env::args().nth(1).context("usage: actor ADDRESS, actor hold, actor poll, actor pidns PROGRAM")?.as_str() {
         HOLD => {
             say_connected()?;
             thread::sleep(LONGEST);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         POLL => {
             let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -37,14 +37,14 @@ fn main() -> Result<()> {
             epoll::add(&set, io::stdin(), epoll::EventData::new_u64(0), events)?;
             say_connected()?;
             thread::sleep(LONGEST);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         PID_NAMESPACE => in_pid_namespace(),
         target => connect(target),
     }
 }
 
-fn in_pid_namespace() -> Result<()> {
+fn in_pid_namespace() -> Result<ExitCode> {
     // SAFETY: this process has one thread, and shares neither mounts nor working directory with another.
     unsafe { unshare_unsafe(UnshareFlags::NEWPID | UnshareFlags::NEWNS) }?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
@@ -56,15 +56,16 @@ fn in_pid_namespace() -> Result<()> {
     unsafe {
         command.pre_exec(mount_proc);
     }
-    process::exit(command.status()?.code().context("it was killed")?)
+    let code = command.status()?.code().context("it was killed")?;
+    Ok(ExitCode::from(u8::try_from(code)?))
 }
 
-fn connect(target: &str) -> Result<()> {
+fn connect(target: &str) -> Result<ExitCode> {
     let stream = TcpStream::connect(target).with_context(|| format!("cannot connect to {target}"))?;
     say_connected()?;
     io::stdin().read_to_end(&mut Vec::new())?;
     drop(stream);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn say_connected() -> Result<()> {
