@@ -45,8 +45,9 @@ pub(super) struct Texts {
     numbers: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
     bytes: usize,
-    /// Names of network namespaces; none of one that has two, as on two hosts.
-    netns: HashMap<u32, Option<Arc<str>>>,
+    /// Names of network namespaces, with the host that told them first; none of an inode that has had two, as on two
+    /// hosts, or one namespace after the other.
+    netns: HashMap<u32, (u16, Option<Arc<str>>)>,
 }
 
 impl Texts {
@@ -65,15 +66,20 @@ impl Texts {
     }
 
     /// Keeps a namespace's name. There are as many as contexts keep, of which each is bounded.
-    fn name_netns(&mut self, netns: u32, name: Option<&str>) {
+    fn name_netns(&mut self, netns: u32, host: u16, name: Option<&str>) {
         let Some(name) = name else { return };
         let known = self.netns.len() < NETNS_MAX || self.netns.contains_key(&netns);
         if !known {
             return;
         }
-        let told = self.netns.entry(netns).or_insert_with(|| Some(name.into()));
-        if told.as_deref() != Some(name) {
-            *told = None;
+        let (by, told) = self.netns.entry(netns).or_insert_with(|| (host, Some(name.into())));
+        // Of processes, one may end and another one go on.
+        let is_pid = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+        match told.as_deref() {
+            None => {}
+            Some(known) if known == name => {}
+            Some(known) if *by == host && is_pid(known) && is_pid(name) => *told = Some(name.into()),
+            Some(_) => *told = None,
         }
     }
 
@@ -118,7 +124,7 @@ fn part(by: By, texts: &mut Texts, close: &Close, host: u16, context: &Context) 
         By::Outcome => Part::Outcome(close.outcome),
         By::Netns => {
             let netns = close.socket.netns;
-            texts.name_netns(netns, context.netns_name_of(netns));
+            texts.name_netns(netns, host, context.netns_name_of(netns));
             Part::Netns(netns)
         }
         By::Host => Part::Host(host),
@@ -158,7 +164,7 @@ impl KeyValue {
             Part::Role(role) => Self::Text(role.as_str().to_owned()),
             Part::Outcome(outcome) => Self::Text(outcome.as_str().to_owned()),
             Part::Netns(inode) => {
-                let name = texts.netns.get(&inode).and_then(Option::as_deref);
+                let name = texts.netns.get(&inode).and_then(|(_, name)| name.as_deref());
                 Self::Netns(inode, name.map(str::to_owned))
             }
             Part::Host(host) => hosts
