@@ -8,7 +8,7 @@ use crate::{
     diagnosis::advice,
     model::{
         Comm, DumpAt, DumpMark, Finding, FindingKind, FindingReason, FindingStatus, GroupOf, Input, LeakCause,
-        LeakGroup, NetnsFacts, Output, SocketKey, StateSet, printable,
+        LeakGroup, NetnsFacts, NetnsName, Output, SocketKey, StateSet, printable,
     },
 };
 
@@ -53,8 +53,11 @@ impl Recorded {
             }
             Input::Tick(tick) => self.now_ns = self.now_ns.max(tick.mono_ns),
             Input::Netns(facts) => self.learn(facts),
-            Input::NetnsName(name) if self.names.len() < PLACES_MAX => {
-                self.names.insert(name.netns, name.name.chars().map(printable).collect());
+            Input::NetnsName(NetnsName { netns, name }) => {
+                self.names.remove(netns);
+                if !name.is_empty() && self.names.len() < PLACES_MAX {
+                    self.names.insert(*netns, name.chars().map(printable).collect());
+                }
             }
             Input::Dump(mark) => self.mark(mark),
             Input::Sighting(sighting) if !sighting.asked => {
