@@ -15,6 +15,8 @@ const SEARCH_SHARE: u32 = 50;
 /// A namespace's inode is another one's as soon as it is gone, so words are tried again after this time: one look at a
 /// file each.
 const TRUSTED_NS: u64 = 100_000_000;
+/// Names are read from the list of mounts for every unknown namespace, in at most this much of [`TRUSTED_NS`].
+const READING_MAX: Duration = Duration::from_millis(5);
 
 /// Finds words, each told once, and told again when it has changed.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct NetnsNames {
     trusted_since_ns: u64,
     /// The one that was asked for last: most events come in rows of one.
     latest: Option<u32>,
+    /// Spent on reading mounts since words were trusted last.
+    reading: Duration,
     searched: Option<Instant>,
     cost: Duration,
 }
@@ -46,6 +50,7 @@ impl NetnsNames {
             trusted: HashSet::new(),
             trusted_since_ns: 0,
             latest: None,
+            reading: Duration::ZERO,
             searched: None,
             cost: Duration::ZERO,
         }
@@ -56,6 +61,7 @@ impl NetnsNames {
         if now_ns.saturating_sub(self.trusted_since_ns) >= TRUSTED_NS {
             self.trusted_since_ns = now_ns;
             self.trusted.clear();
+            self.reading = Duration::ZERO;
             self.latest = None;
         }
     }
@@ -71,6 +77,9 @@ impl NetnsNames {
             return None;
         }
         if !self.all.leads_to(netns) {
+            self.read_mounts();
+        }
+        if !self.all.leads_to(netns) {
             self.search();
         }
         let name = self.all.word(netns).unwrap_or_default();
@@ -79,6 +88,15 @@ impl NetnsNames {
         }
         self.told.insert(netns, name.clone());
         Some(NetnsName { netns, name })
+    }
+
+    /// Reads the names of `ip netns`, unless that has taken too long a moment ago.
+    fn read_mounts(&mut self) {
+        if self.reading < READING_MAX {
+            let began = Instant::now();
+            self.all.scan_mounts();
+            self.reading += began.elapsed();
+        }
     }
 
     /// Searches, if the last time is not too recent.

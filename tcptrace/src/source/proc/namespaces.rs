@@ -67,6 +67,12 @@ impl Namespaces {
         let leads = |inode: u32, path: &Path| fs::metadata(path).is_ok_and(|meta| meta.ino() == u64::from(inode));
         self.paths.retain(|inode, path| leads(*inode, path));
         self.paths.insert(self.own, PathBuf::from(OWN));
+        self.scan_mounts();
+        self.scan_processes();
+    }
+
+    /// Those that are mounted, which takes one file to read.
+    pub fn scan_mounts(&mut self) {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         self.mounts.clear();
         for (inode, path) in mounts.lines().filter_map(mounted) {
@@ -79,6 +85,9 @@ impl Namespaces {
                 }
             }
         }
+    }
+
+    fn scan_processes(&mut self) {
         self.pids.clear();
         let mut refused = Vec::new();
         for process in numbered(Path::new("/proc")) {
