@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     census::Kind,
-    doctor::{Closes, Host, Live, Moved, Place, PortRange, Recorded, Seen, Settings, Sockets, Tally, Value, keys},
+    doctor::{Closes, Host, Live, Moved, Place, PortRange, Recorded, Seen, Settings, Sockets, Tally, keys},
     filter::Filter,
     inspection::{Inspection, Report},
     model::{Input, LeakGroup, Output, State, StateSet},
@@ -147,11 +147,16 @@ impl Examination {
         self.leaks.home()
     }
 
+    /// What is out of sight, in words.
+    pub fn out_of_sight(&self) -> Vec<String> {
+        self.survey.out_of_sight(self.netns.is_empty())
+    }
+
     /// What is there before a watch. Blocks, as all looks do.
     pub fn begin(&mut self) -> Watched {
         let mut watched = Watched::default();
         for netns in self.places() {
-            if let Some(read) = self.survey.within(netns, read_place) {
+            if let Ok(read) = self.survey.within(netns, read_place) {
                 watched.before.insert(netns, read);
             }
             let ports = watched.listening.entry(netns).or_default();
@@ -230,26 +235,26 @@ impl Examination {
         watch: &Watch,
         leaks: &HashMap<u32, Vec<LeakGroup>>,
     ) -> Place {
-        let no_way = || "the network namespace is gone, or cannot be entered, which takes CAP_SYS_ADMIN".to_owned();
         let read = self.survey.within(netns, read_place);
-        let range = read.as_ref().and_then(|read| read.settings.text(keys::PORT_RANGE)).and_then(PortRange::parse);
-        let sockets = if read.is_some() { self.sockets(netns, range) } else { Err(no_way()) };
+        let range = read.as_ref().ok().and_then(|read| read.settings.text(keys::PORT_RANGE)).and_then(PortRange::parse);
+        let sockets = read.as_ref().map_err(Clone::clone).and_then(|_| self.sockets(netns, range));
         let leaks = sockets.as_ref().map(|_| leaks.get(&netns).cloned().unwrap_or_default()).map_err(Clone::clone);
         let live: Live = match watch {
             Watch::No(why) => Err(why.clone()),
             Watch::Yes { gathered, ns, lost } => Ok(gathered.of(netns, *ns, *lost)),
         };
         let before = watched.and_then(|watched| watched.before.get(&netns));
-        let moved = before.zip(read.as_ref()).map(|(before, now)| Moved {
+        let moved = before.zip(read.as_ref().ok()).map(|(before, now)| Moved {
             ns: now.time_ns.saturating_sub(before.time_ns),
             by: now.counters.since(&before.counters),
         });
         let ReadPlace { settings, counters, is_initial, .. } =
-            read.unwrap_or_else(|| ReadPlace { settings: unreadable(&no_way()), ..ReadPlace::default() });
-        let way = self.survey.way(netns);
+            read.unwrap_or_else(|why| ReadPlace { settings: Settings::unreadable(&why), ..ReadPlace::default() });
+        let (way, name) = (self.survey.way(netns), self.survey.word(netns));
         Place {
             netns,
             way,
+            name,
             is_initial,
             settings,
             reserved_in_range: None,
@@ -270,7 +275,7 @@ impl Examination {
             match self.survey.dump(netns, asked, &mut |snapshot| tally.see(&snapshot)) {
                 Told::Told { .. } => {}
                 Told::Gone => return Err("the network namespace is gone".to_owned()),
-                Told::NotPermitted => return Err("its sockets cannot be seen, which takes CAP_SYS_ADMIN".to_owned()),
+                Told::Blocked(blocked) => return Err(format!("its sockets cannot be seen: {}", blocked.advice())),
                 Told::BrokeOff => return Err("the kernel did not tell all of its sockets: look again".to_owned()),
             }
         }
@@ -306,15 +311,7 @@ impl Examination {
     }
 
     fn initial_among(&mut self, netns: Vec<u32>) -> Option<Settings> {
-        let mut read = netns.into_iter().filter_map(|netns| self.survey.within(netns, read_place));
+        let mut read = netns.into_iter().filter_map(|netns| self.survey.within(netns, read_place).ok());
         read.find(|read| read.is_initial == Some(true)).map(|read| read.settings)
     }
-}
-
-fn unreadable(why: &str) -> Settings {
-    let mut settings = Settings::default();
-    for (key, _) in keys::SETTINGS {
-        settings.set(key, Value::Unreadable(why.to_owned()));
-    }
-    settings
 }

@@ -9,8 +9,12 @@ use std::{
 use crate::{
     census::{Census, Kind, STAYS_NS},
     filter::Filter,
-    model::{Holders, InterfaceName, LeaksReport, Listed, Snapshot, State, StuckReport, Tick},
-    source::{Place, SourceError, Survey, diag::Detail, proc::resolve},
+    model::{Holders, InterfaceName, LeaksReport, Listed, NetnsName, Snapshot, State, StuckReport, Tick},
+    source::{
+        Place, SourceError, Survey,
+        diag::Detail,
+        proc::{Blocked, Obstacle, Sight, Unseen, resolve},
+    },
 };
 
 /// To the second look, from the end of the first.
@@ -32,6 +36,15 @@ impl Report {
         match self {
             Self::Stuck(report) => report.sockets.len() as u64,
             Self::Leaks(report) => report.sockets(),
+        }
+    }
+
+    /// Network namespaces of the sockets.
+    fn namespaces(&self) -> BTreeSet<u32> {
+        let netns = |listed: &Listed| listed.finding.socket.netns;
+        match self {
+            Self::Stuck(report) => report.sockets.iter().map(netns).collect(),
+            Self::Leaks(report) => report.groups.iter().flat_map(|group| &group.sockets).map(netns).collect(),
         }
     }
 }
@@ -57,23 +70,39 @@ pub struct Inspected {
     pub tick: Tick,
     /// Namespaces that were asked for and are not there.
     pub absent: u64,
-    /// Namespaces that could not be entered.
-    pub not_permitted: u64,
+    /// Namespaces that could not be looked at.
+    pub blocked: Vec<(u32, Blocked)>,
     /// Namespaces whose dump broke off.
     pub broke_off: u64,
-    /// Processes whose namespaces cannot be seen.
-    pub hidden: u64,
-    /// There are sockets whose holders cannot be seen, or not all of them.
-    pub holders_hidden: bool,
+    /// Which processes of the host are shown at all.
+    pub sight: Sight,
+    /// Processes whose namespaces cannot be seen, where all namespaces are asked for.
+    pub hidden: Unseen,
+    /// Sockets that nobody was seen to hold, though not all processes could be looked at.
+    pub unheld: u64,
+    /// Processes whose files cannot be seen.
+    pub unseen: Unseen,
     /// Names of the interfaces that listed sockets are bound to.
     pub interfaces: Vec<InterfaceName>,
+    /// What `--netns` takes for namespaces that the report names, or that could not be looked at.
+    pub names: Vec<NetnsName>,
+}
+
+impl Inspected {
+    /// The limit of files or memory, if one kept anything from being seen, with what to do about it.
+    #[must_use]
+    pub fn limit(&self) -> Option<String> {
+        let places = self.blocked.iter().map(|(_, blocked)| blocked.obstacle);
+        let processes = self.hidden.limit.into_iter().chain(self.unseen.limit);
+        places.chain(processes).find_map(Obstacle::limit)
+    }
 }
 
 /// Namespaces whose sockets were not told.
 #[derive(Default)]
 struct Missed {
     absent: u64,
-    not_permitted: u64,
+    blocked: Vec<(u32, Blocked)>,
     broke_off: u64,
 }
 
@@ -114,17 +143,34 @@ impl Inspection {
     /// One round: a dump of every namespace, a second look at what that leaves in doubt, and a search for holders.
     /// Blocks, for about a third of a second where there is doubt.
     pub fn round(&mut self) -> Inspected {
-        let Missed { absent, not_permitted, broke_off } = self.dump();
+        let Missed { absent, blocked, broke_off } = self.dump();
         self.look_again();
         self.find_holders();
         let tick = self.survey.now();
-        let holders_hidden = self.holders.values().any(|holders| holders.partial);
+        let unheld = self.holders.values().filter(|holders| holders.partial && holders.total == 0).count() as u64;
         let report = self.report(tick.mono_ns);
         let interfaces = self.survey.interfaces(&report.bound());
         self.survey.let_go();
-        // Whoever names namespaces misses no other.
-        let hidden = if self.filter.netns().is_empty() { self.survey.hidden() } else { 0 };
-        Inspected { report, tick, absent, not_permitted, broke_off, hidden, holders_hidden, interfaces }
+        // Whoever names namespaces that are found misses no other.
+        let finds_all = self.filter.netns().is_empty() || absent > 0;
+        let hidden = if finds_all { self.survey.hidden().clone() } else { Unseen::default() };
+        let unseen = self.survey.unseen().clone();
+        let named = report.namespaces().into_iter().chain(blocked.iter().map(|(netns, _)| *netns));
+        let name = |netns| NetnsName { netns, name: self.survey.word(netns).unwrap_or_default() };
+        let names = named.map(name).collect();
+        Inspected {
+            report,
+            tick,
+            absent,
+            blocked,
+            broke_off,
+            sight: Sight::now(),
+            hidden,
+            unheld,
+            unseen,
+            interfaces,
+            names,
+        }
     }
 
     fn dump(&mut self) -> Missed {
@@ -153,11 +199,11 @@ impl Inspection {
                     facts.into_iter().for_each(|facts| self.census.learn(*facts));
                 }
                 Place::Gone => missed.absent += u64::from(asked_for),
-                Place::NotPermitted => missed.not_permitted += 1,
+                Place::Blocked(blocked) => missed.blocked.push((netns, blocked)),
                 Place::BrokeOff => missed.broke_off += 1,
             }
         }
-        (0..missed.not_permitted + missed.broke_off).for_each(|_| self.census.unreachable());
+        (0..missed.blocked.len() as u64 + missed.broke_off).for_each(|_| self.census.unreachable());
         self.census.end_of_dump();
         missed
     }

@@ -8,8 +8,8 @@ use tcptrace::{
     capture::Writer,
     decode::Frame,
     model::{
-        CgroupName, Endpoint, Holder, Holders, HostInfo, Identity, InterfaceName, Sighting, Snapshot, SocketKey, State,
-        Tick, Timer, is_printable,
+        CgroupName, Endpoint, Holder, Holders, HostInfo, Identity, InterfaceName, NetnsName, Sighting, Snapshot,
+        SocketKey, State, Tick, Timer, is_printable,
     },
 };
 use tcptrace_ebpf::{
@@ -118,6 +118,7 @@ fn capture(host: &str) -> Result<Vec<u8>> {
         Frame::Host(Box::new(host)),
         tick(SECOND),
         Frame::Cgroup(CgroupName { id: CGROUP, path: EVIL.to_owned() }),
+        Frame::NetnsName(NetnsName { netns: NETNS, name: EVIL.to_owned() }),
         Frame::Interface(InterfaceName { netns: NETNS, index: INTERFACE, name: EVIL.to_owned() }),
         Frame::Record(&record(1, 2 * SECOND, change(CLOSE, SYN_SENT), FLAG_OWNER)),
         Frame::Record(&record(1, 3 * SECOND, change(ESTABLISHED, FIN_WAIT1), FLAG_OWNER | both)),

@@ -11,8 +11,12 @@ mod judge;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod twin;
 
+#[cfg(test)]
+mod abilities;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
@@ -47,6 +51,7 @@ mod listings;
 mod names;
 #[cfg(test)]
 mod namespaces;
+mod netns_names;
 #[cfg(test)]
 mod orphans;
 #[cfg(test)]
@@ -63,6 +68,8 @@ mod resets;
 mod runs;
 #[cfg(test)]
 mod sampling;
+#[cfg(test)]
+mod sight;
 #[cfg(test)]
 mod transitions;
 #[cfg(test)]

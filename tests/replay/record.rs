@@ -17,7 +17,10 @@ mod support;
 use std::{env, fs, thread, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::thread::UnshareFlags;
+use rustix::{
+    mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount},
+    thread::UnshareFlags,
+};
 use tcptrace::{
     capture::{Reader, Writer},
     decode::Frame,
@@ -53,14 +56,19 @@ const LONG: Duration = Duration::from_millis(1200);
 const LEAK: Duration = Duration::from_millis(2600);
 const LONG_LEAK: Duration = Duration::from_millis(4500);
 
-/// Made by itself, for it begins before the recording.
+/// Made by themselves, for they begin before the recording.
 const LOOKS: &str = "looks";
+const NAMES: &str = "names";
+/// Where `ip netns` would have the namespace of [`NAMES`].
+const NAMED: &str = "/run/netns/web";
+/// Longer than a name is trusted.
+const RENAMED: Duration = Duration::from_millis(300);
 
 type Scene = fn(&NetNs, &Tool) -> Result<()>;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = env::args().skip(1).collect();
-    let captures: [(&str, Scene); 8] = [
+    let captures: [(&str, Scene); 9] = [
         ("closes", closes),
         ("orderly", |netns, _| {
             orderly::orderly(netns)?;
@@ -91,6 +99,7 @@ fn main() -> Result<()> {
         ("open", open_at_the_end),
         ("many", |netns, _| load::run(netns, Amount::Connections(70), Ending::ThreeWay).map(drop)),
         (LOOKS, |_, _| Ok(())),
+        (NAMES, |_, _| Ok(())),
     ];
     for (name, scene) in captures.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
     {
@@ -131,7 +140,11 @@ fn capture(name: &str, scene: Scene) -> Result<()> {
         let folder = Folder::new()?;
         let file = folder.file("run.cap").display().to_string();
         let netns = NetNs::new()?;
-        let live = if name == LOOKS { with_a_past(&netns, &file)? } else { watched(&netns, &file, name, scene)? };
+        let live = match name {
+            LOOKS => with_a_past(&netns, &file)?,
+            NAMES => with_a_name(&netns, &file)?,
+            _ => watched(&netns, &file, name, scene)?,
+        };
         live.expect_code(0)?;
         ensure!(live.stdout.contains(r#""balanced":true"#), "unbalanced books: {}", live.stdout);
         ensure!(live.stdout.contains(r#""close_wait":1"#) || name != "open", "nothing is open: {}", live.stdout);
@@ -165,6 +178,27 @@ fn with_a_past(netns: &NetNs, file: &str) -> Result<Finished> {
     })
 }
 
+/// The namespace has a name, and then none: a process is in it.
+fn with_a_name(netns: &NetNs, file: &str) -> Result<Finished> {
+    netns.run(|netns| {
+        // SAFETY: this thread uses neither working directory nor umask, which are taken apart from other threads'.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.context("no mount namespace")?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        mount("tmpfs", "/run", "tmpfs", MountFlags::empty(), None)?;
+        fs::create_dir("/run/netns")?;
+        fs::write(NAMED, "")?;
+        mount_bind("/proc/thread-self/ns/net", NAMED)?;
+        let tool = watching(file)?;
+        orderly::orderly(netns)?;
+        tool.wait_for_closes(netns.inode(), 2, SOON)?;
+        unmount(NAMED, UnmountFlags::DETACH)?;
+        thread::sleep(RENAMED);
+        orderly::half_close(netns, SHORT)?;
+        tool.wait_for_closes(netns.inode(), 4, SOON)?;
+        tool.stop()
+    })
+}
+
 /// Recording, under another host name.
 fn watching(file: &str) -> Result<Tool> {
     let arguments = ["--output", "json", "--transitions", "--stuck-after", "1s", "--leak-after", "2s"];
@@ -191,6 +225,7 @@ fn is_foreign(frame: &Frame<'_>, inode: u64) -> bool {
         Frame::Absent(absent) => absent.socket.netns,
         Frame::Dump(mark) if !matches!(mark.at, DumpAt::AllDone { .. }) => mark.netns,
         Frame::Netns(facts) => facts.netns,
+        Frame::NetnsName(name) => name.netns,
         _ => return false,
     };
     u64::from(netns) != inode

@@ -10,6 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use rustix::thread::CapabilitySet;
+
+use crate::privileges::become_user;
 
 /// What the helper says once it is connected.
 pub const CONNECTED: &str = "connected";
@@ -17,6 +20,9 @@ pub const CONNECTED: &str = "connected";
 pub const HOLD: &str = "hold";
 /// Wait for it in an epoll set, and do not read.
 pub const POLL: &str = "poll";
+
+/// Run the program that the next words name in a pid namespace of its own.
+pub const PID_NAMESPACE: &str = "pidns";
 
 /// A running helper; killed when dropped.
 #[derive(Debug)]
@@ -44,6 +50,17 @@ impl Actor {
     pub fn given(path: &Path, how: &str, socket: impl Into<OwnedFd>) -> Result<Self> {
         let mut command = Command::new(path);
         command.arg(how).stdin(Stdio::from(socket.into()));
+        Self::start(command)
+    }
+
+    /// As [`Self::given`], as another user without capabilities.
+    ///
+    /// # Errors
+    /// When it does not start, as where that user may not run the program.
+    pub fn given_to(user: u32, path: &Path, how: &str, socket: impl Into<OwnedFd>) -> Result<Self> {
+        let mut command = Command::new(path);
+        command.arg(how).stdin(Stdio::from(socket.into()));
+        become_user(&mut command, user, CapabilitySet::empty());
         Self::start(command)
     }
 

@@ -13,6 +13,7 @@ pub mod links;
 pub mod load;
 pub mod netns;
 pub mod pair;
+pub mod privileges;
 pub mod proc_net;
 pub mod scenario;
 pub mod segments;

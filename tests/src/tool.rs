@@ -150,6 +150,12 @@ impl Tool {
         self.stdout.text()
     }
 
+    /// What it said so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
     /// Waits until it has told this many closes of a namespace.
     ///
     /// # Errors

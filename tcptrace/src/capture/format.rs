@@ -51,6 +51,7 @@ pub(super) const FRAME_ABSENT: u16 = 7;
 pub(super) const FRAME_DUMP: u16 = 8;
 pub(super) const FRAME_NETNS: u16 = 9;
 // Since minor version 2:
+pub(super) const FRAME_NETNS_NAME: u16 = 11;
 pub(super) const FRAME_INTERFACE: u16 = 12;
 
 /// The file's header without what is constant.

@@ -5,13 +5,13 @@ use bytes::{Buf, BufMut, TryGetError};
 use super::{
     format::{
         FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HOST, FRAME_INTERFACE, FRAME_NETNS,
-        FRAME_SIGHTING, FRAME_TICK,
+        FRAME_NETNS_NAME, FRAME_SIGHTING, FRAME_TICK,
     },
     sightings,
 };
 use crate::{
     decode::Frame,
-    model::{CgroupName, InterfaceName, KernelCounters, Tick},
+    model::{CgroupName, InterfaceName, KernelCounters, NetnsName, Tick},
 };
 
 pub(super) fn encode_counters(c: &KernelCounters) -> Vec<u8> {
@@ -44,6 +44,13 @@ pub(super) fn encode_interface(interface: &InterfaceName) -> Vec<u8> {
     out
 }
 
+pub(super) fn encode_netns_name(name: &NetnsName) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + name.name.len());
+    out.put_u32_le(name.netns);
+    out.put_slice(name.name.as_bytes());
+    out
+}
+
 /// What a frame that is no record turned out to be.
 pub(super) enum Decoded {
     Frame(Frame<'static>),
@@ -66,6 +73,7 @@ pub(super) fn decode(kind: u16, payload: &[u8]) -> Decoded {
         FRAME_ABSENT => sightings::absent(payload).map(Frame::Absent),
         FRAME_DUMP => sightings::dump(payload).map(Frame::Dump),
         FRAME_NETNS => sightings::netns(payload).map(Box::new).map(Frame::Netns),
+        FRAME_NETNS_NAME => netns_name(payload).map(Frame::NetnsName),
         _ => return Decoded::Unknown,
     };
     frame.map_or(Decoded::Malformed, Decoded::Frame)
@@ -93,4 +101,9 @@ fn cgroup(mut b: &[u8]) -> Option<CgroupName> {
 fn interface(mut b: &[u8]) -> Option<InterfaceName> {
     let (netns, index) = (b.try_get_u32_le().ok()?, b.try_get_u32_le().ok()?);
     Some(InterfaceName { netns, index, name: str::from_utf8(b).ok()?.to_owned() })
+}
+
+fn netns_name(mut b: &[u8]) -> Option<NetnsName> {
+    let netns = b.try_get_u32_le().ok()?;
+    Some(NetnsName { netns, name: str::from_utf8(b).ok()?.to_owned() })
 }

@@ -11,7 +11,7 @@ use crate::{
     decode::Frame,
     model::{
         Absent, AbsentWhy, CgroupName, DumpAt, DumpMark, Endpoint, Holder, Holders, HostInfo, Identity, InterfaceName,
-        KernelCounters, NetnsFacts, Sighting, Snapshot, SocketKey, State, StateSet, TcpDetail, Tick, Timer,
+        KernelCounters, NetnsFacts, NetnsName, Sighting, Snapshot, SocketKey, State, StateSet, TcpDetail, Tick, Timer,
     },
 };
 
@@ -28,6 +28,7 @@ fn frames() -> Vec<Frame<'static>> {
         Frame::Tick(Tick { mono_ns: 1, real_ns: u64::MAX }),
         Frame::Cgroup(CgroupName { id: 7, path: "/system.slice/\u{f5}".to_owned() }),
         Frame::Interface(InterfaceName { netns: 4_026_531_840, index: 3, name: "eth\u{f5}".to_owned() }),
+        Frame::NetnsName(NetnsName { netns: 4_026_532_441, name: "w\u{e9}b".to_owned() }),
         Frame::Record(&[]),
         Frame::Record(&[0xf5; 9]),
         Frame::Record(b"\xF5TCB\x01\0\0\0"),
@@ -116,6 +117,7 @@ fn owned(frame: Frame<'_>) -> Frame<'static> {
         Frame::Tick(tick) => Frame::Tick(tick),
         Frame::Cgroup(name) => Frame::Cgroup(name),
         Frame::Interface(name) => Frame::Interface(name),
+        Frame::NetnsName(name) => Frame::NetnsName(name),
         Frame::Sighting(sighting) => Frame::Sighting(sighting),
         Frame::Absent(absent) => Frame::Absent(absent),
         Frame::Dump(mark) => Frame::Dump(mark),

@@ -9,9 +9,10 @@ use super::{
     format::{
         BLOCK_CLOSING, BLOCK_FRAMES, BLOCK_HEADER_LEN, BLOCK_PAYLOAD_MAX, BYTE_ORDER_MARK, BlockHeader, FORMAT_MAJOR,
         FORMAT_MINOR, FRAME_ABSENT, FRAME_CGROUP, FRAME_COUNTERS, FRAME_DUMP, FRAME_HEADER_LEN, FRAME_HOST,
-        FRAME_INTERFACE, FRAME_NETNS, FRAME_PAYLOAD_MAX, FRAME_RECORD, FRAME_SIGHTING, FRAME_TICK, FileHeader,
+        FRAME_INTERFACE, FRAME_NETNS, FRAME_NETNS_NAME, FRAME_PAYLOAD_MAX, FRAME_RECORD, FRAME_SIGHTING, FRAME_TICK,
+        FileHeader,
     },
-    frames::{encode_cgroup, encode_counters, encode_interface, encode_tick},
+    frames::{encode_cgroup, encode_counters, encode_interface, encode_netns_name, encode_tick},
     sightings::{encode_absent, encode_dump, encode_netns, encode_sighting},
     sync::Syncer,
 };
@@ -85,6 +86,7 @@ impl<W: Write> Writer<W> {
             Frame::Tick(tick) => self.append(FRAME_TICK, "tick", &encode_tick(*tick)),
             Frame::Cgroup(name) => self.append(FRAME_CGROUP, "cgroup", &encode_cgroup(name)),
             Frame::Interface(name) => self.append(FRAME_INTERFACE, "interface", &encode_interface(name)),
+            Frame::NetnsName(name) => self.append(FRAME_NETNS_NAME, "netns name", &encode_netns_name(name)),
             Frame::Absent(absent) => self.append(FRAME_ABSENT, "absent", &encode_absent(absent)),
             Frame::Dump(mark) => self.append(FRAME_DUMP, "dump", &encode_dump(mark)),
             Frame::Host(host) => self.append_json(FRAME_HOST, "host", serde_json::to_vec(host)),

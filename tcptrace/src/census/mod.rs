@@ -231,7 +231,7 @@ impl Census {
             may_be_over: false,
             retransmits: Retransmits::default(),
             orphan,
-            owner: holders.as_deref().filter(|holders| !holders.partial).and_then(Holders::sole),
+            owner: holders.as_deref().and_then(Holders::sole),
             diagnosis,
             holders,
             bound_if: snapshot.bound_if,

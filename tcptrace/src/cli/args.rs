@@ -212,7 +212,7 @@ pub(super) struct SocketFilterArgs {
     /// cgroup of the owner (v2), or one above it, such as /system.slice/nginx.service
     #[arg(long, value_name = "PATH")]
     pub(super) cgroup: Vec<String>,
-    /// Network namespace: name (`ip netns`), path, process id, inode, or self; of a capture, inode
+    /// Network namespace: name (`ip netns`), path, process id, inode, or self; of a capture, inode or the name in it
     #[arg(long)]
     pub(super) netns: Vec<String>,
     /// Address family

@@ -15,6 +15,7 @@ use super::{
     args::{LiveArgs, OutputFormat, ReplayArgs, SocketFilterArgs, duration},
     captures::{Fleet, Thresholds},
     exit::{self, CliError},
+    runtime,
     session::{self, NoTee},
     setup::{self, nanos},
     talk, watch,
@@ -24,9 +25,10 @@ use crate::{
     engine::Config,
     examination::{Examination, Gathered, Replayed, Watch, Watched},
     filter::{Filter, FilterSpec},
-    model::{Row, Verdict},
+    model::{NetnsName, Row, Verdict},
     output::AdvicePage as Page,
     pipeline::Pipeline,
+    report::Context,
     source::{SourceError, host::OrphanPeak, proc::resolve},
 };
 
@@ -78,20 +80,33 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
         Some(time) => look_twice(args, &mut examination, time)?,
         None => examination.look(None, &Watch::No("closes are followed with --watch alone".to_owned())),
     };
+    examination.out_of_sight().iter().for_each(|words| talk::note(words));
     let rows: &[Row] = if args.only.is_empty() { &Row::ALL } else { &args.only };
     let advice = doctor::judge(&host, &places, rows);
+    let names = names(&places);
     let mut text = Vec::new();
     if args.snippet {
         let initial = places.iter().find(|place| place.is_initial == Some(true)).map(|place| place.netns);
-        text.extend_from_slice(doctor::snippet(&advice, initial).as_bytes());
+        let name = |netns| names.netns_in_words(netns);
+        text.extend_from_slice(doctor::snippet(&advice, initial, name).as_bytes());
     } else {
         let mut renderer = setup::renderer(args.output, &std::io::stdout());
-        let page = Page { full: !args.only.is_empty(), own_netns: examination.home(), host: None };
+        let page =
+            Page { full: !args.only.is_empty(), own_netns: examination.home(), host: None, context: Some(&names) };
         renderer.advice(&mut text, &advice, page);
     }
     print(&text)?;
     let acts = advice.iter().any(|one| one.verdict == Verdict::Act);
     Ok(if acts && args.exit_code { exit::findings() } else { exit::DONE })
+}
+
+/// What people call the namespaces.
+fn names(places: &[Place]) -> Context {
+    let mut context = Context::default();
+    for Place { netns, name, .. } in places {
+        name.clone().into_iter().for_each(|name| context.netns_name(NetnsName { netns: *netns, name }));
+    }
+    context
 }
 
 fn print(text: &[u8]) -> Result<(), CliError> {
@@ -187,10 +202,15 @@ fn replay_one(args: &ReplayArgs, filter: &Filter, file: &Path, text: &mut Vec<u8
     fleet.read(&mut pipeline)?;
     let status = pipeline.end()?;
     let ns = status.last_ns.saturating_sub(status.first_ns);
-    let (host, places) = pipeline.into_sink().0.facts(filter.netns(), ns, status.books.lost);
+    let recorded = pipeline.into_sink().0;
+    let mut netns: Vec<u32> = filter.netns().iter().copied().chain(recorded.named(filter.netns_names())).collect();
+    // No namespace has inode 0: one that the capture does not name is not there.
+    netns.extend((netns.is_empty() && !filter.netns_names().is_empty()).then_some(0));
+    let (host, places) = recorded.facts(&netns, ns, status.books.lost);
     let advice = doctor::judge(&host, &places, &Row::ALL);
+    let names = names(&places);
     let home = places.iter().find(|place| place.is_initial == Some(true)).map_or(0, |place| place.netns);
-    let page = Page { full: false, own_netns: home, host: hostname.as_deref() };
+    let page = Page { full: false, own_netns: home, host: hostname.as_deref(), context: Some(&names) };
     setup::renderer(args.show.output, &std::io::stdout()).advice(text, &advice, page);
     Ok(advice.iter().any(|one| one.verdict == Verdict::Act))
 }
@@ -198,8 +218,7 @@ fn replay_one(args: &ReplayArgs, filter: &Filter, file: &Path, text: &mut Vec<u8
 /// As long as closes would have been followed, or until Ctrl-C.
 fn wait(time: Duration) -> Result<(), CliError> {
     let system = |what| move |source| CliError::System { what, source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    let runtime = runtime.map_err(system("start the runtime"))?;
+    let runtime = runtime::start()?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;

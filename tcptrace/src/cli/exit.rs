@@ -2,7 +2,11 @@
 
 use std::{io, process::ExitCode};
 
-use crate::{capture::CaptureError, filter::FilterError, source::SourceError};
+use crate::{
+    capture::CaptureError,
+    filter::FilterError,
+    source::{SourceError, proc::limit_remedy},
+};
 
 /// Done.
 pub(super) const DONE: ExitCode = ExitCode::SUCCESS;
@@ -35,8 +39,10 @@ pub(super) enum CliError {
     Capture(#[from] CaptureError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {source}{}", remedy(source))]
     System { what: &'static str, source: io::Error },
+    #[error("not everything was looked at: {0}")]
+    Partial(String),
 }
 
 impl CliError {
@@ -52,4 +58,9 @@ impl CliError {
     pub(super) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// What to do about a limit of files or memory; nothing about other errors.
+fn remedy(error: &io::Error) -> String {
+    error.raw_os_error().and_then(limit_remedy).map(|what| format!("; {what}")).unwrap_or_default()
 }

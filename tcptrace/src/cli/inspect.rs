@@ -12,8 +12,10 @@ use super::{
     args::{LeaksArgs, LookArgs, StuckArgs},
     exit::{self, CliError},
     page::Page,
+    runtime,
     setup::{nanos, socket_filter},
     signals, talk,
+    unseen::Said,
 };
 use crate::{
     census::Kind,
@@ -33,8 +35,7 @@ pub(super) fn leaks(args: &LeaksArgs) -> Result<ExitCode, CliError> {
 }
 
 fn run(inspection: Inspection, look: &LookArgs, sockets: bool, none: &str) -> Result<ExitCode, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    let runtime = runtime.map_err(|source| CliError::System { what: "start the runtime", source })?;
+    let runtime = runtime::start()?;
     let page = Page::new(look.output, look.watch.is_some(), sockets, inspection.home());
     let found = runtime.block_on(rounds(inspection, look, page, none));
     // A look that is under way is nobody's any more.
@@ -42,7 +43,7 @@ fn run(inspection: Inspection, look: &LookArgs, sockets: bool, none: &str) -> Re
     Ok(if found? && look.exit_code { exit::findings() } else { exit::DONE })
 }
 
-/// Whether anything was found.
+/// Whether anything was found. What a limit of files or memory kept from being seen is an error after the report.
 async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: &str) -> Result<bool, CliError> {
     let system = |what| move |source| CliError::System { what, source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
@@ -74,7 +75,7 @@ async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: &
         }
     }
     page.end()?;
-    Ok(found)
+    said.limit().map_or(Ok(found), |why| Err(CliError::Partial(why)))
 }
 
 /// Looks at its time, on a thread of its own, so that signals are heard meanwhile.
@@ -100,70 +101,8 @@ async fn end_of(end: Option<Instant>) {
     }
 }
 
-/// What could not be seen is said once.
-#[derive(Default)]
-struct Said {
-    absent: bool,
-    namespaces: bool,
-    processes: bool,
-    broke_off: bool,
-    holders: bool,
-}
-
-impl Said {
-    fn of(&mut self, inspected: &Inspected) {
-        let Inspected { absent, not_permitted, hidden, broke_off, holders_hidden, .. } = inspected;
-        let say = |said: &mut bool, is_so: bool, what: String| {
-            if is_so && !std::mem::replace(said, true) {
-                talk::note(&what);
-            }
-        };
-        say(
-            &mut self.absent,
-            *absent > 0,
-            format!("nothing leads to {} of --netns", count(*absent, "network namespace")),
-        );
-        say(
-            &mut self.namespaces,
-            *not_permitted > 0,
-            format!(
-                "sockets in {} are not looked at, which takes CAP_SYS_ADMIN: {}",
-                count(*not_permitted, "other network namespace"),
-                remedy()
-            ),
-        );
-        say(
-            &mut self.processes,
-            *hidden > 0,
-            format!(
-                "the network namespaces of {} cannot be seen, which takes CAP_SYS_PTRACE: {}",
-                count(*hidden, "process"),
-                remedy()
-            ),
-        );
-        say(
-            &mut self.broke_off,
-            *broke_off > 0,
-            format!("the kernel did not tell all sockets of {}: look again", count(*broke_off, "network namespace")),
-        );
-        say(
-            &mut self.holders,
-            *holders_hidden,
-            format!(
-                "the files of some processes cannot be seen, so holders may be missing, which takes CAP_SYS_PTRACE: {}",
-                remedy()
-            ),
-        );
-    }
-}
-
-/// In a container, root lacks some capabilities, and some processes are out of reach.
-fn remedy() -> &'static str {
-    if rustix::process::geteuid().is_root() { "grant it, or run outside of the container" } else { "run as root" }
-}
-
 /// A number of things.
-fn count(number: u64, what: &str) -> String {
+pub(super) fn count(number: u64, what: &str) -> String {
     let plural = match what.ends_with('s') {
         _ if number == 1 => "",
         true => "es",

@@ -11,11 +11,13 @@ mod inspect;
 mod page;
 mod record;
 mod replay;
+mod runtime;
 mod session;
 mod setup;
 mod signals;
 mod talk;
 mod trace;
+mod unseen;
 mod watch;
 
 use std::{env, process::ExitCode};

@@ -47,6 +47,7 @@ impl Page {
     pub(super) fn round(&mut self, inspected: &Inspected) -> std::io::Result<()> {
         self.context.tick(inspected.tick);
         inspected.interfaces.iter().for_each(|name| self.context.interface(name));
+        inspected.names.iter().for_each(|name| self.context.netns_name(name.clone()));
         self.text.clear();
         if let Some(width) = setup::terminal_width() {
             self.renderer.set_width(width);

@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     args::LiveArgs,
     exit::{self, CliError},
+    runtime,
     setup::nanos,
     signals, talk,
     watch::Watch,
@@ -18,7 +19,7 @@ use crate::{
     decode::Frame,
     model::HostInfo,
     pipeline::{Pipeline, Sink, Text},
-    source::{Answers, Live, LiveOptions, Looker},
+    source::{Answers, Live, LiveOptions, Looker, proc::Sight},
 };
 
 /// Reports what a run saw, also when it failed on the way; the failure stands first among the results. A run
@@ -89,8 +90,7 @@ pub(super) fn run<S: Sink>(
     if args.debug_bpf {
         env_logger::Builder::new().filter_level(log::LevelFilter::Trace).init();
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    let runtime = runtime.map_err(|source| CliError::System { what: "start the runtime", source })?;
+    let runtime = runtime::start()?;
     runtime.block_on(live(args, watch, pipeline, tee))
 }
 
@@ -135,7 +135,10 @@ async fn live<S: Sink>(
             _ = terminate.recv() => break,
             () = signals::next(&mut hangup) => break,
             () = sleep_until_some(end) => break,
-            answers = next_answers(&mut looker) => both.answers(&mut source, answers)?,
+            answers = next_answers(&mut looker) => {
+                both.answers(&mut source, answers)?;
+                looker.as_mut().and_then(Looker::in_the_way).into_iter().for_each(|words| talk::note(&words));
+            }
             () = source.wait() => {}
         }
         both.drain(&mut source)?;
@@ -167,7 +170,10 @@ fn start_looker(source: &Live) -> Option<Looker> {
         return None;
     }
     match Looker::start() {
-        Ok(looker) => Some(looker),
+        Ok(looker) => {
+            Sight::now().in_words().into_iter().for_each(|words| talk::note(&words));
+            Some(looker)
+        }
         Err(error) => {
             talk::note(&format_args!("{error}: FIN_WAIT2 of orphans and reasons of findings stay unknown"));
             None

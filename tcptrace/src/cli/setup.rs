@@ -96,14 +96,17 @@ pub(super) fn socket_filter(args: &SocketFilterArgs) -> Result<Filter, CliError>
     Ok(Filter::new(live_spec(args)?)?)
 }
 
-/// The filter of a replay: cgroups are those of the recording host, which the capture names. Its namespaces have no
-/// names here.
+/// The filter of a replay: cgroups and namespaces are those of the recording host, which the capture names.
 pub(super) fn replay_filter(args: &FilterArgs) -> Result<Filter, CliError> {
-    let inode = |text: &String| {
-        text.parse::<u32>().map_err(|_| CliError::Usage(format!("--netns {text}: a capture knows namespaces by inode")))
-    };
-    let netns: Result<Vec<u32>, CliError> = args.socket.netns.iter().map(inode).collect();
-    let spec = FilterSpec { netns: netns?, min_latency_ns: args.min_latency.map(nanos), ..spec(&args.socket)? };
+    let wanted = args.socket.netns.iter();
+    if wanted.clone().any(|text| text == "self") {
+        let why = "--netns self: a capture knows namespaces by inode, and by the names that they had";
+        return Err(CliError::Usage(why.to_owned()));
+    }
+    let netns = wanted.clone().filter_map(|text| text.parse().ok()).collect();
+    // A process id is a name in captures, too; an inode is larger than any.
+    let netns_names = wanted.cloned().collect();
+    let spec = FilterSpec { netns, netns_names, min_latency_ns: args.min_latency.map(nanos), ..spec(&args.socket)? };
     Ok(Filter::new(spec)?)
 }
 

@@ -1,6 +1,8 @@
 //! Frames: what a source hands over, and what a capture stores, byte for byte the same.
 
-use crate::model::{Absent, CgroupName, DumpMark, HostInfo, InterfaceName, KernelCounters, NetnsFacts, Sighting, Tick};
+use crate::model::{
+    Absent, CgroupName, DumpMark, HostInfo, InterfaceName, KernelCounters, NetnsFacts, NetnsName, Sighting, Tick,
+};
 
 /// One unit of a source's stream, in the order in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,4 +27,6 @@ pub enum Frame<'a> {
     Dump(DumpMark),
     /// Settings and counters of a network namespace.
     Netns(Box<NetnsFacts>),
+    /// A network namespace's name.
+    NetnsName(NetnsName),
 }

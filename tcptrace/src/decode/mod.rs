@@ -28,5 +28,6 @@ pub fn decode(frame: Frame<'_>) -> Input {
         Frame::Absent(absent) => Input::Absent(absent),
         Frame::Dump(mark) => Input::Dump(mark),
         Frame::Netns(facts) => Input::Netns(facts),
+        Frame::NetnsName(name) => Input::NetnsName(name),
     }
 }

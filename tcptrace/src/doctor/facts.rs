@@ -71,6 +71,8 @@ pub struct Place {
     pub netns: u32,
     /// The file that leads there (nsenter(1)); `None` for the own one.
     pub way: Option<String>,
+    /// What `--netns` takes for it, where that is known.
+    pub name: Option<String>,
     /// It is the first one, which sysctl files are for; `None` where that cannot be told.
     pub is_initial: Option<bool>,
     /// Settings.

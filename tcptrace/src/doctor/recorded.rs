@@ -8,7 +8,7 @@ use crate::{
     diagnosis::advice,
     model::{
         Comm, DumpAt, DumpMark, Finding, FindingKind, FindingReason, FindingStatus, GroupOf, Input, LeakCause,
-        LeakGroup, NetnsFacts, Output, SocketKey, StateSet,
+        LeakGroup, NetnsFacts, NetnsName, Output, SocketKey, StateSet, printable,
     },
 };
 
@@ -26,6 +26,8 @@ pub struct Recorded {
     sockets: BTreeMap<u32, Sockets>,
     closes: BTreeMap<u32, Closes>,
     waited: BTreeMap<u32, Waited>,
+    /// Names of namespaces.
+    names: BTreeMap<u32, String>,
     /// The newest time in any input, CLOCK_MONOTONIC nanoseconds.
     now_ns: u64,
     /// By namespace and cookie: leaks that have not cleared.
@@ -51,6 +53,12 @@ impl Recorded {
             }
             Input::Tick(tick) => self.now_ns = self.now_ns.max(tick.mono_ns),
             Input::Netns(facts) => self.learn(facts),
+            Input::NetnsName(NetnsName { netns, name }) => {
+                self.names.remove(netns);
+                if !name.is_empty() && self.names.len() < PLACES_MAX {
+                    self.names.insert(*netns, name.chars().map(printable).collect());
+                }
+            }
             Input::Dump(mark) => self.mark(mark),
             Input::Sighting(sighting) if !sighting.asked => {
                 let netns = sighting.snapshot.socket.netns;
@@ -127,6 +135,11 @@ impl Recorded {
         }
     }
 
+    /// Namespaces that had these names.
+    pub fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = u32> + 'a {
+        self.names.iter().filter(|(_, name)| names.contains(name)).map(|(netns, _)| *netns)
+    }
+
     /// What rules are told. `netns` are those that are wanted, or none for all; the capture has `lost` events and lasts
     /// `ns` nanoseconds.
     #[must_use]
@@ -180,6 +193,7 @@ impl Recorded {
         Place {
             netns,
             way: None,
+            name: self.names.get(&netns).cloned(),
             is_initial,
             settings: settings(&last),
             reserved_in_range: last.reserved_in_range.map(u64::from),

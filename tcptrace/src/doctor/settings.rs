@@ -20,6 +20,12 @@ pub enum Value {
 pub struct Settings(BTreeMap<&'static str, Value>);
 
 impl Settings {
+    /// None of them could be read, for this reason.
+    #[must_use]
+    pub fn unreadable(why: &str) -> Self {
+        Self(keys::SETTINGS.iter().map(|(key, _)| (*key, Value::Unreadable(why.to_owned()))).collect())
+    }
+
     /// Notes one of [`keys::SETTINGS`].
     pub fn set(&mut self, key: &'static str, value: Value) {
         self.0.insert(key, value);

@@ -109,7 +109,7 @@ impl Engine {
             Input::Refused(_) => self.refused += 1,
             Input::Counters(counters) => self.count(*counters),
             Input::Tick(tick) => self.tick(*tick),
-            Input::Cgroup(_) | Input::Interface(_) => {}
+            Input::Cgroup(_) | Input::Interface(_) | Input::NetnsName(_) => {}
             Input::Sighting(sighting) => self.sighting(sighting),
             Input::Absent(absent) => self.absent(absent),
             Input::Dump(mark) => self.dump_mark(mark),

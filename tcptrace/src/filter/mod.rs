@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use spec::{FilterError, FilterSpec, parse_prefix};
 
-use crate::model::{CgroupName, Comm, Holder, Identity, Output, Owner, Shown};
+use crate::model::{CgroupName, Comm, Holder, Identity, NetnsName, Output, Owner, Shown};
 
 /// A checked filter.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Filter {
     is_active: bool,
     wants_owner: bool,
     spec: FilterSpec,
+    /// Namespaces that have one of the names asked for, now.
+    named: Vec<u32>,
 }
 
 impl Filter {
@@ -27,7 +29,7 @@ impl Filter {
     /// Refuses a filter that no connection can pass, and says which option is why.
     pub fn new(spec: FilterSpec) -> Result<Self, FilterError> {
         spec.check()?;
-        Ok(Self { is_active: !spec.is_empty(), wants_owner: spec.has_owners(), spec })
+        Ok(Self { is_active: !spec.is_empty(), wants_owner: spec.has_owners(), spec, named: Vec::new() })
     }
 
     /// Takes the id of a cgroup that was asked for by path, or is below one.
@@ -35,6 +37,14 @@ impl Filter {
         let wanted = self.spec.cgroup_paths.iter().any(|path| holds_cgroup(path, &name.path));
         if wanted && !self.spec.cgroup_ids.contains(&name.id) {
             self.spec.cgroup_ids.push(name.id);
+        }
+    }
+
+    /// Takes the inode of a namespace that was asked for by name, and drops that of one that is called otherwise now.
+    pub fn learn_netns(&mut self, name: &NetnsName) {
+        self.named.retain(|netns| *netns != name.netns);
+        if self.spec.netns_names.contains(&name.name) {
+            self.named.push(name.netns);
         }
     }
 
@@ -73,7 +83,9 @@ impl Filter {
         any(&spec.ports, |port| *port == local.port || *port == remote.port)
             && any(&spec.local_ports, |port| *port == local.port)
             && any(&spec.remote_ports, |port| *port == remote.port)
-            && any(&spec.netns, |inode| *inode == socket.netns)
+            && ((spec.netns.is_empty() && spec.netns_names.is_empty())
+                || spec.netns.contains(&socket.netns)
+                || self.named.contains(&socket.netns))
             && spec.family.is_none_or(|family| family == socket.family())
             && any(&spec.prefixes, |prefix| prefix.contains(&local.ip()) || prefix.contains(&remote.ip()))
     }
@@ -94,6 +106,12 @@ impl Filter {
     #[must_use]
     pub fn netns(&self) -> &[u32] {
         &self.spec.netns
+    }
+
+    /// Names of network namespaces asked for, which captures tell.
+    #[must_use]
+    pub fn netns_names(&self) -> &[String] {
+        &self.spec.netns_names
     }
 
     fn admits_owner(&self, owner: Option<&Owner>) -> bool {

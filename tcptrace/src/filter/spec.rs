@@ -34,6 +34,8 @@ pub struct FilterSpec {
     pub cgroup_paths: Vec<String>,
     /// `--netns`: inodes of network namespaces.
     pub netns: Vec<u32>,
+    /// `--netns` again, by name: what a capture tells of its own host's namespaces.
+    pub netns_names: Vec<String>,
     /// `--family`, as spoken on the wire.
     pub family: Option<Family>,
     /// `--min-latency`: show closes that took, and findings that last, at least this long, nanoseconds; count all.

@@ -67,6 +67,20 @@ fn nothing_asked_admits_everything() {
 }
 
 #[test]
+fn a_namespace_by_its_name() {
+    let mut filter = Filter::new(with!(netns_names: vec!["web".to_owned()])).unwrap();
+    let output = Output::Close(close());
+    assert!(!filter.admits(&output), "nothing has that name");
+    let netns = close().socket.netns;
+    filter.learn_netns(&NetnsName { netns, name: "db".to_owned() });
+    assert!(!filter.admits(&output));
+    filter.learn_netns(&NetnsName { netns, name: "web".to_owned() });
+    assert!(filter.admits(&output));
+    filter.learn_netns(&NetnsName { netns, name: String::new() });
+    assert!(!filter.admits(&output), "its inode may be another one's");
+}
+
+#[test]
 fn ports_of_either_or_one_end() {
     assert!(admits(with!(ports: vec![443]), close()));
     assert!(admits(with!(ports: vec![1, 45555]), close()));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Absent, Close, DumpMark, Event, Finding, Holders, NetnsFacts, Snapshot};
+use super::{Absent, Close, DumpMark, Event, Finding, Holders, NetnsFacts, NetnsName, Snapshot};
 
 /// What is known of the recording host, once, before anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +144,8 @@ pub enum Input {
     Dump(DumpMark),
     /// Settings and counters of a network namespace.
     Netns(Box<NetnsFacts>),
+    /// A network namespace's name.
+    NetnsName(NetnsName),
     /// Inputs are missing here: a damaged capture, or one that breaks off.
     Gap,
 }

@@ -26,7 +26,7 @@ pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
 pub use holder::{Holder, Holders};
 pub use input::{CgroupName, HostInfo, Input, InterfaceName, KernelCounters, Output, Refusal, Sighting, Tick};
-pub use netns::NetnsFacts;
+pub use netns::{NetnsFacts, NetnsName};
 pub use owner::{Comm, Owner, OwnerSource, ShownComm};
 pub use reset::ResetReason;
 pub use shown::{Shown, ShownName, is_plain, is_printable, printable};

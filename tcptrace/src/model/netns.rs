@@ -2,6 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The word by which a user names a network namespace, told before the first event of it, and when it has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetnsName {
+    /// Inode of the namespace.
+    pub netns: u32,
+    /// What `--netns` takes for it: a name of `ip netns`, a path, or the id of a process in it. Empty where nothing
+    /// leads there any more: the inode may be another namespace's.
+    pub name: String,
+}
+
 /// Settings (`/proc/sys/net/ipv4/`) and counters (`/proc/net/netstat`) of one namespace; `None` where the kernel
 /// lacks one or it could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

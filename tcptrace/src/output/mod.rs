@@ -85,7 +85,7 @@ impl Renderer {
     /// Appends the stuck sockets of a round. `own_netns` is the namespace that goes without saying.
     pub fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32, context: &Context) {
         match &mut self.0 {
-            Kind::Table(table) => table.stuck(out, report, own_netns, context),
+            Kind::Table(table) => table.stuck(out, report, Home { own_netns, context }),
             Kind::Json(json) => json.stuck(out, report, context),
         }
     }
@@ -93,7 +93,7 @@ impl Renderer {
     /// Appends the leaks of a round, and with `sockets` each of them.
     pub fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32, context: &Context) {
         match &mut self.0 {
-            Kind::Table(table) => table.leaks(out, report, sockets, own_netns, context),
+            Kind::Table(table) => table.leaks(out, report, sockets, Home { own_netns, context }),
             Kind::Json(json) => json.leaks(out, report, sockets, context),
         }
     }
@@ -102,7 +102,7 @@ impl Renderer {
     pub fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {
         match &mut self.0 {
             Kind::Table(table) => table.advice(out, advice, page),
-            Kind::Json(_) => json::advice(out, advice, page.host),
+            Kind::Json(_) => json::advice(out, advice, page),
         }
     }
 
@@ -147,6 +147,29 @@ pub struct AdvicePage<'a> {
     pub own_netns: u32,
     /// The host, where there are several.
     pub host: Option<&'a str>,
+    /// Names of namespaces.
+    pub context: Option<&'a Context>,
+}
+
+impl AdvicePage<'_> {
+    /// A namespace for people.
+    fn netns_in_words(&self, netns: u32) -> String {
+        self.context.map_or_else(|| netns.to_string(), |context| context.netns_in_words(netns))
+    }
+}
+
+/// The namespace that goes without saying, and names of the others.
+#[derive(Clone, Copy)]
+struct Home<'a> {
+    own_netns: u32,
+    context: &'a Context,
+}
+
+impl Home<'_> {
+    /// Another namespace for people; `None` for the own one.
+    fn elsewhere(self, netns: u32) -> Option<String> {
+        (netns != self.own_netns).then(|| self.context.netns_in_words(netns))
+    }
 }
 
 /// Appends a line that says when what follows was so.

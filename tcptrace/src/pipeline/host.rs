@@ -59,6 +59,10 @@ impl Host {
                 self.context.cgroup(name.clone());
             }
             Input::Interface(name) => self.context.interface(name),
+            Input::NetnsName(name) => {
+                self.filter.learn_netns(name);
+                self.context.netns_name(name.clone());
+            }
             _ => {}
         }
         sink.input(&input);

@@ -3,10 +3,12 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::Workload;
-use crate::model::{CgroupName, Endpoint, HostInfo, InterfaceName, Tick, Zone, ZonedEndpoint};
+use crate::model::{CgroupName, Endpoint, HostInfo, InterfaceName, NetnsName, Tick, Zone, ZonedEndpoint};
 
 /// Names kept at most; a host with more cgroups shows the rest without a path.
 const CGROUPS_MAX: usize = 65_536;
+/// As many as are known at a time where they are found.
+const NETNS_MAX: usize = 4096;
 
 /// Names of interfaces kept at most. The source tells no more either; a capture that claims more shows their indexes.
 const INTERFACES_MAX: usize = 65_536;
@@ -28,6 +30,7 @@ pub struct Context {
     cgroups: HashMap<u64, Cgroup>,
     /// By namespace and index.
     interfaces: HashMap<(u32, u32), String>,
+    netns_names: HashMap<u32, String>,
 }
 
 /// A cgroup's path, and what it says of what runs there.
@@ -136,6 +139,27 @@ impl Context {
         ZonedEndpoint { end, zone: self.zone(netns, index) }
     }
 
+    /// Remembers a network namespace's name, or that it has none any more.
+    pub fn netns_name(&mut self, name: NetnsName) {
+        if name.name.is_empty() {
+            self.netns_names.remove(&name.netns);
+        } else if self.netns_names.len() < NETNS_MAX || self.netns_names.contains_key(&name.netns) {
+            self.netns_names.insert(name.netns, name.name);
+        }
+    }
+
+    /// What `--netns` takes for a network namespace, where it was told: see [`NetnsName`].
+    #[must_use]
+    pub fn netns_name_of(&self, netns: u32) -> Option<&str> {
+        self.netns_names.get(&netns).map(String::as_str)
+    }
+
+    /// A network namespace for people: its name or path, `pid 7` by a process that is in it, or its inode.
+    #[must_use]
+    pub fn netns_in_words(&self, netns: u32) -> String {
+        self.netns_name_of(netns).map_or_else(|| netns.to_string(), netns_in_words)
+    }
+
     /// Wall-clock time of a monotonic moment, nanoseconds since 1970, clamped to what `u64` holds.
     #[must_use]
     pub fn real_ns(&self, mono_ns: u64) -> u64 {
@@ -147,5 +171,30 @@ impl Context {
     #[must_use]
     pub fn cgroup_of(&self, id: u64) -> Option<&Cgroup> {
         self.cgroups.get(&id)
+    }
+}
+
+/// The name of a network namespace for people: a process id is told as that.
+#[must_use]
+pub fn netns_in_words(name: &str) -> String {
+    let is_pid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    if is_pid { format!("pid {name}") } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_by_name_by_process_or_by_inode() {
+        let mut context = Context::default();
+        for (netns, name) in [(1, "web"), (2, "7434"), (3, "/run/docker/netns/1"), (4, "a b")] {
+            context.netns_name(NetnsName { netns, name: name.to_owned() });
+        }
+        let words = [1, 2, 3, 4, 5].map(|netns| context.netns_in_words(netns));
+        assert_eq!(words, ["web", "pid 7434", "/run/docker/netns/1", "a b", "5"]);
+        assert_eq!((context.netns_name_of(2), context.netns_name_of(5)), (Some("7434"), None));
+        context.netns_name(NetnsName { netns: 1, name: String::new() });
+        assert_eq!(context.netns_in_words(1), "1", "another may have the inode");
     }
 }

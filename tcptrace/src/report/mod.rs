@@ -7,7 +7,7 @@ pub mod histogram;
 mod summary;
 mod workload;
 
-pub use context::{Cgroup, Context};
+pub use context::{Cgroup, Context, netns_in_words};
 pub use distribution::Distribution;
 pub use summary::{Quantiles, Run, Summary};
 pub use workload::Workload;

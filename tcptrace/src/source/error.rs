@@ -2,13 +2,16 @@
 
 use std::io;
 
-use super::btf::BtfError;
+use super::{
+    btf::BtfError,
+    proc::{Advice, Capability, limit_remedy},
+};
 
 /// Why the kernel side cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The kernel refused for lack of privilege.
-    #[error("no permission to {what}: run as root, or with CAP_BPF and CAP_PERFMON")]
+    #[error("no permission to {what}: {}", Advice::about(&[Capability::Bpf, Capability::Perfmon]))]
     Privilege {
         /// What was tried.
         what: String,
@@ -18,9 +21,9 @@ pub enum SourceError {
     Kernel(String),
     /// The kernel's type information lacks something.
     #[error("{0}; `tcptrace check` shows what this kernel has")]
-    Btf(#[from] BtfError),
+    Btf(BtfError),
     /// A limit of this process.
-    #[error("cannot {what}: {source}; raise `ulimit -n` (files), `ulimit -v` or `ulimit -l` (memory)")]
+    #[error("cannot {what}: {source}; {}", remedy(source))]
     Limit {
         /// What was tried.
         what: String,
@@ -28,13 +31,24 @@ pub enum SourceError {
         source: io::Error,
     },
     /// Anything else.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {source}{}", hint(source))]
     Io {
         /// What was tried.
         what: &'static str,
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<BtfError> for SourceError {
+    fn from(error: BtfError) -> Self {
+        match error {
+            BtfError::Unreadable { path, source } if limit(&source).is_some() => {
+                Self::Limit { what: format!("read {}", path.display()), source }
+            }
+            other => Self::Btf(other),
+        }
+    }
 }
 
 impl SourceError {
@@ -52,6 +66,11 @@ impl SourceError {
         }
         Self::Kernel(format!("cannot {what}: {}", in_words(error)))
     }
+}
+
+/// What to do about a limit; nothing about other errors.
+fn hint(error: &io::Error) -> String {
+    limit(error).and_then(limit_remedy).map(|remedy| format!("; {remedy}")).unwrap_or_default()
 }
 
 /// An error with its causes.
@@ -74,9 +93,13 @@ fn is_permission(error: &io::Error) -> bool {
     error.raw_os_error() == Some(EPERM)
 }
 
-/// ENOMEM, ENFILE and EMFILE.
+/// ENOMEM, ENFILE, EMFILE and ENOBUFS.
 fn limit(error: &io::Error) -> Option<i32> {
-    error.raw_os_error().filter(|number| matches!(number, 12 | 23 | 24))
+    error.raw_os_error().filter(|number| limit_remedy(*number).is_some())
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    error.raw_os_error().and_then(limit_remedy).unwrap_or("raise the limits of this process (ulimit(1))")
 }
 
 /// The verifier's log is long; its end says what it refused.
@@ -86,4 +109,23 @@ fn shorten(text: &str) -> String {
     let skip = lines.len().saturating_sub(LINES);
     let shown: Vec<&str> = lines.into_iter().skip(skip).collect();
     shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_no_lack_of_the_kernel() {
+        let read = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            SourceError::from(BtfError::Unreadable { path: "/sys/kernel/btf/vmlinux".into(), source })
+        };
+        let limit = read(24);
+        assert!(matches!(limit, SourceError::Limit { .. }) && limit.to_string().contains("ulimit -n"), "{limit}");
+        assert!(matches!(read(2), SourceError::Btf(_)));
+        let source = io::Error::from_raw_os_error(24);
+        let io = SourceError::Io { what: "clone a descriptor", source }.to_string();
+        assert!(io.ends_with("(`ulimit -n`)"), "{io}");
+    }
 }

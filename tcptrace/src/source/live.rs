@@ -18,6 +18,7 @@ use super::{
     held::Held,
     interfaces::Interfaces,
     load::{CpuCounters, Kernel},
+    proc::NetnsNames,
     skips::Skips,
 };
 use crate::{
@@ -53,6 +54,7 @@ pub struct Live {
     skips: Vec<Skips>,
     cgroups: Cgroups,
     interfaces: Interfaces,
+    netns_names: NetnsNames,
     held: Option<Held>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// When the counters were read last, CLOCK_MONOTONIC nanoseconds.
@@ -79,8 +81,9 @@ impl Live {
         kernel.attach()?;
         // Only now is it known which programs run.
         let skips = kernel.unaided_programs()?.into_iter().map(Skips::new).collect();
-        let (cgroups, interfaces) = (Cgroups::new(), Interfaces::new());
-        Ok(Self { kernel, ring, counters, skips, cgroups, interfaces, held, logger, counted_ns: 0, stopped: false })
+        let (cgroups, interfaces, netns_names) = (Cgroups::new(), Interfaces::new(), NetnsNames::new());
+        let (counted_ns, stopped) = (0, false);
+        Ok(Self { kernel, ring, counters, skips, cgroups, interfaces, netns_names, held, logger, counted_ns, stopped })
     }
 
     /// What is known of this host, thresholds left to the caller.
@@ -139,8 +142,12 @@ impl Live {
         }
         // Taken before the look: everything that happened earlier is in the buffer by now.
         let tick = now();
+        self.netns_names.tick(tick.mono_ns);
         let mut taken = 0;
         while let Some(item) = self.ring.get_mut().next() {
+            if let Some(name) = netns(&item).and_then(|inode| self.netns_names.name_for(inode)) {
+                sink(Frame::NetnsName(name))?;
+            }
             if let Some(name) = owner_cgroup(&item).and_then(|id| self.cgroups.name_for(id)) {
                 sink(Frame::Cgroup(name))?;
             }
@@ -234,6 +241,13 @@ fn owner_pid(record: &[u8]) -> Option<u32> {
     const PID_AT: usize = std::mem::offset_of!(Record, pid);
     has_owner(record)?;
     Some(u32::from_ne_bytes(record.get(PID_AT..PID_AT + 4)?.try_into().ok()?))
+}
+
+/// The network namespace of a record's socket; 0 is none.
+fn netns(record: &[u8]) -> Option<u32> {
+    const NETNS_AT: usize = std::mem::offset_of!(Record, netns);
+    let inode = record.get(NETNS_AT..NETNS_AT + 4)?.try_into().ok()?;
+    Some(u32::from_ne_bytes(inode)).filter(|inode| *inode != 0)
 }
 
 /// The cgroup of a record's owner, if it has one.

@@ -10,9 +10,9 @@ use super::{
     error::SourceError,
     interfaces,
     looker::{NoWay, Places},
-    proc::HolderIndex,
+    proc::{Blocked, HolderIndex, Obstacle, Sight, Unseen},
 };
-use crate::model::{AbsentWhy, Holders, Identity, InterfaceName, Look, NetnsFacts, Snapshot, StateSet, Tick};
+use crate::model::{Holders, Identity, InterfaceName, Look, NetnsFacts, Snapshot, StateSet, Tick};
 
 /// What became of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub enum Place {
     },
     /// It went away: no error.
     Gone,
-    /// It cannot be entered.
-    NotPermitted,
+    /// It cannot be looked at.
+    Blocked(Blocked),
     /// The kernel did not tell all of its sockets.
     BrokeOff,
 }
@@ -49,6 +49,9 @@ impl Survey {
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
                 Err(SourceError::Kernel(error.to_string()))
             }
+            Err(source) if Obstacle::of(&source).and_then(Obstacle::limit).is_some() => {
+                Err(SourceError::Limit { what: "ask sock_diag for sockets".to_owned(), source })
+            }
             Err(source) => Err(SourceError::Io { what: "ask sock_diag for sockets", source }),
         }
     }
@@ -66,13 +69,45 @@ impl Survey {
 
     /// Processes whose namespaces cannot be seen.
     #[must_use]
-    pub fn hidden(&self) -> u64 {
+    pub fn hidden(&self) -> &Unseen {
         self.places.hidden()
     }
 
-    /// Does something on this thread within a namespace; `None` where it cannot be entered.
-    pub fn within<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Option<T> {
-        self.places.enter(netns, body).ok()
+    /// Which processes are out of sight, and with `namespaces` whose namespaces are, in words.
+    #[must_use]
+    pub fn out_of_sight(&self, namespaces: bool) -> Vec<String> {
+        let hidden = self.hidden();
+        let hides = namespaces && !hidden.is_empty();
+        let words = || format!("the network namespaces of {} cannot be seen: {}", hidden.who(), hidden.advice());
+        Sight::now().in_words().into_iter().chain(hides.then(words)).collect()
+    }
+
+    /// Processes whose files could not be seen when holders were searched for last.
+    #[must_use]
+    pub fn unseen(&self) -> &Unseen {
+        self.holders.unseen()
+    }
+
+    /// Does something on this thread within a namespace.
+    ///
+    /// # Errors
+    /// Where it cannot be entered, in words.
+    pub fn within<T>(&mut self, netns: u32, body: impl Fn() -> T) -> Result<T, String> {
+        self.places.enter(netns, body).map_err(|no_way| match (no_way, self.places.hidden()) {
+            (NoWay::Blocked(blocked), _) => format!("the network namespace cannot be entered: {}", blocked.advice()),
+            (_, hidden) if !hidden.is_empty() => format!(
+                "the network namespace is gone, or one of {}, whose namespaces cannot be seen: {}",
+                hidden.who(),
+                hidden.advice()
+            ),
+            _ => "the network namespace is gone".to_owned(),
+        })
+    }
+
+    /// What `--netns` takes for a namespace: a name, a path or the id of a process in it.
+    #[must_use]
+    pub fn word(&self, netns: u32) -> Option<String> {
+        self.places.word(netns)
     }
 
     /// The file that leads to a namespace that is not the own one (nsenter(1)).
@@ -91,7 +126,7 @@ impl Survey {
             match self.places.dump(netns, states, detail, sink) {
                 Ok(true) => {}
                 Ok(false) => return Place::BrokeOff,
-                Err(NoWay::Absent(AbsentWhy::NotAsked)) => return Place::NotPermitted,
+                Err(NoWay::Blocked(blocked)) => return Place::Blocked(blocked),
                 Err(_) => return Place::Gone,
             }
         }
@@ -119,7 +154,7 @@ impl Survey {
 
     /// Names of interfaces, by namespace and index, as far as they are known.
     pub fn interfaces(&mut self, wanted: &BTreeSet<(u32, u32)>) -> Vec<InterfaceName> {
-        let name = |(netns, index): &(u32, u32)| self.within(*netns, || interfaces::name(*netns, *index)).flatten();
+        let name = |(netns, index): &(u32, u32)| self.within(*netns, || interfaces::name(*netns, *index)).ok()?;
         wanted.iter().filter_map(name).collect()
     }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::*;
 use crate::capture::format::{
-    BLOCK_FRAMES, BYTE_ORDER_MARK, BlockHeader, FILE_HEADER_LEN, FRAME_CGROUP, FRAME_COUNTERS, FRAME_HOST, FRAME_TICK,
-    FileHeader,
+    BLOCK_FRAMES, BYTE_ORDER_MARK, BlockHeader, FILE_HEADER_LEN, FRAME_CGROUP, FRAME_COUNTERS, FRAME_HOST,
+    FRAME_NETNS_NAME, FRAME_TICK, FileHeader,
 };
 use tcptrace_ebpf::record::WIRE_VERSION;
 
@@ -114,6 +114,8 @@ fn frames_that_make_no_sense_are_counted() {
         (frame(FRAME_COUNTERS, &[0; 39]), 1),
         (frame(FRAME_CGROUP, &[0; 7]), 1),
         (frame(FRAME_CGROUP, &[0xff; 9]), 1),
+        (frame(FRAME_NETNS_NAME, &[0; 3]), 1),
+        (frame(FRAME_NETNS_NAME, &[0xff; 5]), 1),
         (frame(FRAME_HOST, b"[]x"), 1),
         // A length beyond the block takes the rest of the block with it.
         (vec![2, 0, 0xff, 0xff, 1], 2),

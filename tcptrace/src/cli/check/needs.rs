@@ -13,6 +13,7 @@ use crate::{
         btf::{self, Btf},
         differences::{self, Difference},
         layout,
+        proc::{Advice, Capability, Held, in_user_namespace},
     },
 };
 
@@ -66,16 +67,12 @@ pub(super) fn need(group: Group, name: &str, found: Result<String, String>, reme
     }
 }
 
-/// Bits of `CapEff` (`include/uapi/linux/capability.h`). CAP_SYS_ADMIN holds the two others' rights.
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
 /// Big enough to be a ring buffer; nothing is ever written to it.
 const TRIAL_RING_BYTES: u32 = 1 << 16;
 
 /// Looks at this host. Loads the programs as a run would, and attaches none but the one whose attaching may be refused.
 pub(super) fn look() -> Vec<Need> {
-    let mut needs = vec![kernel(), capability("CAP_BPF", CAP_BPF), capability("CAP_PERFMON", CAP_PERFMON)];
+    let mut needs = vec![kernel(), capability(Capability::Bpf), capability(Capability::Perfmon)];
     let btf = Btf::of_running_kernel();
     let found = btf.as_ref().map(|_| btf::VMLINUX.to_owned()).map_err(ToString::to_string);
     needs.push(need(
@@ -126,20 +123,20 @@ fn kernel() -> Need {
     need(Group::Required, "kernel 5.10 or later", found, "run a newer kernel")
 }
 
-fn capability(name: &str, bit: u32) -> Need {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
-    let has = |bit: u32| bits >> bit & 1 == 1;
-    let found = if has(bit) {
-        Ok("held".to_owned())
-    } else if has(CAP_SYS_ADMIN) {
-        Ok("held through CAP_SYS_ADMIN".to_owned())
-    } else {
-        Err("not held".to_owned())
+fn capability(capability: Capability) -> Need {
+    let held = Held::now();
+    if in_user_namespace() {
+        let why = "not held in the host's first user namespace".to_owned();
+        return need(Group::Privilege, capability.as_str(), Err(why), &Advice::about(&[capability]).to_string());
+    }
+    let found = match (held.has_itself(capability), held.has(capability)) {
+        (true, _) => Ok("held".to_owned()),
+        (false, true) => Ok("held through CAP_SYS_ADMIN".to_owned()),
+        (false, false) => Err("not held".to_owned()),
     };
-    let remedy = "run as root, or `setcap cap_bpf,cap_perfmon+ep` on the binary";
-    need(Group::Privilege, name, found, remedy)
+    let advice = Advice::about(&[capability]);
+    let remedy = format!("{advice}; `setcap cap_bpf,cap_perfmon+ep` on the binary grants what tracing takes");
+    need(Group::Privilege, capability.as_str(), found, &remedy)
 }
 
 fn tracepoint(btf: &Btf, name: &str) -> Need {

@@ -36,7 +36,8 @@ fn there(mut advice: Advice, place: &Place) -> Advice {
     let Some(way) = place.way.as_ref().filter(|_| advice.netns.is_some()) else { return advice };
     for command in &mut advice.commands {
         *command = if command.starts_with("tcptrace ") {
-            format!("{command} --netns {}", place.netns)
+            let name = place.name.as_deref().map_or_else(|| place.netns.to_string(), quoted);
+            format!("{command} --netns {name}")
         } else {
             format!("nsenter --net={} {command}", quoted(way))
         };
@@ -44,7 +45,7 @@ fn there(mut advice: Advice, place: &Place) -> Advice {
     advice
 }
 
-/// A path as one word of a shell, whoever chose its name.
+/// A path or name as one word of a shell, whoever chose its name.
 fn quoted(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.:@%+-".contains(c);
     if path.chars().all(is_plain) {

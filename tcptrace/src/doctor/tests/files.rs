@@ -140,11 +140,14 @@ fn snippets_hold_what_is_to_be_done() {
         settings: settings.to_vec(),
     };
     let one = std::slice::from_ref(&setting);
-    let nothing = snippet(&[advice(Verdict::Ok, Some(NETNS), one), advice(Verdict::Act, None, &[])], Some(NETNS));
+    let nothing =
+        snippet(&[advice(Verdict::Ok, Some(NETNS), one), advice(Verdict::Act, None, &[])], Some(NETNS), |netns| {
+            format!("{netns}")
+        });
     assert!(nothing.lines().all(|line| line.starts_with('#')) && nothing.contains("Nothing"), "{nothing}");
-    let text = snippet(&[advice(Verdict::Act, Some(NETNS), one)], Some(NETNS));
+    let text = snippet(&[advice(Verdict::Act, Some(NETNS), one)], Some(NETNS), |netns| format!("{netns}"));
     assert!(text.contains("\n# fin_timeout (act): evidence\nnet.ipv4.tcp_fin_timeout = 20\n"), "{text}");
-    let text = snippet(&[advice(Verdict::Watch, Some(7), one)], Some(NETNS));
+    let text = snippet(&[advice(Verdict::Watch, Some(7), one)], Some(NETNS), |netns| format!("{netns}"));
     assert!(text.contains("\n#net.ipv4.tcp_fin_timeout = 20\n") && text.contains("namespace 7"), "{text}");
     assert_eq!(setting.command(), "sysctl -w net.ipv4.tcp_fin_timeout=20");
     let range = Setting { key: keys::PORT_RANGE, value: "1 2".to_owned(), why: String::new() };

@@ -197,6 +197,9 @@ fn commands_for_another_namespace_say_so() {
     let command = "nsenter --net='/run/netns/a b'\\'';x' sysctl -w net.ipv4.tcp_max_tw_buckets=65536";
     assert_eq!(row(Row::TimeWait, &host(), &odd).commands, [command]);
     let many = Sockets { unsendable: 1, ..Sockets::default() };
-    let advice = row(Row::UnsendableFin, &host(), &Place { sockets: Ok(many), ..there });
+    let there = Place { sockets: Ok(many), ..there };
+    let advice = row(Row::UnsendableFin, &host(), &there);
     assert_eq!(advice.commands, [format!("tcptrace stuck --netns {NETNS}")]);
+    let named = Place { name: Some("a b".to_owned()), ..there };
+    assert_eq!(row(Row::UnsendableFin, &host(), &named).commands, ["tcptrace stuck --netns 'a b'"]);
 }

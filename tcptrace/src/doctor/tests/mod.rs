@@ -36,6 +36,7 @@ pub(super) fn place(changes: &[(&'static str, &str)], sockets: Sockets) -> Place
     Place {
         netns: NETNS,
         way: None,
+        name: None,
         is_initial: Some(true),
         settings: settings(changes),
         reserved_in_range: None,

@@ -4,8 +4,8 @@ use super::{NETNS, Row, State, Timer, Verdict, fact, processes::close, snapshot}
 use crate::{
     doctor::{Recorded, judge},
     model::{
-        Advice, DumpAt, DumpMark, Fact, HostInfo, Input, NetnsFacts, Output, Role, Sighting, Snapshot, StateSet,
-        TcpDetail,
+        Advice, DumpAt, DumpMark, Fact, HostInfo, Input, NetnsFacts, NetnsName, Output, Role, Sighting, Snapshot,
+        StateSet, TcpDetail,
     },
 };
 
@@ -180,5 +180,19 @@ fn a_dump_counts_when_it_is_whole() {
     for inputs in [&broken[..], &foreign] {
         assert_eq!(of(&judged(inputs), Row::UnsendableFin).verdict, Verdict::Unknown);
         assert_eq!(of(&judged(inputs), Row::CloseWait).verdict, Verdict::Unknown, "older leaks do not show");
+    }
+}
+
+#[test]
+fn a_namespace_is_called_what_it_was_called_last() {
+    let name = |name: &str| Input::NetnsName(NetnsName { netns: NETNS, name: name.to_owned() });
+    let names = ["web".to_owned(), String::new()];
+    for (told, called) in [(&["web"][..], Some("web")), (&["db", "web"], Some("web")), (&["web", ""], None)] {
+        let mut recorded = Recorded::default();
+        recorded.input(&facts(1, 0));
+        told.iter().for_each(|word| recorded.input(&name(word)));
+        let (_, places) = recorded.facts(&[], 1, 0);
+        assert_eq!(places[0].name.as_deref(), called, "{told:?}");
+        assert_eq!(recorded.named(&names).collect::<Vec<_>>(), called.map(|_| NETNS).into_iter().collect::<Vec<_>>());
     }
 }

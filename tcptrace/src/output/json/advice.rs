@@ -4,6 +4,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::SCHEMA;
 use crate::model::{Advice, Evidence, Fact, Setting};
+use crate::output::AdvicePage;
 
 /// An object.
 #[derive(serde::Serialize)]
@@ -15,6 +16,8 @@ pub(super) struct Line<'a> {
     host: Option<&'a str>,
     row: &'static str,
     netns: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns_name: Option<&'a str>,
     verdict: &'static str,
     finding: &'a str,
     evidence: Object<'a>,
@@ -33,15 +36,17 @@ struct SettingObject<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// One row. `host` is told where there are several.
-    pub(super) fn of(advice: &'a Advice, host: Option<&'a str>) -> Self {
+    /// One row. The host is told where there are several.
+    pub(super) fn of(advice: &'a Advice, page: AdvicePage<'a>) -> Self {
+        let name = |netns| page.context.and_then(|context| context.netns_name_of(netns));
         let setting = |Setting { key, value, why }: &'a Setting| SettingObject { key, value, why };
         Self {
             kind: "advice",
             schema: SCHEMA,
-            host,
+            host: page.host,
             row: advice.row.as_str(),
             netns: advice.netns,
+            netns_name: advice.netns.and_then(name),
             verdict: advice.verdict.as_str(),
             finding: &advice.finding,
             evidence: Object(&advice.evidence),
@@ -114,7 +119,7 @@ mod tests {
             source: "s",
             settings: vec![Setting { key: "k", value: "v".to_owned(), why: "w".to_owned() }],
         };
-        let text = serde_json::to_string(&Line::of(&advice, None)).unwrap();
+        let text = serde_json::to_string(&Line::of(&advice, AdvicePage::default())).unwrap();
         let wanted = concat!(
             r#"{"type":"advice","schema":1,"row":"ephemeral_ports","netns":4026531840,"verdict":"act","finding":"f","#,
             r#""evidence":{"ports":20,"a_second":470.5,"below":-1,"unread":null,"places":[{"to":"x","full":true}]},"#,
@@ -122,7 +127,8 @@ mod tests {
             r#""settings":[{"key":"k","value":"v","why":"w"}],"source":"s"}"#
         );
         assert_eq!(text, wanted);
-        let text = serde_json::to_string(&Line::of(&advice, Some("db"))).unwrap();
+        let text = serde_json::to_string(&Line::of(&advice, AdvicePage { host: Some("db"), ..AdvicePage::default() }))
+            .unwrap();
         assert!(text.starts_with(r#"{"type":"advice","schema":1,"host":"db","row":"#), "{text}");
     }
 }

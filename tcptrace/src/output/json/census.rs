@@ -10,6 +10,7 @@ use super::parts::Named;
 use crate::model::{
     AGE_BUCKETS, FindingReason, GroupOf, LeakCause, LeakGroup, LeaksReport, Round, StuckCause, StuckReport,
 };
+use crate::report::Context;
 
 pub(super) struct StuckSummary<'a> {
     pub(super) time: &'a str,
@@ -49,6 +50,7 @@ impl Serialize for LeaksSummary<'_> {
 pub(super) struct Group<'a> {
     pub(super) time: &'a str,
     pub(super) group: &'a LeakGroup,
+    pub(super) context: &'a Context,
 }
 
 impl Serialize for Group<'_> {
@@ -68,6 +70,9 @@ impl Serialize for Group<'_> {
         object.serialize_field("comm", &process.map(|(_, comm)| comm))?;
         object.serialize_field("listener", &listener)?;
         object.serialize_field("netns", &group.netns())?;
+        if let Some(name) = group.netns().and_then(|netns| self.context.netns_name_of(netns)) {
+            object.serialize_field("netns_name", name)?;
+        }
         object.serialize_field("shared_with", &objects(&group.shared_with))?;
         object.serialize_field("cgroup", &Some(&group.cgroup).filter(|path| !path.is_empty()))?;
         for (name, value) in workload(&group.cgroup) {

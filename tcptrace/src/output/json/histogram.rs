@@ -92,6 +92,12 @@ impl Serialize for Key<'_> {
                 KeyValue::Unknown => object.serialize_entry(by.as_str(), &())?,
                 KeyValue::Text(text) => object.serialize_entry(by.as_str(), text)?,
                 KeyValue::Number(number) => object.serialize_entry(by.as_str(), number)?,
+                KeyValue::Netns(inode, name) => {
+                    object.serialize_entry(by.as_str(), inode)?;
+                    if let Some(name) = name {
+                        object.serialize_entry("netns_name", name)?;
+                    }
+                }
             }
         }
         object.end()

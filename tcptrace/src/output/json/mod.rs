@@ -20,7 +20,7 @@ mod text;
 
 use serde::Serialize;
 
-use super::time::Calendar;
+use super::{AdvicePage, time::Calendar};
 use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
@@ -87,7 +87,7 @@ impl Json {
     pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, context: &Context) {
         let time_ns = context.real_ns(report.round.time_ns);
         for group in &report.groups {
-            line(out, &census::Group { time: self.calendar.stamp(time_ns), group });
+            line(out, &census::Group { time: self.calendar.stamp(time_ns), group, context });
         }
         for group in report.groups.iter().filter(|_| sockets) {
             group.sockets.iter().for_each(|listed| self.listed(out, listed, context));
@@ -129,8 +129,8 @@ struct HeldBack<'a> {
     lines: u64,
 }
 
-pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice], host: Option<&str>) {
-    advice.iter().for_each(|one| line(out, &advice::Line::of(one, host)));
+pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {
+    advice.iter().for_each(|one| line(out, &advice::Line::of(one, page)));
 }
 
 pub(super) fn summary(out: &mut Vec<u8>, summary: &Summary) {

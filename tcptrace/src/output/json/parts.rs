@@ -41,7 +41,7 @@ impl Head<'_> {
         object.endpoint("remote", &socket.remote);
     }
 
-    /// What is there only of sockets that are bound to an interface, where there are several hosts, or a sample.
+    /// What is there only of sockets that are bound to an interface, where there are several hosts, a sample, or a name.
     pub(super) fn origin(&self, object: &mut Object<'_>, context: &Context) {
         if self.bound_if != 0 {
             object.value("interface", &context.interface_of(self.socket.netns, self.bound_if));
@@ -52,6 +52,9 @@ impl Head<'_> {
         }
         if context.weight() != 1 {
             object.number("weight", context.weight());
+        }
+        if let Some(name) = context.netns_name_of(self.socket.netns) {
+            object.value("netns_name", name);
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], wanted: A
     for one in advice {
         if let Some(other) = one.netns.filter(|other| Some(*other) != netns) {
             page.gap();
-            page.piece(Paint::Strong, &format!("network namespace {other}"));
+            page.piece(Paint::Strong, &format!("network namespace {}", wanted.netns_in_words(other)));
             page.out.push(b'\n');
             netns = Some(other);
         }

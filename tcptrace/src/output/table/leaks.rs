@@ -15,8 +15,7 @@ use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
 use crate::model::{AGE_BUCKETS, FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport, ShownName};
-use crate::output::Style;
-use crate::report::Context;
+use crate::output::{Home, Style};
 
 /// Of the names in front of the lines of a block.
 const NAME: usize = 9;
@@ -31,9 +30,9 @@ pub(super) fn blocks(
     style: Style,
     report: &LeaksReport,
     sockets: bool,
-    (own_netns, context): (u32, &Context),
+    home: Home<'_>,
 ) {
-    let mut page = Page { out, line, style, own_netns, context };
+    let mut page = Page { out, line, style, home };
     for group in &report.groups {
         page.title(group);
         page.lists(group);
@@ -52,8 +51,7 @@ struct Page<'a> {
     out: &'a mut Vec<u8>,
     line: &'a mut Line,
     style: Style,
-    own_netns: u32,
-    context: &'a Context,
+    home: Home<'a>,
 }
 
 impl Page<'_> {
@@ -72,8 +70,8 @@ impl Page<'_> {
             }
             GroupOf::Unknown => self.line.word(Paint::Strong, "holder unknown"),
         }
-        if let Some(netns) = group.netns().filter(|netns| *netns != self.own_netns) {
-            self.line.word(Paint::Faint, format_args!("in netns {netns}"));
+        if let Some(place) = group.netns().and_then(|netns| self.home.elsewhere(netns)) {
+            self.line.word(Paint::Faint, format_args!("in netns {place}"));
         }
         let oldest = Age { ns: group.oldest_ns, is_lower_bound: group.oldest_is_lower_bound };
         self.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
@@ -135,11 +133,11 @@ impl Page<'_> {
         let age = Shape { is_right: true, ..shape(INDENT + 1 + AGE) };
         let room = self.style.terminal.then_some(self.style.width);
         let mut layout = Layout::new(room, vec![age, shape(0), shape(0)]);
-        fit_ends(&mut layout, [1, 2], &group.sockets, self.context);
+        fit_ends(&mut layout, [1, 2], &group.sockets, self.home.context);
         for listed in &group.sockets {
             let finding = &listed.finding;
             self.line.column(0, Paint::Warning, Age::of(finding));
-            self.line.column(1, Paint::Plain, local(finding, self.context));
+            self.line.column(1, Paint::Plain, local(finding, self.home.context));
             self.line.column(2, Paint::Plain, finding.socket.remote);
             self.line.text_at(layout.text());
             self.line.word(Paint::Plain, finding.reason.as_str());
@@ -147,8 +145,9 @@ impl Page<'_> {
                 self.line.word(Paint::Plain, Held(holders));
             }
             // Otherwise it is said above.
-            if group.netns().is_none() && finding.socket.netns != self.own_netns {
-                self.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
+            let place = self.home.elsewhere(finding.socket.netns).filter(|_| group.netns().is_none());
+            if let Some(place) = place {
+                self.line.word(Paint::Faint, format_args!("netns {place}"));
             }
             self.line.flush_into(self.out, self.style.colour, &layout);
         }

@@ -21,7 +21,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use super::{AdvicePage, Style, time::Calendar};
+use super::{AdvicePage, Home, Style, time::Calendar};
 use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
@@ -109,19 +109,12 @@ impl Table {
         summary::blocks(out, summary, &end, self.style);
     }
 
-    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32, context: &Context) {
-        stuck::rows(out, &mut self.line, self.style, report, own_netns, context);
+    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, home: Home<'_>) {
+        stuck::rows(out, &mut self.line, self.style, report, home);
     }
 
-    pub(super) fn leaks(
-        &mut self,
-        out: &mut Vec<u8>,
-        report: &LeaksReport,
-        sockets: bool,
-        own_netns: u32,
-        context: &Context,
-    ) {
-        leaks::blocks(out, &mut self.line, self.style, report, sockets, (own_netns, context));
+    pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, home: Home<'_>) {
+        leaks::blocks(out, &mut self.line, self.style, report, sockets, home);
     }
 
     pub(super) fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {

@@ -11,7 +11,7 @@ use super::line::Line;
 use super::paint::Paint;
 use crate::model::{Diagnosis, Finding, FindingReason, GivesUp, Listed, StuckCause, StuckReport};
 use crate::output::{
-    Style,
+    Home, Style,
     units::{Bytes, DurationNs},
 };
 use crate::report::Context;
@@ -19,16 +19,9 @@ use crate::report::Context;
 const STATE: usize = 9;
 
 /// Appends all lines. Nothing but the last one where no socket is stuck.
-pub(super) fn rows(
-    out: &mut Vec<u8>,
-    line: &mut Line,
-    style: Style,
-    report: &StuckReport,
-    own_netns: u32,
-    context: &Context,
-) {
+pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &StuckReport, home: Home<'_>) {
     if !report.sockets.is_empty() {
-        let layout = layout(report, style, context);
+        let layout = layout(report, style, home.context);
         for (number, title) in ["AGE", "STATE", "LOCAL", "REMOTE", "HELD BY"].into_iter().enumerate() {
             line.column(number, Paint::Strong, title);
         }
@@ -39,13 +32,13 @@ pub(super) fn rows(
             let finding = &listed.finding;
             line.column(0, Paint::Bad, Age::of(finding));
             line.column(1, Paint::Plain, finding.kind.phase().as_str());
-            line.column(2, Paint::Plain, local(finding, context));
+            line.column(2, Paint::Plain, local(finding, home.context));
             line.column(3, Paint::Plain, finding.socket.remote);
             line.column(4, Paint::Plain, holder(finding));
             line.text_at(layout.text());
             why(line, listed);
-            if finding.socket.netns != own_netns {
-                line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
+            if let Some(place) = home.elsewhere(finding.socket.netns) {
+                line.word(Paint::Faint, format_args!("netns {place}"));
             }
             line.flush_into(out, style.colour, &layout);
         }

@@ -9,6 +9,9 @@ use crate::report::{Cgroup, Context};
 /// Memory for paths, containers and units. A host has some hundred at a time, of some hundred bytes.
 const TEXTS_BYTES_MAX: usize = 16 << 20;
 
+/// Namespaces whose names are kept.
+const NETNS_MAX: usize = 4096;
+
 /// What the allocator and the index add to a text, about.
 const TEXT_EXTRA_BYTES: usize = 96;
 
@@ -44,6 +47,9 @@ pub(super) struct Texts {
     numbers: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
     bytes: usize,
+    /// Names of network namespaces, with the host that told them first; none of an inode that has had two, as on two
+    /// hosts, or one namespace after the other.
+    netns: HashMap<u32, (u16, Option<Arc<str>>)>,
 }
 
 impl Texts {
@@ -59,6 +65,24 @@ impl Texts {
         self.texts.push(Arc::clone(&text));
         self.numbers.insert(text, number);
         Some(number)
+    }
+
+    /// Keeps a namespace's name. There are as many as contexts keep, of which each is bounded.
+    fn name_netns(&mut self, netns: u32, host: u16, name: Option<&str>) {
+        let Some(name) = name else { return };
+        let known = self.netns.len() < NETNS_MAX || self.netns.contains_key(&netns);
+        if !known {
+            return;
+        }
+        let (by, told) = self.netns.entry(netns).or_insert_with(|| (host, Some(name.into())));
+        // Of processes, one may end and another one go on.
+        let is_pid = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+        match told.as_deref() {
+            None => {}
+            Some(known) if known == name => {}
+            Some(known) if *by == host && is_pid(known) && is_pid(name) => *told = Some(name.into()),
+            Some(_) => *told = None,
+        }
     }
 
     pub(super) const fn bytes(&self) -> usize {
@@ -100,7 +124,11 @@ fn part(by: By, texts: &mut Texts, close: &Close, host: u16, context: &Context) 
         By::RemotePort => Part::Port(close.socket.remote.port),
         By::Role => Part::Role(close.role),
         By::Outcome => Part::Outcome(close.outcome),
-        By::Netns => Part::Netns(close.socket.netns),
+        By::Netns => {
+            let netns = close.socket.netns;
+            texts.name_netns(netns, host, context.netns_name_of(netns));
+            Part::Netns(netns)
+        }
         By::Interface => match context.zone(close.socket.netns, close.bound_if) {
             None => Part::Nothing,
             Some(Zone::Name(name)) => Part::Text(texts.number(name)?),
@@ -117,8 +145,10 @@ pub enum KeyValue {
     Unknown,
     /// A word, a name, an address or a path.
     Text(String),
-    /// A port, or the inode of a namespace.
+    /// A port.
     Number(u64),
+    /// A network namespace: its inode, and what `--netns` takes for it.
+    Netns(u32, Option<String>),
 }
 
 impl KeyValue {
@@ -141,7 +171,10 @@ impl KeyValue {
             Part::Role(role) => Self::Text(role.as_str().to_owned()),
             Part::Outcome(outcome) => Self::Text(outcome.as_str().to_owned()),
             Part::Interface(netns, index) => Self::Text(format!("%{index} of {netns}")),
-            Part::Netns(inode) => Self::Number(inode.into()),
+            Part::Netns(inode) => {
+                let name = texts.netns.get(&inode).and_then(|(_, name)| name.as_deref());
+                Self::Netns(inode, name.map(str::to_owned))
+            }
             Part::Host(host) => hosts
                 .get(usize::from(host))
                 .map_or(Self::Unknown, |name| Self::Text(name.chars().map(printable).collect())),

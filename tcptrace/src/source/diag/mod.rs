@@ -22,7 +22,7 @@ use rustix::{
     },
 };
 
-use super::clock;
+use super::{clock, proc::limit_remedy};
 use crate::model::StateSet;
 
 pub use dump::{Detail, Dumped};
@@ -114,9 +114,12 @@ impl DiagSocket {
     }
 }
 
-/// The same error, with what was being done.
+/// The same error, with what was being done. A limit of files or memory keeps its errno, which says what to do.
 fn said(what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
+    match error.raw_os_error() {
+        Some(errno) if limit_remedy(errno).is_some() => io::Error::from_raw_os_error(errno),
+        _ => io::Error::new(error.kind(), format!("{what}: {error}")),
+    }
 }
 
 /// An errno of the kernel as an error.

@@ -9,7 +9,10 @@ mod worker;
 
 use std::{
     io,
-    sync::mpsc::{SyncSender, sync_channel},
+    sync::{
+        Arc, OnceLock,
+        mpsc::{SyncSender, sync_channel},
+    },
     thread,
 };
 
@@ -48,6 +51,8 @@ pub struct Looker {
     quick: SyncSender<Question>,
     slow: SyncSender<Question>,
     answers: mpsc::Receiver<Answers>,
+    in_the_way: Arc<OnceLock<String>>,
+    is_told: bool,
 }
 
 impl Looker {
@@ -59,15 +64,16 @@ impl Looker {
         let failed = |what| move |source: io::Error| SourceError::Io { what, source };
         super::diag::DiagSocket::open().map_err(failed("ask sock_diag for sockets"))?;
         let (answer, answers) = mpsc::channel(ANSWERS_MAX);
+        let in_the_way = Arc::new(OnceLock::new());
         let thread = |name: &str| {
             let (ask, questions) = sync_channel(QUESTIONS_MAX);
-            let answer = answer.clone();
-            let body = move || worker::run(&questions, &answer);
+            let (answer, in_the_way) = (answer.clone(), Arc::clone(&in_the_way));
+            let body = move || worker::run(&questions, &answer, &in_the_way);
             thread::Builder::new().name(name.to_owned()).spawn(body).map(|_| ask)
         };
         let quick = thread("tcptrace-look").map_err(failed("start a thread"))?;
         let slow = thread("tcptrace-dump").map_err(failed("start a thread"))?;
-        Ok(Self { quick, slow, answers })
+        Ok(Self { quick, slow, answers, in_the_way, is_told: false })
     }
 
     /// Asks. What finds no room is not answered.
@@ -90,6 +96,13 @@ impl Looker {
     /// Asks for the names of all interfaces, which come in one answer.
     pub fn ask_interfaces(&self) {
         let _ = self.quick.try_send(Question::Interfaces);
+    }
+
+    /// What keeps the threads from looking somewhere, once, in words.
+    pub fn in_the_way(&mut self) -> Option<&str> {
+        let words = self.in_the_way.get().filter(|_| !self.is_told)?;
+        self.is_told = true;
+        Some(words)
     }
 
     /// The next answers; waits for ever where none come.

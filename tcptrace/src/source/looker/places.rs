@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use crate::{
     model::{AbsentWhy, NetnsFacts, Snapshot, StateSet},
     source::{
         diag::{Detail, DiagSocket},
-        proc::{EnterError, Namespaces, has_tcp, read_facts},
+        proc::{Blocked, EnterError, Namespaces, Obstacle, Unseen, has_tcp, read_facts},
     },
 };
 
@@ -29,7 +30,19 @@ pub(in crate::source) enum NoWay {
     /// No known way leads there, and the last search for others was a moment ago.
     NotSearched,
     /// There is none.
-    Absent(AbsentWhy),
+    Gone,
+    /// Something is in the way.
+    Blocked(Blocked),
+}
+
+impl NoWay {
+    /// As captures and the engine know it.
+    pub(super) const fn why(self) -> AbsentWhy {
+        match self {
+            Self::NotSearched | Self::Gone => AbsentWhy::NoNamespace,
+            Self::Blocked(_) => AbsentWhy::NotAsked,
+        }
+    }
 }
 
 pub(in crate::source) struct Places {
@@ -76,9 +89,9 @@ impl Places {
                 self.let_go();
             }
             let opened = self.enter(netns, DiagSocket::open)?;
-            self.open.insert(netns, opened.map_err(|_| NoWay::Absent(AbsentWhy::NotAsked))?);
+            self.open.insert(netns, opened.map_err(|error| no_socket(&error))?);
         }
-        self.open.get_mut(&netns).ok_or(NoWay::Absent(AbsentWhy::NotAsked))
+        self.open.get_mut(&netns).ok_or(NoWay::Gone)
     }
 
     /// Tells every socket of a namespace in these states; whether it came to its end.
@@ -98,13 +111,18 @@ impl Places {
     }
 
     /// Processes whose namespaces cannot be seen.
-    pub(in crate::source) fn hidden(&self) -> u64 {
+    pub(in crate::source) fn hidden(&self) -> &Unseen {
         self.namespaces.hidden()
     }
 
     /// The file that leads to a namespace that is not the own one.
     pub(in crate::source) fn way(&self, netns: u32) -> Option<String> {
         self.namespaces.way(netns).map(|path| path.display().to_string())
+    }
+
+    /// What `--netns` takes for a namespace.
+    pub(in crate::source) fn word(&self, netns: u32) -> Option<String> {
+        self.namespaces.word(netns)
     }
 
     /// Settings and counters as they are now; none of a namespace that cannot be entered.
@@ -150,8 +168,8 @@ impl Places {
             entered = self.namespaces.enter(netns, &body);
         }
         entered.map_err(|error| match error {
-            EnterError::Gone => NoWay::Absent(AbsentWhy::NoNamespace),
-            _ => NoWay::Absent(AbsentWhy::NotAsked),
+            EnterError::Gone => NoWay::Gone,
+            EnterError::Blocked(blocked) => NoWay::Blocked(blocked),
         })
     }
 
@@ -171,4 +189,9 @@ impl Places {
         self.scanned = Some(now);
         self.cost = now.saturating_duration_since(began) + before;
     }
+}
+
+/// In the own namespace one could be had, so that this is a lack of files or memory.
+fn no_socket(error: &io::Error) -> NoWay {
+    NoWay::Blocked(Blocked { obstacle: Obstacle::of(error).unwrap_or(Obstacle::Other(0)), needed: &[] })
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        OnceLock,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::Duration,
 };
 
@@ -16,6 +19,7 @@ use super::{
 use crate::{
     decode::Frame,
     model::{Absent, AbsentWhy, DumpAt, DumpMark, Look, Sighting, Snapshot, State, StateSet},
+    report::netns_in_words,
     source::{clock, diag::LookAnswer, interfaces, proc::HolderIndex},
 };
 
@@ -36,9 +40,10 @@ const INTERFACES_MAX: usize = 16_384;
 const WAITING_MAX: usize = 1 << 16;
 
 /// Answers until nobody asks, or nobody listens.
-pub(super) fn run(questions: &Receiver<Question>, answers: &Sender<Answers>) {
+pub(super) fn run(questions: &Receiver<Question>, answers: &Sender<Answers>, in_the_way: &OnceLock<String>) {
     let (places, holders) = (Places::new(), HolderIndex::new());
-    let mut worker = Worker { places, holders, answers, batch: Vec::new(), waiting: Vec::new(), held: Vec::new() };
+    let (batch, waiting, held) = (Vec::new(), Vec::new(), Vec::new());
+    let mut worker = Worker { places, holders, answers, in_the_way, batch, waiting, held };
     while worker.turn(questions).is_ok() {}
 }
 
@@ -49,6 +54,8 @@ struct Worker<'a> {
     places: Places,
     holders: HolderIndex,
     answers: &'a Sender<Answers>,
+    /// The first obstacle, for people.
+    in_the_way: &'a OnceLock<String>,
     batch: Answers,
     /// Namespaces that no known way leads to, the looks there, and the searches that they may still wait for.
     waiting: Vec<(u32, Vec<Look>, u8)>,
@@ -132,8 +139,10 @@ impl Worker<'_> {
                 });
                 None
             }
-            Err(NoWay::NotSearched) => Some(AbsentWhy::NoNamespace),
-            Err(NoWay::Absent(why)) => Some(why),
+            Err(no_way) => {
+                self.blocked(netns, no_way);
+                Some(no_way.why())
+            }
         };
         if let Some(why) = why {
             let time_ns = clock::monotonic_ns();
@@ -176,7 +185,13 @@ impl Worker<'_> {
     /// Every namespace in turn.
     fn dump(&mut self, states: StateSet) -> Result<(), Over> {
         let before_ns = cpu_ns();
-        for netns in self.places.all() {
+        let all = self.places.all();
+        let hidden = self.places.hidden();
+        if !hidden.is_empty() {
+            let words = || format!("the network namespaces of {} cannot be seen: {}", hidden.who(), hidden.advice());
+            self.in_the_way.get_or_init(words);
+        }
+        for netns in all {
             self.dump_one(netns, states)?;
         }
         self.places.let_go();
@@ -212,7 +227,18 @@ impl Worker<'_> {
                 over |= answers.blocking_send(std::mem::take(batch)).is_err();
             }
         });
+        if let Err(no_way) = dumped {
+            self.blocked(netns, no_way);
+        }
         if over { Err(Over) } else { Ok(dumped.unwrap_or(false)) }
+    }
+
+    fn blocked(&self, netns: u32, no_way: NoWay) {
+        if let NoWay::Blocked(blocked) = no_way {
+            let name = self.places.word(netns).as_deref().map_or_else(|| netns.to_string(), netns_in_words);
+            let words = || format!("sockets in network namespace {name} cannot be looked up: {}", blocked.advice());
+            self.in_the_way.get_or_init(words);
+        }
     }
 
     fn put(&mut self, frame: Frame<'static>) -> Result<(), Over> {

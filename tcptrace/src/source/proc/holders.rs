@@ -3,13 +3,18 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    io::{self, ErrorKind, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use super::text::{cgroup_path, clean, epoll_target, socket_inode};
+use super::{
+    held::Capability,
+    obstacle::Obstacle,
+    sight::{Sight, Unseen},
+    text::{cgroup_path, clean, epoll_target, socket_inode},
+};
 use crate::model::{Holder, Holders};
 
 /// Holders listed for one socket; the rest is counted.
@@ -33,6 +38,7 @@ pub struct HolderIndex {
     cache: HashMap<u32, (Instant, Holders)>,
     scanned: Option<Instant>,
     cost: Duration,
+    unseen: Unseen,
 }
 
 impl HolderIndex {
@@ -57,7 +63,8 @@ impl HolderIndex {
             return found;
         }
         let began = Instant::now();
-        let scan = Scan::new(&wanted).run();
+        let (scan, unseen) = Scan::new(&wanted).run();
+        self.unseen = unseen;
         self.cost = began.elapsed();
         self.scanned = Some(Instant::now());
         if self.cache.len() + scan.len() > CACHE_MAX {
@@ -70,6 +77,12 @@ impl HolderIndex {
             found.insert(inode, holders);
         }
         found
+    }
+
+    /// Processes whose files the last search could not see.
+    #[must_use]
+    pub fn unseen(&self) -> &Unseen {
+        &self.unseen
     }
 
     /// What is remembered of a socket, if all of it still holds.
@@ -97,21 +110,26 @@ impl HolderIndex {
 struct Scan<'a> {
     wanted: &'a HashSet<u32>,
     found: HashMap<u32, Holders>,
-    /// A process could not be looked at.
-    partial: bool,
+    /// Processes that could not be looked at.
+    unseen: Unseen,
 }
+
+/// The folder of a process's files has mode 0500 and is its user's (`task_dump_owner()`); where its links lead to is
+/// told to whom may trace it (`proc_fd_access_allowed()`).
+const TO_LIST: &[Capability] = &[Capability::DacReadSearch, Capability::SysPtrace];
+const TO_FOLLOW: &[Capability] = &[Capability::SysPtrace];
 
 impl<'a> Scan<'a> {
     fn new(wanted: &'a HashSet<u32>) -> Self {
         let found =
             wanted.iter().map(|inode| (*inode, Holders { in_epoll: Some(false), ..Holders::default() })).collect();
-        Self { wanted, found, partial: false }
+        Self { wanted, found, unseen: Unseen::default() }
     }
 
-    fn run(mut self) -> HashMap<u32, Holders> {
-        // Processes of other pid namespaces are not shown at all, and `hidepid` hides those of others.
-        self.partial = !sees_all();
-        let mut pids: Vec<u32> = fs::read_dir("/proc")
+    fn run(mut self) -> (HashMap<u32, Holders>, Unseen) {
+        let entries = fs::read_dir("/proc");
+        entries.as_ref().err().into_iter().for_each(|error| self.unseen.all(error));
+        let mut pids: Vec<u32> = entries
             .into_iter()
             .flatten()
             .flatten()
@@ -121,23 +139,29 @@ impl<'a> Scan<'a> {
         for pid in pids {
             self.process(pid);
         }
+        // Processes of other pid namespaces are not shown at all, and `hidepid` hides those of others.
+        let partial = !self.unseen.is_empty() || Sight::now() != Sight::Everything;
         // `in_epoll` speaks of the holders that were seen.
         for holders in self.found.values_mut() {
-            holders.partial = self.partial;
+            holders.partial = partial;
             holders.in_epoll = holders.in_epoll.filter(|_| holders.total > 0);
         }
-        self.found
+        (self.found, self.unseen)
     }
 
-    /// A process that ends meanwhile holds nothing.
+    /// A process, or a file of it, that is gone is no lack.
+    fn refused(&mut self, pid: u32, error: &io::Error, needed: &[Capability]) {
+        if let Some(obstacle) = Obstacle::of(error) {
+            self.unseen.add(pid, obstacle, needed);
+        }
+    }
+
     fn process(&mut self, pid: u32) {
         let dir = match fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(dir) => dir,
-            Err(error) => {
-                self.partial |= !has_ended(&error);
-                return;
-            }
+            Err(error) => return self.refused(pid, &error, TO_LIST),
         };
+        let mut refused = None;
         let mut sockets: HashMap<u32, u32> = HashMap::new();
         let mut epolls = Vec::new();
         for entry in dir.flatten() {
@@ -145,7 +169,7 @@ impl<'a> Scan<'a> {
             let link = match fs::read_link(entry.path()) {
                 Ok(link) => link,
                 Err(error) => {
-                    self.partial |= !has_ended(&error);
+                    refused = Some(error);
                     continue;
                 }
             };
@@ -156,6 +180,10 @@ impl<'a> Scan<'a> {
             } else if link == "anon_inode:[eventpoll]" && epolls.len() <= EPOLLS_MAX {
                 epolls.push(fd);
             }
+        }
+        // Once, of however many files.
+        if let Some(error) = refused {
+            self.refused(pid, &error, TO_FOLLOW);
         }
         if sockets.is_empty() {
             return;
@@ -203,19 +231,6 @@ fn polled(pid: u32, epolls: &[u32], sockets: &HashMap<u32, u32>) -> Option<HashS
         }
     }
     Some(polled)
-}
-
-/// The process, or its file, is gone, which is no lack.
-fn has_ended(error: &io::Error) -> bool {
-    const ESRCH: i32 = 3;
-    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
-}
-
-/// Whether `/proc` shows every process of the host: this is the first pid namespace (`PROC_PID_INIT_INO`), and process
-/// 1 can be seen.
-fn sees_all() -> bool {
-    let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    link.as_os_str() == "pid:[4026531836]" && Path::new("/proc/1/fd").exists()
 }
 
 fn fd_path(pid: u32, fd: u32) -> PathBuf {
@@ -266,8 +281,15 @@ mod tests {
         assert!(index.remembered(inode).is_some());
         drop(client);
         assert!(index.remembered(inode).is_none());
-        let gone = index.find(&[inode]);
-        assert_eq!(gone.get(&inode).map(|holders| holders.total), Some(0));
+        // A process that another test starts holds it until it is another program.
+        let is_gone = |found: &HashMap<u32, Holders>| found.get(&inode).is_some_and(|holders| holders.total == 0);
+        let gone = (0..50).any(|_| {
+            is_gone(&HolderIndex::new().find(&[inode])) || {
+                thread::sleep(Duration::from_millis(20));
+                false
+            }
+        });
+        assert!(gone, "somebody still has it");
     }
 
     /// A child that was started with the socket as its standard input holds it, too.

@@ -3,22 +3,25 @@
 //! Nothing here stays open: a descriptor of a namespace, or a socket in it, would keep a dead container's in being.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io,
     os::{fd::AsFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
+use super::{
+    held::Capability,
+    links::{OWN, TO_FOLLOW, TO_OPEN, inode, mounted, numbered, parse_link, word_of},
+    obstacle::Obstacle,
+    sight::{Blocked, Unseen},
+};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Namespaces known at a time.
 pub const NAMESPACES_MAX: usize = 4096;
-/// `PID_MAX_LIMIT`: process ids are smaller, inodes of namespaces larger (`PROC_DYNAMIC_FIRST` and about).
-const PIDS: u32 = 1 << 22;
-/// Where `ip netns` keeps names (ip-netns(8)).
-const NAMED: &str = "/run/netns";
-const OWN: &str = "/proc/thread-self/ns/net";
+/// Entering takes CAP_SYS_ADMIN in the namespace's user namespace and in the own one (`netns_install()`).
+const TO_ENTER: &[Capability] = &[Capability::SysAdmin];
 
 /// Why a namespace was not entered.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +29,9 @@ pub enum EnterError {
     /// Nothing leads to it any more.
     #[error("the network namespace is gone")]
     Gone,
-    /// CAP_SYS_ADMIN is missing.
-    #[error("no permission to enter the network namespace: CAP_SYS_ADMIN is needed")]
-    NotPermitted,
-    /// Anything else.
-    #[error("cannot enter the network namespace: {0}")]
-    Other(io::Error),
+    /// It is there, and something is in the way.
+    #[error("cannot enter the network namespace: {}", .0.advice())]
+    Blocked(Blocked),
 }
 
 /// The namespaces that processes and mounts lead to.
@@ -39,8 +39,12 @@ pub enum EnterError {
 pub struct Namespaces {
     own: u32,
     paths: BTreeMap<u32, PathBuf>,
-    /// Processes that did not let their namespace be seen.
-    hidden: u64,
+    /// Where a namespace is mounted, with names of `ip netns` before others.
+    mounts: BTreeMap<u32, PathBuf>,
+    /// The first process in a namespace.
+    pids: BTreeMap<u32, u32>,
+    /// Processes that did not let their namespace be seen, and are in none that is known.
+    hidden: Unseen,
 }
 
 impl Default for Namespaces {
@@ -54,7 +58,8 @@ impl Namespaces {
     #[must_use]
     pub fn new() -> Self {
         let own = inode(Path::new(OWN)).unwrap_or(0);
-        Self { own, paths: BTreeMap::from([(own, PathBuf::from(OWN))]), hidden: 0 }
+        let paths = BTreeMap::from([(own, PathBuf::from(OWN))]);
+        Self { own, paths, mounts: BTreeMap::new(), pids: BTreeMap::new(), hidden: Unseen::default() }
     }
 
     /// Looks for namespaces: those of all processes, and those that are mounted somewhere (`ip netns`, containers).
@@ -62,21 +67,94 @@ impl Namespaces {
         let leads = |inode: u32, path: &Path| fs::metadata(path).is_ok_and(|meta| meta.ino() == u64::from(inode));
         self.paths.retain(|inode, path| leads(*inode, path));
         self.paths.insert(self.own, PathBuf::from(OWN));
+        self.scan_mounts();
+        self.scan_processes();
+    }
+
+    /// Those that are mounted, which takes one file to read.
+    pub fn scan_mounts(&mut self) {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        self.mounts.clear();
         for (inode, path) in mounts.lines().filter_map(mounted) {
-            self.learn(inode, path);
-        }
-        self.hidden = 0;
-        for process in numbered(Path::new("/proc")) {
-            let seen = self.learn_link(process.join("ns/net"));
-            self.hidden += u64::from(seen.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied));
+            self.learn(inode, path.clone());
+            let is_name = |path: &Path| !word_of(path).contains('/');
+            if self.mounts.len() < NAMESPACES_MAX || self.mounts.contains_key(&inode) {
+                let known = self.mounts.entry(inode).or_insert_with(|| path.clone());
+                if is_name(&path) && !is_name(known) {
+                    *known = path;
+                }
+            }
         }
     }
 
-    /// Processes that the last search could not look at (CAP_SYS_PTRACE): their namespaces are unknown.
+    fn scan_processes(&mut self) {
+        self.pids.clear();
+        let mut refused = Vec::new();
+        for process in numbered(Path::new("/proc")) {
+            let Some(pid) = process.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
+            match self.learn_link(process.join("ns/net")) {
+                Ok(Some(inode)) if self.pids.len() < NAMESPACES_MAX => {
+                    self.pids.entry(inode).or_insert(pid);
+                }
+                Ok(_) => {}
+                Err(error) => refused.extend(Obstacle::of(&error).map(|obstacle| (pid, obstacle))),
+            }
+        }
+        self.hidden = self.strangers(refused);
+        // Entries that could not be listed are none.
+        if let Err(error) = fs::read_dir("/proc") {
+            self.hidden.all(&error);
+        }
+    }
+
+    /// Of processes that hide their namespace, those that are in none that is known. Whose network is whose is told by
+    /// the inode of a file in `/proc/PID/net`: each namespace has files of its own (`proc_alloc_inum()`), and everybody
+    /// may look at them (`get_proc_task_net()`).
+    fn strangers(&self, refused: Vec<(u32, Obstacle)>) -> Unseen {
+        let mark = |who: &str| fs::metadata(format!("/proc/{who}/net/sockstat")).map(|meta| meta.ino()).ok();
+        let mut unseen = Unseen::default();
+        if refused.is_empty() {
+            return unseen;
+        }
+        let own = mark("thread-self");
+        let known: HashSet<u64> = self.pids.values().filter_map(|pid| mark(&pid.to_string())).chain(own).collect();
+        for (pid, obstacle) in refused {
+            if mark(&pid.to_string()).is_none_or(|mark| !known.contains(&mark)) {
+                unseen.add(pid, obstacle, TO_FOLLOW);
+            }
+        }
+        unseen
+    }
+
+    /// Processes whose namespaces the last search could not see.
     #[must_use]
-    pub fn hidden(&self) -> u64 {
-        self.hidden
+    pub fn hidden(&self) -> &Unseen {
+        &self.hidden
+    }
+
+    /// Whether the file that a word stands for still leads to the namespace. One that does not is forgotten.
+    pub fn leads_to(&mut self, inode: u32) -> bool {
+        let leads = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.ino() == u64::from(inode));
+        if self.mounts.get(&inode).is_some_and(|path| !leads(path)) {
+            self.mounts.remove(&inode);
+        }
+        if self.pids.get(&inode).is_some_and(|pid| !leads(Path::new(&format!("/proc/{pid}/ns/net")))) {
+            self.pids.remove(&inode);
+        }
+        if inode != self.own && self.paths.get(&inode).is_some_and(|path| !leads(path)) {
+            self.paths.remove(&inode);
+        }
+        self.word(inode).is_some()
+    }
+
+    /// The word by which a user names a namespace: its name of `ip netns`, the path where it is mounted, the id of a
+    /// process in it, or another path that leads to it. All of these [`super::resolve`] takes.
+    #[must_use]
+    pub fn word(&self, inode: u32) -> Option<String> {
+        let mount = self.mounts.get(&inode).map(|path| word_of(path));
+        let process = || self.pids.get(&inode).map(ToString::to_string);
+        let other = || self.way(inode).map(|path| path.display().to_string());
+        mount.or_else(process).or_else(other)
     }
 
     /// Looks for one namespace where few are: that of a single thread, or one that only an open file keeps.
@@ -94,12 +172,13 @@ impl Namespaces {
         }
     }
 
-    fn learn_link(&mut self, path: PathBuf) -> io::Result<()> {
+    fn learn_link(&mut self, path: PathBuf) -> io::Result<Option<u32>> {
         let link = fs::read_link(&path)?;
-        if let Some(inode) = parse_link(&link.to_string_lossy()) {
+        let inode = parse_link(&link.to_string_lossy());
+        if let Some(inode) = inode {
             self.learn(inode, path);
         }
-        Ok(())
+        Ok(inode)
     }
 
     fn learn(&mut self, inode: u32, path: PathBuf) {
@@ -131,14 +210,14 @@ impl Namespaces {
             return Ok(body());
         }
         let path = self.paths.get(&inode).ok_or(EnterError::Gone)?;
-        let there = File::open(path).map_err(sort)?;
+        let there = File::open(path).map_err(blocked(TO_OPEN))?;
         // A process may have ended, and its number be another one's.
-        if there.metadata().map_err(EnterError::Other)?.ino() != u64::from(inode) {
+        if there.metadata().map_err(blocked(TO_OPEN))?.ino() != u64::from(inode) {
             return Err(EnterError::Gone);
         }
-        let here = File::open(OWN).map_err(sort)?;
+        let here = File::open(OWN).map_err(blocked(&[]))?;
         let network = Some(LinkNameSpaceType::Network);
-        move_into_link_name_space(there.as_fd(), network).map_err(|error| sort(error.into()))?;
+        move_into_link_name_space(there.as_fd(), network).map_err(|error| blocked(TO_ENTER)(error.into()))?;
         drop(there);
         // Also after a panic: who catches it goes on in the right place.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
@@ -152,135 +231,18 @@ impl Namespaces {
     }
 }
 
-fn sort(error: io::Error) -> EnterError {
-    match error.kind() {
-        io::ErrorKind::NotFound => EnterError::Gone,
-        io::ErrorKind::PermissionDenied => EnterError::NotPermitted,
-        // ESRCH: the process ended while its file was opened.
-        _ if error.raw_os_error() == Some(3) => EnterError::Gone,
-        _ => EnterError::Other(error),
+/// Sorts an error of something that takes these capabilities.
+fn blocked(needed: &'static [Capability]) -> impl Fn(io::Error) -> EnterError {
+    move |error| match Obstacle::of(&error) {
+        Some(obstacle) => EnterError::Blocked(Blocked { obstacle, needed }),
+        // Also ESRCH: the process ended while its file was opened.
+        None => EnterError::Gone,
     }
-}
-
-/// The namespace that a user means: `self`, an inode, a process id, a name of `ip netns`, or a path.
-///
-/// # Errors
-/// Says that there is none.
-pub fn resolve(text: &str) -> Result<u32, String> {
-    let number: Option<u32> = text.parse().ok();
-    let path = match number {
-        Some(inode) if inode > PIDS => return Ok(inode),
-        Some(pid) => PathBuf::from(format!("/proc/{pid}/ns/net")),
-        None if text == "self" => PathBuf::from(OWN),
-        None if text.contains('/') => PathBuf::from(text),
-        None => Path::new(NAMED).join(text),
-    };
-    // The link's text says what it is; a mount is known by its file system.
-    let found = match fs::read_link(&path) {
-        Ok(link) => parse_link(&link.to_string_lossy()).ok_or_else(|| io::Error::other("it is no network namespace")),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => mounted_at(&path),
-        Err(error) => Err(error),
-    };
-    found.map_err(|error| {
-        let what = if number.is_some() { "process" } else { "network namespace" };
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            return format!("cannot look at {what} `{text}`: {}: {error}; run as root", path.display());
-        }
-        format!("there is no {what} `{text}`: {}: {error}", path.display())
-    })
-}
-
-/// The namespace that is mounted on a file.
-fn mounted_at(path: &Path) -> io::Result<u32> {
-    let path = fs::canonicalize(path)?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let found = mounts.lines().filter_map(mounted).find(|(_, point)| *point == path);
-    found.map(|(inode, _)| inode).ok_or_else(|| io::Error::other("it is no network namespace"))
-}
-
-fn inode(path: &Path) -> io::Result<u32> {
-    let inode = fs::metadata(path)?.ino();
-    u32::try_from(inode).map_err(|_| io::Error::other("it is no network namespace"))
-}
-
-/// Entries of a folder whose names are numbers; none of one that is gone, or may not be read.
-fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_number = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-    entries.filter(is_number).map(|entry| entry.path())
-}
-
-/// `net:[4026531840]`.
-#[must_use]
-pub fn parse_link(link: &str) -> Option<u32> {
-    link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
-}
-
-/// A line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) that mounts a network namespace: its root names it.
-#[must_use]
-pub fn mounted(line: &str) -> Option<(u32, PathBuf)> {
-    let mut fields = line.split(' ').skip(3);
-    let (root, point) = (fields.next()?, fields.next()?);
-    Some((parse_link(root)?, PathBuf::from(unescape(point))))
-}
-
-/// `\040` and the like, for blanks in paths.
-fn unescape(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        match others.split_at_checked(3) {
-            Some((digits, after)) if *first == b'\\' => match octal(digits) {
-                Some(byte) => {
-                    out.push(byte);
-                    rest = after;
-                    continue;
-                }
-                None => out.push(*first),
-            },
-            _ => out.push(*first),
-        }
-        rest = others;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn octal(digits: &[u8]) -> Option<u8> {
-    let digits = Some(digits).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
-    u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn links_and_mounts() {
-        assert_eq!(parse_link("net:[4026531840]"), Some(4_026_531_840));
-        assert_eq!(parse_link("mnt:[4026531840]"), None);
-        assert_eq!(parse_link("net:[99999999999]"), None);
-        let line = "553 24 0:4 net:[4026532441] /run/netns/my\\040ns rw shared:315 - nsfs nsfs rw";
-        assert_eq!(mounted(line), Some((4_026_532_441, PathBuf::from("/run/netns/my ns"))));
-        assert_eq!(mounted("25 30 0:23 / /sys rw - sysfs sysfs rw"), None);
-        assert_eq!(mounted(""), None);
-        assert_eq!(unescape("a\\04"), "a\\04");
-        assert_eq!(unescape("a\\999b"), "a\\999b");
-    }
-
-    #[test]
-    fn names_of_all_kinds() {
-        let own = inode(Path::new(OWN)).unwrap();
-        assert_eq!(resolve("self"), Ok(own));
-        assert_eq!(resolve(&std::process::id().to_string()), Ok(own));
-        assert_eq!(resolve("/proc/self/ns/net"), Ok(own));
-        assert_eq!(resolve("4026531999"), Ok(4_026_531_999));
-        assert_eq!(resolve("4026531833"), Ok(4_026_531_833));
-        assert!(resolve("/etc/hostname").is_err());
-        assert!(resolve("/proc/self/ns/mnt").is_err());
-        assert!(resolve("no-such-name").is_err());
-        assert!(resolve("/no/such/path").is_err());
-        assert!(resolve("").is_err());
-    }
 
     /// Of this process, one thread alone is somewhere else; root can go there.
     #[test]

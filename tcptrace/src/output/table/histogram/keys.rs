@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::model::ShownName;
 use crate::report::histogram::{By, KeyValue, Remainder};
+use crate::report::netns_in_words;
 
 const CUT: char = '…';
 
@@ -111,6 +112,7 @@ fn text(value: &KeyValue) -> String {
         KeyValue::Unknown => "unknown".to_owned(),
         KeyValue::Text(text) => ShownName(text).to_string(),
         KeyValue::Number(number) => number.to_string(),
+        KeyValue::Netns(inode, name) => name.as_deref().map_or_else(|| inode.to_string(), netns_in_words),
     }
 }
 

@@ -135,3 +135,25 @@ fn what_cannot_be_split_by_is_refused() {
         assert!(error.contains(words), "{text}: {error}");
     }
 }
+
+#[test]
+fn namespaces_have_their_name_unless_two_have_one_inode() {
+    let named = |name: &str| {
+        let mut context = Context::default();
+        context.netns_name(NetnsName { netns: 7, name: name.to_owned() });
+        context
+    };
+    let one = close("a", [1; 4], 1);
+    assert_eq!(split(&[By::Netns], &[one], &Context::default()), counts(&[("7", 1)]));
+    assert_eq!(split(&[By::Netns], &[one], &named("web")), counts(&[("web", 1)]));
+    for (first, second, shown) in [("7434", "7435", "7435"), ("web", "7435", "7"), ("web", "db", "7")] {
+        let mut found = histograms(&[Of::Close], &[By::Netns]);
+        found.record(&one, 0, 1, &named(first));
+        found.record(&one, 0, 1, &named(second));
+        assert_eq!(rows(&found.interval(2_000, &[]).splits[0]), counts(&[(shown, 2)]));
+    }
+    let mut found = histograms(&[Of::Close], &[By::Netns]);
+    found.record(&one, 0, 1, &named("web"));
+    found.record(&one, 1, 1, &named("db"));
+    assert_eq!(rows(&found.interval(2_000, &[]).splits[0]), counts(&[("7", 2)]));
+}

@@ -3,7 +3,8 @@ mod keys;
 
 use super::*;
 use crate::model::{
-    CgroupName, Comm, Endpoint, Identity, Outcome, Owner, OwnerSource, Phase, Phases, Retransmits, Role, SocketKey,
+    CgroupName, Comm, Endpoint, Identity, NetnsName, Outcome, Owner, OwnerSource, Phase, Phases, Retransmits, Role,
+    SocketKey,
 };
 
 fn close(comm: &str, remote: [u8; 4], ns: u64) -> Close {
@@ -44,6 +45,7 @@ fn text(value: &KeyValue) -> String {
         KeyValue::Unknown => "?".to_owned(),
         KeyValue::Text(text) => text.clone(),
         KeyValue::Number(number) => number.to_string(),
+        KeyValue::Netns(inode, name) => name.clone().unwrap_or_else(|| inode.to_string()),
     }
 }
 
