@@ -52,7 +52,7 @@ pub struct Layout {
     pub tp_sport: u32,
     /// `inet_connection_sock.icsk_pending` within `tcp_sock`, `u8`.
     pub tp_pending: u32,
-    /// `inet_connection_sock.icsk_retransmits` within `tcp_sock`, `u8`.
+    /// `inet_connection_sock.icsk_retransmits` within `tcp_sock`, `u8`; 0 where it or the next one was not found.
     pub tp_retransmits: u32,
     /// `inet_connection_sock.icsk_probes_out` within `tcp_sock`, `u8`.
     pub tp_probes_out: u32,

@@ -14,6 +14,7 @@ use tcptrace_ebpf::{
 
 use crate::{
     emit::{Event, emit, key},
+    maps::layout,
     nesting,
     sock::{Sock, TcpSock},
     socket_filter::{self, Wanted, in_sample},
@@ -133,6 +134,9 @@ fn transition(ctx: &BtfTracePointContext, change: Change, counter_set: u32) {
 /// What tells the kernel's giving up (`tcp_write_err()`) from an end that a left-over `sk_err` only seems to explain.
 #[inline(always)]
 fn retries(tcp: TcpSock) -> u16 {
+    if layout!(tp_retransmits) == 0 {
+        return 0;
+    }
     RETRIES_KNOWN | (u16::from(tcp.retransmits()) + u16::from(tcp.probes_out()))
 }
 

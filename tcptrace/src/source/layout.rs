@@ -23,7 +23,7 @@ macro_rules! wanted {
     };
 }
 
-const FIELDS: [Wanted; 24] = wanted! {
+const FIELDS: [Wanted; 22] = wanted! {
     sk_family = "sock" "__sk_common.skc_family" 2,
     sk_state = "sock" "__sk_common.skc_state" 1,
     sk_dport = "sock" "__sk_common.skc_dport" 2,
@@ -40,8 +40,6 @@ const FIELDS: [Wanted; 24] = wanted! {
     sk_protocol = "sock" "sk_protocol" 2,
     tp_sport = "tcp_sock" "inet_conn.icsk_inet.inet_sport" 2,
     tp_pending = "tcp_sock" "inet_conn.icsk_pending" 1,
-    tp_retransmits = "tcp_sock" "inet_conn.icsk_retransmits" 1,
-    tp_probes_out = "tcp_sock" "inet_conn.icsk_probes_out" 1,
     tp_srtt = "tcp_sock" "srtt_us" 4,
     tp_segs_in = "tcp_sock" "segs_in" 4,
     tp_bytes_sent = "tcp_sock" "bytes_sent" 8,
@@ -64,6 +62,12 @@ const FIELDS_TASK: [Wanted; 6] = wanted! {
     css_set_cgroup = "css_set" "dfl_cgrp" 8,
     cgroup_node = "cgroup" "kn" 8,
     node_id = "kernfs_node" "id" 8,
+};
+
+/// Without them an end does not tell the attempts that nothing has answered.
+const FIELDS_RETRIES: [Wanted; 2] = wanted! {
+    tp_retransmits = "tcp_sock" "inet_conn.icsk_retransmits" 1,
+    tp_probes_out = "tcp_sock" "inet_conn.icsk_probes_out" 1,
 };
 
 /// Without it there is no event for the end of an orphan's FIN_WAIT2.
@@ -95,6 +99,9 @@ pub fn resolve(btf: &Btf) -> Result<Layout, BtfError> {
     }
     if resolve_all(btf, &FIELDS_TIMEWAIT, &mut layout).is_err() {
         layout.tw_substate = 0;
+    }
+    if resolve_all(btf, &FIELDS_RETRIES, &mut layout).is_err() {
+        (layout.tp_retransmits, layout.tp_probes_out) = (0, 0);
     }
     resolve_ports(btf, &mut layout);
     let flags = btf.field("tcp_skb_cb", "tcp_flags")?;
