@@ -15,7 +15,7 @@ pub(super) struct Shape {
     pub(super) width: usize,
     /// Its text ends at its end.
     pub(super) is_right: bool,
-    /// A second band begins here, where one is not enough.
+    /// The second band begins here, where one is not enough and it has not begun before.
     pub(super) breaks: bool,
 }
 
@@ -89,7 +89,7 @@ fn deal(room: Option<usize>, shapes: &[Shape], text: usize) -> Vec<Place> {
     let mut places = Vec::with_capacity(shapes.len() + 1);
     for Shape { width, is_right, breaks } in all() {
         let is_first = places.is_empty() || start == INDENT && band > 0;
-        if is_too_long(length) && !is_first && (breaks || is_too_long(start + width)) {
+        if is_too_long(length) && !is_first && (breaks && band == 0 || is_too_long(start + width)) {
             (band, start) = (band + 1, INDENT);
         }
         places.push(Place { band, start, width, is_right });
@@ -119,7 +119,7 @@ mod tests {
         }
         let two = [(0, 0), (0, 13), (0, 30), (1, 13), (1, 21)];
         assert_eq!(starts(&Layout::new(Some(54 + TEXT_MIN), shapes(&[12, 16, 16, 7]))), two);
-        let three = [(0, 0), (0, 13), (1, 13), (2, 13), (2, 21)];
+        let three = [(0, 0), (0, 13), (1, 13), (1, 30), (2, 13)];
         assert_eq!(starts(&Layout::new(Some(40), shapes(&[12, 16, 16, 7]))), three);
     }
 
