@@ -10,9 +10,12 @@ mod harness;
 mod judge;
 #[cfg(test)]
 mod look;
+mod mptcp_listings;
 #[cfg(test)]
 mod twin;
 
+#[cfg(test)]
+mod ages;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
@@ -40,6 +43,8 @@ mod healing;
 #[cfg(test)]
 mod hist;
 #[cfg(test)]
+mod lingering;
+#[cfg(test)]
 mod listings;
 #[cfg(test)]
 mod namespaces;
@@ -59,6 +64,8 @@ mod resets;
 mod runs;
 #[cfg(test)]
 mod sampling;
+#[cfg(test)]
+mod stuck_groups;
 #[cfg(test)]
 mod transitions;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod advice;
 mod census;
 mod close;
+mod closer;
 mod diagnosis;
 mod event;
 mod finding;
@@ -18,8 +19,12 @@ mod socket;
 mod status;
 
 pub use advice::{Advice, Evidence, Fact, Row, Setting, Verdict};
-pub use census::{AGE_BUCKETS, GroupOf, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckReport};
+pub use census::{
+    AGE_BUCKETS, GroupOf, Grouped, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckGroup, StuckKey, StuckOf,
+    StuckReport,
+};
 pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
+pub use closer::{Closer, Closing};
 pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
@@ -29,7 +34,8 @@ pub use netns::NetnsFacts;
 pub use owner::{Comm, Owner, OwnerSource, printable};
 pub use reset::ResetReason;
 pub use snapshot::{
-    Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_MS, TIME_WAIT_NS, TcpDetail, Timer, Want,
+    Absent, AbsentWhy, DumpAt, DumpMark, Look, Mptcp, MptcpDetail, Snapshot, StateSet, TIME_WAIT_MS, TIME_WAIT_NS,
+    TcpDetail, Timer, Want,
 };
 pub use socket::{Endpoint, Family, Identity, SocketKey};
 pub use status::{Anomalies, Books, Looks, Status};

@@ -8,19 +8,12 @@
 //!   advice    ...
 //! ```
 
-use std::fmt::Display;
-
+use super::block::Block;
 use super::census::{AGE, Age, Count, Held, ends, total};
 use super::line::Line;
 use super::paint::Paint;
-use crate::model::{AGE_BUCKETS, FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport};
+use crate::model::{FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport};
 use crate::output::Style;
-
-/// Of the names in front of the lines of a block.
-const NAME: usize = 9;
-/// In front of those.
-const INDENT: usize = 1;
-const BUCKETS: [&str; AGE_BUCKETS.len()] = ["<1m", "<10m", "<1h", "<1d", ">=1d"];
 
 /// Appends all blocks. Nothing but the last line where nothing leaks.
 pub(super) fn blocks(
@@ -31,120 +24,61 @@ pub(super) fn blocks(
     sockets: bool,
     own_netns: u32,
 ) {
-    let mut page = Page { out, line, style, own_netns };
+    let mut block = Block { out, line, style, own_netns };
     for group in &report.groups {
-        page.title(group);
-        page.lists(group);
-        if sockets {
-            page.sockets(group);
-        }
-        page.out.push(b'\n');
-    }
-    let what =
-        format!("{} in {}", Count(report.sockets(), "leaked socket"), Count(report.groups.len() as u64, "group"));
-    let what: &dyn Display = if report.groups.is_empty() { &"0 leaked sockets" } else { &what };
-    total(page.line, page.out, style, what, &report.round);
-}
-
-struct Page<'a> {
-    out: &'a mut Vec<u8>,
-    line: &'a mut Line,
-    style: Style,
-    own_netns: u32,
-}
-
-impl Page<'_> {
-    fn flush(&mut self) {
-        self.line.flush(self.out, self.style);
-    }
-
-    fn title(&mut self, group: &LeakGroup) {
-        match &group.of {
-            GroupOf::Process { pid, comm } => self.line.word(Paint::Strong, format_args!("{comm}/{pid}")),
-            GroupOf::Listener { port, .. } => {
-                self.line.word(Paint::Strong, format_args!("listener on port {port}"));
-                if let Some(Holder { comm, pid, .. }) = group.listener.first() {
-                    self.line.word(Paint::Strong, format_args!("of {comm}/{pid}"));
-                }
-            }
-            GroupOf::Unknown => self.line.word(Paint::Strong, "holder unknown"),
-        }
-        if let Some(netns) = group.netns().filter(|netns| *netns != self.own_netns) {
-            self.line.word(Paint::Faint, format_args!("in netns {netns}"));
-        }
-        let oldest = Age { ns: group.oldest_ns, is_lower_bound: group.oldest_is_lower_bound };
-        self.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
-        let comma = if group.growth_per_minute.is_some() { "," } else { "" };
-        self.line.word(Paint::Plain, format_args!("oldest {oldest}{comma}"));
-        if let Some(growth) = group.growth_per_minute {
-            let paint = if growth > 0 { Paint::Bad } else { Paint::Plain };
-            self.line.word(paint, format_args!("{growth:+} a minute"));
-        }
-        if !group.cgroup.is_empty() {
-            self.line.word(Paint::Faint, format_args!(" {}", group.cgroup));
-        }
-        self.flush();
-    }
-
-    fn lists(&mut self, group: &LeakGroup) {
+        title(&mut block, group);
         let causes = LeakCause::ALL.map(|cause| FindingReason::Leak(cause).as_str());
-        self.list("cause", causes.iter().zip(&group.by_cause).filter(|(_, count)| **count > 0));
-        self.list("age", BUCKETS.iter().zip(&group.ages).filter(|(_, count)| **count > 0));
-        let others = group.remotes_total.saturating_sub(group.remotes.len() as u64);
-        self.name("remote");
-        for (place, (addr, count)) in group.remotes.iter().enumerate() {
-            let comma = if place + 1 < group.remotes.len() || others > 0 { "," } else { "" };
-            self.line.word(Paint::Plain, format_args!("{addr} ({count}){comma}"));
+        block.list("cause", causes.iter().zip(&group.by_cause).filter(|(_, count)| **count > 0));
+        block.ages(&group.ages);
+        block.remotes(&group.remotes, group.remotes_total);
+        block.shared(&group.shared_with);
+        block.advice(group.advice);
+        if sockets {
+            list(&mut block, group);
         }
-        if others > 0 {
-            self.line.word(Paint::Plain, format_args!("and {}", Count(others, "other")));
-        }
-        self.flush();
-        if !group.shared_with.is_empty() {
-            self.name("shared");
-            self.line.word(Paint::Plain, "with");
-            for Holder { comm, pid, .. } in &group.shared_with {
-                self.line.word(Paint::Plain, format_args!("{comm}/{pid}"));
-            }
-            self.flush();
-        }
-        self.name("advice");
-        group.advice.split(' ').for_each(|word| self.line.word(Paint::Plain, word));
-        self.flush();
+        block.out.push(b'\n');
     }
+    let what = Count::of_groups(report.sockets(), "leaked socket", report.groups.len());
+    total(block.line, block.out, style, &what, &report.round);
+}
 
-    fn name(&mut self, name: &str) {
-        self.line.left(INDENT, Paint::Plain, "");
-        self.line.left(NAME, Paint::Faint, name);
-    }
-
-    fn list<'a>(&mut self, name: &str, counts: impl Iterator<Item = (&'a &'a str, &'a u64)>) {
-        self.name(name);
-        let mut counts = counts.peekable();
-        while let Some((word, count)) = counts.next() {
-            let comma = if counts.peek().is_some() { "," } else { "" };
-            self.line.word(Paint::Plain, format_args!("{word} {count}{comma}"));
-        }
-        self.flush();
-    }
-
-    fn sockets(&mut self, group: &LeakGroup) {
-        let (local, remote) = ends(&group.sockets);
-        for listed in &group.sockets {
-            let finding = &listed.finding;
-            self.line.left(INDENT, Paint::Plain, "");
-            self.line.right(AGE, Paint::Warning, Age::of(finding));
-            self.line.left(local, Paint::Plain, finding.socket.local);
-            self.line.left(remote, Paint::Plain, finding.socket.remote);
-            self.line.word(Paint::Plain, finding.reason.as_str());
-            if let Some(holders) = finding.holders.as_deref() {
-                self.line.word(Paint::Plain, Held(holders));
+fn title(block: &mut Block<'_>, group: &LeakGroup) {
+    let line = &mut *block.line;
+    match &group.of {
+        GroupOf::Process { pid, comm } => line.word(Paint::Strong, format_args!("{comm}/{pid}")),
+        GroupOf::Listener { port, .. } => {
+            line.word(Paint::Strong, format_args!("listener on port {port}"));
+            if let Some(Holder { comm, pid, .. }) = group.listener.first() {
+                line.word(Paint::Strong, format_args!("of {comm}/{pid}"));
             }
-            // Otherwise it is said above.
-            if group.netns().is_none() && finding.socket.netns != self.own_netns {
-                self.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
-            }
-            self.line.flush_aligned(self.out, self.style);
         }
+        GroupOf::Unknown => line.word(Paint::Strong, "holder unknown"),
+    }
+    block.netns(group.netns());
+    block.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
+    block.mptcp(group.mptcp(), group.count, ",");
+    block.oldest(group.oldest_ns, group.oldest_is_lower_bound, group.growth_per_minute);
+    block.cgroup(&group.cgroup);
+}
+
+fn list(block: &mut Block<'_>, group: &LeakGroup) {
+    let (local, remote) = ends(&group.sockets);
+    let netns = group.netns();
+    for listed in &group.sockets {
+        let finding = &listed.finding;
+        block.indent();
+        block.line.right(AGE, Paint::Warning, Age::of(finding));
+        block.line.left(local, Paint::Plain, finding.socket.local);
+        block.line.left(remote, Paint::Plain, finding.socket.remote);
+        block.line.word(Paint::Plain, finding.reason.as_str());
+        block.mptcp(u64::from(finding.mptcp), 1, "");
+        if let Some(holders) = finding.holders.as_deref() {
+            block.line.word(Paint::Plain, Held(holders));
+        }
+        // Otherwise it is said above.
+        if netns.is_none() && finding.socket.netns != block.own_netns {
+            block.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
+        }
+        block.line.flush_aligned(block.out, block.style);
     }
 }

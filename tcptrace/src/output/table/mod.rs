@@ -6,6 +6,7 @@
 //! ```
 
 mod advice;
+mod block;
 mod census;
 mod close;
 mod event;
@@ -117,8 +118,8 @@ impl Table {
         summary::blocks(out, summary, self.calendar.time_of_day(summary.status.last_ns), self.style);
     }
 
-    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32) {
-        stuck::rows(out, &mut self.line, self.style, report, own_netns);
+    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, sockets: bool, own_netns: u32) {
+        stuck::blocks(out, &mut self.line, self.style, report, sockets, own_netns);
     }
 
     pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, own_netns: u32) {

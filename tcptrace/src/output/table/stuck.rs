@@ -1,71 +1,163 @@
-//! `tcptrace stuck`: a line for each socket, the oldest first.
+//! `tcptrace stuck`: a block for each group, the largest first.
 //!
 //! ```text
-//!      AGE STATE     LOCAL          REMOTE           HELD BY REASON, WHAT WAITS, WHAT COMES
-//!  >=12.3s fin_wait1 10.0.0.1:443   10.9.9.9:51234   orphan  zero_window unsent 2.50MB, next in 3.20s
+//! orphans on port 443 of nginx/9549  12 stuck in fin_wait1: zero_window, oldest >=12.3s, +6 a minute  /web.slice
+//!   age       <1m 12
+//!   remote    10.0.0.7 (7), 10.0.0.8 (4), 10.0.0.9 (1)
+//!   outlook   unsent 2.50MB; given up in 41.0s to 5.52m
+//!   advice    ...
 //! ```
 
+use super::block::Block;
 use super::census::{AGE, Age, Count, Held, ends, total};
 use super::line::Line;
 use super::paint::Paint;
-use crate::model::{Diagnosis, Finding, FindingReason, GivesUp, Listed, StuckCause, StuckReport};
+use crate::model::{
+    Closer, Closing, Diagnosis, FindingReason, GivesUp, Holder, Listed, StuckCause, StuckGroup, StuckOf, StuckReport,
+};
 use crate::output::{
     Style,
     units::{Bytes, DurationNs},
 };
 
-const STATE: usize = 9;
+/// Threads named that may be the one that waits.
+const THREADS_SHOWN: usize = 3;
 
-/// Appends all lines. Nothing but the last one where no socket is stuck.
-pub(super) fn rows(out: &mut Vec<u8>, line: &mut Line, style: Style, report: &StuckReport, own_netns: u32) {
-    if !report.sockets.is_empty() {
-        let (local, remote) = ends(&report.sockets);
-        let widest = report.sockets.iter().map(|listed| holder(&listed.finding).chars().count()).max();
-        let held = widest.unwrap_or(0).clamp("HELD BY".len(), 24);
-        line.right(AGE, Paint::Strong, "AGE");
-        for (width, title) in [(STATE, "STATE"), (local, "LOCAL"), (remote, "REMOTE"), (held, "HELD BY")] {
-            line.left(width, Paint::Strong, title);
+/// Appends all blocks. Nothing but the last line where no socket is stuck.
+pub(super) fn blocks(
+    out: &mut Vec<u8>,
+    line: &mut Line,
+    style: Style,
+    report: &StuckReport,
+    sockets: bool,
+    own_netns: u32,
+) {
+    let mut block = Block { out, line, style, own_netns };
+    for group in &report.groups {
+        title(&mut block, group);
+        block.ages(&group.group.ages);
+        block.remotes(&group.group.remotes, group.group.remotes_total);
+        block.shared(&group.group.shared_with);
+        outlook(&mut block, group);
+        if let Some(closing) = group.sockets.iter().find_map(|listed| listed.closing.as_ref()) {
+            waits(&mut block, closing);
         }
-        line.word(Paint::Strong, "REASON, WHAT WAITS, WHAT COMES");
-        line.flush_aligned(out, style);
-        for listed in &report.sockets {
-            let finding = &listed.finding;
-            line.right(AGE, Paint::Bad, Age::of(finding));
-            line.left(STATE, Paint::Plain, finding.kind.phase().as_str());
-            line.left(local, Paint::Plain, finding.socket.local);
-            line.left(remote, Paint::Plain, finding.socket.remote);
-            line.left(held, Paint::Plain, holder(finding));
-            why(line, listed);
-            if finding.socket.netns != own_netns {
-                line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
-            }
-            line.flush_aligned(out, style);
+        block.advice(group.advice);
+        if sockets {
+            list(&mut block, group);
         }
-        out.push(b'\n');
+        block.out.push(b'\n');
     }
-    let count = Count(report.sockets.len() as u64, "stuck socket");
-    total(line, out, style, &count, &report.round);
+    let what = Count::of_groups(report.sockets(), "stuck socket", report.groups.len());
+    total(block.line, block.out, style, &what, &report.round);
 }
 
-/// Nobody, somebody, or nobody knows.
-fn holder(finding: &Finding) -> String {
-    match (finding.orphan, finding.holders.as_deref()) {
-        (Some(true), _) => "orphan".to_owned(),
-        (_, Some(holders)) => Held(holders).to_string(),
-        (_, None) => "?".to_owned(),
+fn title(block: &mut Block<'_>, group: &StuckGroup) {
+    let line = &mut *block.line;
+    match &group.key.of {
+        StuckOf::Process { pid, comm } => line.word(Paint::Strong, format_args!("{comm}/{pid}")),
+        StuckOf::Service { port, .. } => {
+            line.word(Paint::Strong, format_args!("orphans on port {port}"));
+            if let Some(Holder { comm, pid, .. }) = group.group.listener.first() {
+                line.word(Paint::Strong, format_args!("of {comm}/{pid}"));
+            }
+        }
+        StuckOf::Opened { port, .. } => line.word(Paint::Strong, format_args!("orphans opened to port {port}")),
+        StuckOf::Orphans => line.word(Paint::Strong, "orphans"),
+        StuckOf::Unknown => line.word(Paint::Strong, "holder unknown"),
+    }
+    block.netns(group.netns());
+    let state = group.key.kind.phase().as_str();
+    block.line.word(Paint::Bad, format_args!(" {} stuck in {state}:", group.group.count));
+    match group.key.cause {
+        StuckCause::Unknown => block.line.word(Paint::Faint, "cause unknown,"),
+        cause => block.line.word(Paint::Warning, format_args!("{},", FindingReason::Stuck(cause).as_str())),
+    }
+    block.mptcp(group.group.mptcp, group.group.count, ",");
+    block.oldest(group.group.oldest_ns, group.group.oldest_is_lower_bound, group.group.growth_per_minute);
+    block.cgroup(&group.group.cgroup);
+}
+
+/// What waits, and what the kernel will do about it.
+fn outlook(block: &mut Block<'_>, group: &StuckGroup) {
+    let bytes = |word, bytes: u64| (bytes > 0).then(|| format!("{word} {}", Bytes(bytes)));
+    let end = group.gives_up_ns.map(|(first, last)| {
+        let (first, last) = (DurationNs(first).to_string(), DurationNs(last).to_string());
+        if first == last { format!("gives up in {first}") } else { format!("gives up in {first} to {last}") }
+    });
+    let why = group.sockets.iter().find_map(|listed| match listed.finding.diagnosis?.gives_up {
+        GivesUp::Never(why) => Some(why.as_str()),
+        GivesUp::In(_) | GivesUp::Unknown => None,
+    });
+    let never = why.map(|why| match group.never_give_up {
+        count if count == group.group.count => format!("never gives up: {why}"),
+        count => format!("never gives up {count}: {why}"),
+    });
+    let words = [bytes("unsent", group.unsent_bytes), bytes("unacked", group.unacked_bytes), end, never];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    if !words.is_empty() {
+        block.name("outlook");
+        block.words(Paint::Plain, &words.join(", "));
+        block.flush();
+    }
+}
+
+/// A `close()` that waits, and what comes after.
+fn waits(block: &mut Block<'_>, closing: &Closing) {
+    block.name("close()");
+    let shown: Vec<String> = closing.threads.iter().take(THREADS_SHOWN).map(thread).collect();
+    let more = closing.threads.len().saturating_sub(shown.len());
+    let more = if more > 0 { format!(" and {}", Count(more as u64, "other")) } else { String::new() };
+    let place = match closing.thread() {
+        Some(one) => thread(one),
+        None => format!("one of {}{more}", shown.join(", ")),
+    };
+    let then = match closing.then {
+        GivesUp::In(ns) => format!("an orphan afterwards, which the kernel gives up in {}", DurationNs(ns)),
+        GivesUp::Never(_) => "an orphan afterwards, which the kernel never gives up as things are".to_owned(),
+        GivesUp::Unknown => "an orphan afterwards".to_owned(),
+    };
+    block.words(Paint::Warning, &format!("waits in {place} until SO_LINGER ends it; {then}"));
+    block.flush();
+}
+
+/// `api/123`, and which thread of it.
+fn thread(closer: &Closer) -> String {
+    let Closer { pid, comm, tid, thread, .. } = closer;
+    match (tid == pid, thread == comm) {
+        (true, _) => format!("{comm}/{pid}"),
+        (false, true) => format!("{comm}/{pid} thread {tid}"),
+        (false, false) => format!("{comm}/{pid} thread {thread}/{tid}"),
+    }
+}
+
+fn list(block: &mut Block<'_>, group: &StuckGroup) {
+    let (local, remote) = ends(&group.sockets);
+    let netns = group.netns();
+    for listed in &group.sockets {
+        let finding = &listed.finding;
+        block.indent();
+        block.line.right(AGE, Paint::Bad, Age::of(finding));
+        block.line.left(local, Paint::Plain, finding.socket.local);
+        block.line.left(remote, Paint::Plain, finding.socket.remote);
+        if let Some(holders) = finding.holders.as_deref().filter(|holders| holders.total > 0) {
+            block.line.word(Paint::Plain, Held(holders));
+        }
+        block.mptcp(u64::from(finding.mptcp), 1, "");
+        why(block.line, listed);
+        // Otherwise it is said above.
+        if netns.is_none() && finding.socket.netns != block.own_netns {
+            block.line.word(Paint::Faint, format_args!("netns {}", finding.socket.netns));
+        }
+        block.line.flush_aligned(block.out, block.style);
     }
 }
 
 fn why(line: &mut Line, listed: &Listed) {
-    let finding = &listed.finding;
-    match finding.reason {
-        FindingReason::Stuck(StuckCause::Unknown) => line.word(Paint::Faint, "cause unknown"),
-        reason => line.word(Paint::Warning, reason.as_str()),
-    }
     if let Some(count) = listed.fin_rto.filter(|count| *count > 0) {
         line.word(Paint::Warning, format_args!("fin_rtx {count}"));
     }
-    if let Some(diagnosis) = &finding.diagnosis {
+    if let Some(diagnosis) = &listed.finding.diagnosis {
         prospects(line, diagnosis);
     }
 }
