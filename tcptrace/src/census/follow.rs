@@ -117,6 +117,10 @@ impl Followed {
         self.moved = 0;
     }
 
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.sockets.contains_key(&key)
+    }
+
     /// False where there is no room.
     pub(super) fn see(&mut self, snapshot: &Snapshot) -> bool {
         let key = key(&snapshot.socket);

@@ -66,6 +66,8 @@ pub struct Census {
     trends: Trends<GroupOf>,
     stuck_trends: Trends<StuckKey>,
     arrivals: Arrivals,
+    /// Who had a listed socket in an earlier round; of those that are followed.
+    had: HashMap<follow::Key, (u32, String)>,
     /// Inodes of sockets that the user does not want to see and a `close()` may wait for.
     others: HashSet<(u32, u32)>,
     round: Round,
@@ -87,6 +89,7 @@ impl Census {
             trends: Trends::default(),
             stuck_trends: Trends::default(),
             arrivals: Arrivals::default(),
+            had: HashMap::new(),
             others: HashSet::new(),
             round: Round::default(),
             whole: HashMap::new(),

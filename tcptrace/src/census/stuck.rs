@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Census, follow::Known, groups::Gathering};
+use super::{
+    Census,
+    follow::{self, Known},
+    groups::Gathering,
+};
 use crate::{
     diagnosis::{Signs, diagnose},
     model::{
@@ -75,6 +79,9 @@ impl Census {
             let place = StuckCause::ALL.iter().position(|known| *known == cause);
             super::groups::count(&mut report.by_reason, place);
             let (of, held) = self.stuck_of(snapshot, holders, closing.as_ref());
+            if let StuckOf::Process { pid, comm } = &of {
+                self.had.insert(follow::key(&snapshot.socket), (*pid, comm.clone()));
+            }
             let listener = self.listeners.of(&snapshot.socket).and_then(|listener| owners.holders.get(&listener.inode));
             let shown = match &of {
                 StuckOf::Process { .. } if closing.is_some() => by_closing.as_ref(),
@@ -100,6 +107,8 @@ impl Census {
         self.end_round(&mut round, listed.map(|listed| &listed.finding.socket));
         report.round = round;
         self.stuck_trends.end(time_ns, &present);
+        let followed = &self.followed;
+        self.had.retain(|key, _| followed.has(*key));
         report.groups.sort_by(|a, b| b.group.count.cmp(&a.group.count).then_with(|| a.key.cmp(&b.key)));
         report
     }
@@ -113,6 +122,9 @@ impl Census {
         if snapshot.inode != 0 {
             let first = holders.and_then(|holders| holders.list.first());
             return first.map_or((StuckOf::Unknown, true), |first| process(first.pid, &first.comm));
+        }
+        if let Some((pid, comm)) = self.had.get(&follow::key(&snapshot.socket)) {
+            return (StuckOf::Left { pid: *pid, comm: comm.clone() }, false);
         }
         let netns = snapshot.socket.netns;
         let (local, remote) = (snapshot.socket.local.port, snapshot.socket.remote.port);

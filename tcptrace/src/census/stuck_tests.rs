@@ -188,3 +188,25 @@ fn what_is_left_out_counts() {
         assert_eq!(closing.thread().is_some(), certain, "{others:?}");
     }
 }
+
+/// An orphan is of the process that had it when it was listed before.
+#[test]
+fn who_had_it_before() {
+    let mut census = Census::new(Kind::Stuck, SECOND, PATIENCE_NS);
+    let holders = HashMap::from([(10, held_by(&[100]))]);
+    let owners = Owners { holders: &holders, closers: &[] };
+    let held = Snapshot { inode: 10, ..between(1, 40_000, 5432) };
+    let orphan = Snapshot { inode: 0, ..held };
+    let mut round = |time, socket| {
+        dump(&mut census, time * SECOND, &[socket]);
+        let report = census.stuck(time * SECOND, owners, |_| true);
+        report.groups.first().map(|group| group.key.of.clone())
+    };
+    let comm = "p100".to_owned();
+    assert_eq!(round(10, held), None);
+    assert_eq!(round(12, held), Some(StuckOf::Process { pid: 100, comm: comm.clone() }));
+    assert_eq!(round(14, orphan), Some(StuckOf::Left { pid: 100, comm }));
+    dump(&mut census, 16 * SECOND, &[]);
+    census.stuck(16 * SECOND, owners, |_| true);
+    assert!(census.had.is_empty(), "of those that are gone nobody is remembered");
+}

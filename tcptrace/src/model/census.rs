@@ -76,6 +76,13 @@ pub enum StuckOf {
         /// Its name.
         comm: String,
     },
+    /// Orphans that this process had, or closed, in an earlier round.
+    Left {
+        /// Process id.
+        pid: u32,
+        /// Its name.
+        comm: String,
+    },
     /// Orphans of a service of this host: somebody listens at their local port, or it is none that `connect()` takes.
     Service {
         /// Inode of the network namespace.

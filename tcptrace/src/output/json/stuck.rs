@@ -16,7 +16,7 @@ impl Serialize for Group<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let StuckGroup { key, group, advice, .. } = self.group;
         let (process, service) = match &key.of {
-            StuckOf::Process { pid, comm } => (Some((*pid, comm.as_str())), None),
+            StuckOf::Process { pid, comm } | StuckOf::Left { pid, comm } => (Some((*pid, comm.as_str())), None),
             StuckOf::Service { port, .. } => (None, Some(("local", *port))),
             StuckOf::Opened { port, .. } => (None, Some(("remote", *port))),
             StuckOf::Orphans | StuckOf::Unknown => (None, None),
@@ -29,7 +29,8 @@ impl Serialize for Group<'_> {
         object.serialize_field("reason", FindingReason::Stuck(key.cause).as_str())?;
         object.serialize_field("pid", &process.map(|(pid, _)| pid))?;
         object.serialize_field("comm", &process.map(|(_, comm)| comm))?;
-        object.serialize_field("orphans", &(process.is_none() && key.of != StuckOf::Unknown))?;
+        let held = matches!(key.of, StuckOf::Process { .. } | StuckOf::Unknown);
+        object.serialize_field("orphans", &!held)?;
         object.serialize_field("service", &service)?;
         object.serialize_field("netns", &self.group.netns())?;
         object.serialize_field("shared_with", &objects(&group.shared_with))?;

@@ -56,6 +56,7 @@ fn title(block: &mut Block<'_>, group: &StuckGroup) {
     let line = &mut *block.line;
     match &group.key.of {
         StuckOf::Process { pid, comm } => line.word(Paint::Strong, format_args!("{comm}/{pid}")),
+        StuckOf::Left { pid, comm } => line.word(Paint::Strong, format_args!("orphans of {comm}/{pid}")),
         StuckOf::Service { port, .. } => {
             line.word(Paint::Strong, format_args!("orphans on port {port}"));
             if let Some(Holder { comm, pid, .. }) = group.group.listener.first() {
