@@ -13,6 +13,7 @@ use tcptrace_tests::{
     pair::{Ends, Pair},
     proc_net::{self, State},
     tool::{self, Line, Tool},
+    wait,
 };
 
 use crate::{
@@ -127,6 +128,35 @@ fn sockets_that_are_held() -> Result<()> {
             ensure!(group.at("/pid") == actor.pid() && group.at("/service").is_null(), "{}", group.text);
             ensure!(group.at("/orphans") == false, "{}", group.text);
             Ok(())
+        })
+    })
+}
+
+/// With --watch, an orphan is of the process that had it in an earlier round.
+#[test]
+fn an_orphan_of_a_program_that_ended() -> Result<()> {
+    bounded(|| {
+        netns::run(|netns| {
+            let Pair { client, server, ends } = Pair::connect()?;
+            filter::drop_all(&server)?;
+            tcptrace_tests::pair::shut(&client)?;
+            proc_net::wait_for(ends, State::FinWait1)?;
+            let actor = crate::listings::actor(HOLD, client)?;
+            let (pid, inode) = (actor.pid(), netns.inode().to_string());
+            let words = ["stuck", "--watch", "200ms", "--stuck-after", "300ms", "--output", "json", "--netns", &inode];
+            let tool = Tool::start(tool::command(words)?)?;
+            let seen = |orphans: bool| {
+                wait::until("a group of the process", SOON, || {
+                    let text = tool.stdout();
+                    let lines = text.lines().map(Line::parse).collect::<Result<Vec<_>>>()?;
+                    let is = |group: &&Line| group.at("/pid") == pid && group.at("/orphans") == orphans;
+                    Ok(groups(&lines).iter().any(is).then_some(()))
+                })
+            };
+            seen(false)?;
+            actor.kill()?;
+            seen(true)?;
+            tool.stop()?.expect_code(0)
         })
     })
 }
