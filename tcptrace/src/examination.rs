@@ -9,7 +9,7 @@ use crate::{
     census::Kind,
     doctor::{Closes, Host, Live, Moved, Place, PortRange, Recorded, Seen, Settings, Sockets, Tally, keys},
     filter::Filter,
-    inspection::{Inspection, Report},
+    inspection::{BRIEFLY, Inspection, Report},
     model::{Input, LeakGroup, Output, State, StateSet},
     pipeline::Sink,
     report::Context,
@@ -135,7 +135,7 @@ impl Examination {
         }
         Ok(Self {
             survey: Survey::new()?,
-            leaks: Inspection::new(Kind::Leaks, leak_after_ns, filter)?,
+            leaks: Inspection::new(Kind::Leaks, leak_after_ns, Some(BRIEFLY), filter)?,
             netns,
             idle_after_ms,
         })
@@ -168,7 +168,7 @@ impl Examination {
             });
         }
         // Of two rounds, the second tells how leaks grow.
-        self.leaks.round();
+        self.leaks.round(&mut |_| ());
         self.survey.let_go();
         watched
     }
@@ -212,7 +212,7 @@ impl Examination {
 
     /// Leaked sockets by namespace: a group whose sockets are in several is told of in each.
     fn leaked(&mut self) -> HashMap<u32, Vec<LeakGroup>> {
-        let inspected = self.leaks.round();
+        let inspected = self.leaks.round(&mut |_| ());
         let mut by_place: HashMap<u32, Vec<LeakGroup>> = HashMap::new();
         if let Report::Leaks(report) = inspected.report {
             for group in report.groups {

@@ -1,15 +1,15 @@
 //! The one way from dumps to reports: source -> filter -> census, for `stuck` and `leaks`.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     thread,
     time::Duration,
 };
 
 use crate::{
-    census::{Census, Kind, STAYS_NS},
+    census::{Census, Kind, Owners, PATIENCE_NS},
     filter::Filter,
-    model::{Holders, InterfaceName, LeaksReport, Listed, NetnsName, Snapshot, State, StuckReport, Tick},
+    model::{Closer, Holders, InterfaceName, LeaksReport, Listed, Look, NetnsName, Snapshot, State, StuckReport, Tick},
     source::{
         Place, SourceError, Survey,
         diag::Detail,
@@ -17,8 +17,13 @@ use crate::{
     },
 };
 
-/// To the second look, from the end of the first.
-const SECOND_LOOK: Duration = Duration::from_nanos(STAYS_NS + 50_000_000);
+/// Beyond the time that a socket lacks to be old enough: a look-up takes its moment.
+const MARGIN_NS: u64 = 20_000_000;
+/// After a wait as long as this, nanoseconds, sockets that were old enough from the beginning are looked at again, too.
+const STALE_NS: u64 = 1_000_000_000;
+
+/// An interval for those who look once and do not want to wait: for more than half of it nobody does.
+pub const BRIEFLY: Duration = Duration::from_secs(2);
 
 /// What a round of looks came to.
 #[derive(Debug)]
@@ -34,28 +39,36 @@ impl Report {
     #[must_use]
     pub fn sockets(&self) -> u64 {
         match self {
-            Self::Stuck(report) => report.sockets.len() as u64,
+            Self::Stuck(report) => report.sockets(),
             Self::Leaks(report) => report.sockets(),
+        }
+    }
+
+    /// Sockets that may be old enough, and are not known to be.
+    #[must_use]
+    pub fn age_unknown(&self) -> u64 {
+        match self {
+            Self::Stuck(report) => report.round.age_unknown,
+            Self::Leaks(report) => report.round.age_unknown,
+        }
+    }
+
+    /// Every listed socket.
+    fn listed(&self) -> Vec<&Listed> {
+        match self {
+            Self::Stuck(report) => report.groups.iter().flat_map(|group| &group.sockets).collect(),
+            Self::Leaks(report) => report.groups.iter().flat_map(|group| &group.sockets).collect(),
         }
     }
 
     /// Network namespaces of the sockets.
     fn namespaces(&self) -> BTreeSet<u32> {
-        let netns = |listed: &Listed| listed.finding.socket.netns;
-        match self {
-            Self::Stuck(report) => report.sockets.iter().map(netns).collect(),
-            Self::Leaks(report) => report.groups.iter().flat_map(|group| &group.sockets).map(netns).collect(),
-        }
+        self.listed().iter().map(|listed| listed.finding.socket.netns).collect()
     }
-}
 
-impl Report {
     /// Namespaces and indexes of the interfaces that its sockets are bound to, each once.
     fn bound(&self) -> BTreeSet<(u32, u32)> {
-        let listed: Vec<&Listed> = match self {
-            Self::Stuck(report) => report.sockets.iter().collect(),
-            Self::Leaks(report) => report.groups.iter().flat_map(|group| &group.sockets).collect(),
-        };
+        let listed = self.listed();
         let bound = listed.iter().map(|listed| (listed.finding.socket.netns, listed.finding.bound_if));
         bound.filter(|(_, index)| *index != 0).collect()
     }
@@ -114,20 +127,25 @@ pub struct Inspection {
     filter: Filter,
     /// Of the round before: a search of all processes may be due less often than a round.
     holders: HashMap<u32, Holders>,
+    /// Threads that wait in `close()`, of this round.
+    closers: Vec<Closer>,
 }
 
 impl Inspection {
-    /// One that has looked at nothing yet.
+    /// One that has looked at nothing yet. `interval` is the time from round to round, where there are several: half of
+    /// it may be spent on seeing which sockets stay.
     ///
     /// # Errors
     /// When sock_diag cannot be asked.
-    pub fn new(kind: Kind, threshold_ns: u64, filter: Filter) -> Result<Self, SourceError> {
+    pub fn new(kind: Kind, threshold_ns: u64, interval: Option<Duration>, filter: Filter) -> Result<Self, SourceError> {
+        let half = interval.map(|interval| u64::try_from(interval.as_nanos() / 2).unwrap_or(u64::MAX));
         Ok(Self {
             kind,
-            census: Census::new(kind, threshold_ns),
+            census: Census::new(kind, threshold_ns, half.map_or(PATIENCE_NS, |half| half.min(PATIENCE_NS))),
             survey: Survey::new()?,
             filter,
             holders: HashMap::new(),
+            closers: Vec::new(),
         })
     }
 
@@ -140,11 +158,11 @@ impl Inspection {
         }
     }
 
-    /// One round: a dump of every namespace, a second look at what that leaves in doubt, and a search for holders.
-    /// Blocks, for about a third of a second where there is doubt.
-    pub fn round(&mut self) -> Inspected {
+    /// One round: a dump of every namespace, further looks at the sockets that it leaves in doubt, and a search for
+    /// holders. Blocks, for up to ten seconds where there is doubt; `waits` is told for how long it is about to.
+    pub fn round(&mut self, waits: &mut dyn FnMut(Duration)) -> Inspected {
         let Missed { absent, blocked, broke_off } = self.dump();
-        self.look_again();
+        self.look_again(waits);
         self.find_holders();
         let tick = self.survey.now();
         let unheld = self.holders.values().filter(|holders| holders.partial && holders.total == 0).count() as u64;
@@ -188,11 +206,17 @@ impl Inspection {
             let wanted =
                 |snapshot: &Snapshot| snapshot.state == State::Listen || filter.admits_socket(&snapshot.socket);
             let asked = [(detailed, Detail::Info), (others, Detail::None)];
-            let place = self.survey.dump(netns, &asked, &mut |snapshot| {
+            let mut see = |snapshot: Snapshot| {
                 if wanted(&snapshot) {
                     census.see(&snapshot);
+                } else {
+                    census.pass_over(&snapshot);
                 }
-            });
+            };
+            let mut place = self.survey.dump(netns, &asked, &mut see);
+            if matches!(place, Place::Told { .. }) && !self.survey.dump_mptcp(netns, detailed, &mut see) {
+                place = Place::BrokeOff;
+            }
             match place {
                 Place::Told { began_ns, facts } => {
                     self.census.told(netns, began_ns);
@@ -208,17 +232,36 @@ impl Inspection {
         missed
     }
 
-    fn look_again(&mut self) {
-        let doubtful = self.census.doubtful();
-        if doubtful.is_empty() {
-            return;
+    fn look_again(&mut self, waits: &mut dyn FnMut(Duration)) {
+        let mut waited_ns = 0;
+        while let Some(wait_ns) = self.census.wait_ns(waited_ns) {
+            let wait_ns = wait_ns.saturating_add(MARGIN_NS);
+            waits(Duration::from_nanos(wait_ns));
+            thread::sleep(Duration::from_nanos(wait_ns));
+            self.look(self.census.second_looks(waited_ns));
+            waited_ns = waited_ns.saturating_add(wait_ns);
         }
-        thread::sleep(SECOND_LOOK);
-        let census = &mut self.census;
-        self.survey.look(&doubtful, &mut |socket, snapshot| match snapshot {
+        if waited_ns > STALE_NS {
+            self.look(self.census.last_looks());
+        }
+    }
+
+    /// Looks at these sockets again, and at the MPTCP connections of these namespaces.
+    fn look(&mut self, (looks, mptcp): (Vec<Look>, HashSet<u32>)) {
+        let (states, _) = self.census.states();
+        let (census, filter) = (&mut self.census, &self.filter);
+        self.survey.look(&looks, &mut |socket, snapshot| match snapshot {
             Some(snapshot) => census.see(&snapshot),
             None => census.unsee(&socket),
         });
+        for netns in mptcp {
+            census.begin_mptcp(netns);
+            self.survey.dump_mptcp(netns, states, &mut |snapshot| {
+                if filter.admits_socket(&snapshot.socket) {
+                    census.see(&snapshot);
+                }
+            });
+        }
     }
 
     /// Who could not be searched for in time is held by whom it was.
@@ -231,13 +274,18 @@ impl Inspection {
             }
         }
         self.holders = found;
+        let searched = self.kind == Kind::Stuck && self.census.may_be_closing(&self.holders);
+        self.closers = if searched { self.survey.closers() } else { Vec::new() };
     }
 
     fn report(&mut self, time_ns: u64) -> Report {
         let (filter, holders) = (&self.filter, &self.holders);
         let admits = |holders: &Holders| filter.admits_holders(&holders.list);
         match self.kind {
-            Kind::Stuck => Report::Stuck(self.census.stuck(time_ns, holders, admits)),
+            Kind::Stuck => {
+                let owners = Owners { holders, closers: &self.closers };
+                Report::Stuck(self.census.stuck(time_ns, owners, admits))
+            }
             Kind::Leaks => Report::Leaks(self.census.leaks(time_ns, holders, admits)),
         }
     }

@@ -8,7 +8,7 @@ use tcptrace::{
     capture::Writer,
     decode::Frame,
     model::{
-        CgroupName, Endpoint, Holder, Holders, HostInfo, Identity, InterfaceName, NetnsName, Sighting, Snapshot,
+        CgroupName, Endpoint, Holder, Holders, HostInfo, Identity, InterfaceName, Mptcp, NetnsName, Sighting, Snapshot,
         SocketKey, State, Tick, Timer, is_printable,
     },
 };
@@ -90,6 +90,7 @@ fn sighting(cookie: u64, time_ns: u64) -> Sighting {
         recv_queue_bytes: 1,
         send_queue_bytes: 0,
         info: None,
+        mptcp: Mptcp::No,
     };
     let holder = |pid| Holder { pid, comm: EVIL.to_owned(), fd: 7, cgroup: EVIL.to_owned() };
     let holders = Holders { list: vec![holder(4242), holder(4243)], total: 2, in_epoll: Some(true), partial: false };

@@ -58,12 +58,12 @@ fn a_namespace_that_is_not_there_is_said() -> Result<()> {
 #[test]
 fn watching_into_a_pipe() -> Result<()> {
     for command in COMMANDS {
-        let finished = run(quiet(command, &["--watch", "50ms", "--duration", "400ms"]))?;
+        let finished = run(quiet(command, &["--watch", "100ms", "--duration", "800ms"]))?;
         finished.expect_code(0)?;
         ensure!(!finished.stdout.contains('\u{1b}') && !finished.stderr.contains("no socket"), "{}", finished.stdout);
         let times = finished.stdout.lines().filter(|line| line.starts_with("--- ") && line.ends_with(" UTC")).count();
         ensure!(times >= 2 && finished.stdout.lines().count() == 2 * times, "{}", finished.stdout);
-        let finished = run(quiet(command, &["--watch", "50ms", "--duration", "400ms", "--output", "json"]))?;
+        let finished = run(quiet(command, &["--watch", "100ms", "--duration", "800ms", "--output", "json"]))?;
         let lines = json(&finished.stdout)?;
         ensure!(lines.len() >= 2 && lines.iter().all(|line| line["time"].is_string()), "{}", finished.stdout);
         ensure!(lines[0]["gone"].is_null() && lines[1]["gone"] == 0, "{}", finished.stdout);
@@ -88,7 +88,7 @@ fn signals_end_a_watch_at_once() -> Result<()> {
 #[test]
 fn nobody_reads() -> Result<()> {
     for command in COMMANDS {
-        for more in [&[][..], &["--output", "json"], &["--watch", "50ms"], &["--watch", "50ms", "--output", "json"]] {
+        for more in [&[][..], &["--output", "json"], &["--watch", "100ms"], &["--watch", "100ms", "--output", "json"]] {
             let (reader, writer) = pipe()?;
             drop(reader);
             let mut child = tool::command(quiet(command, more))?.stdout(writer).stderr(Stdio::piped()).spawn()?;
@@ -107,9 +107,22 @@ fn nobody_reads() -> Result<()> {
 fn a_full_disk_is_5() -> Result<()> {
     for command in COMMANDS {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
-        let output = tool::command(quiet(command, &["--watch", "50ms"]))?.stdout(full).output()?;
+        let output = tool::command(quiet(command, &["--watch", "100ms"]))?.stdout(full).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.code() == Some(5) && said.contains("No space left"), "{}: {said}", output.status);
+    }
+    Ok(())
+}
+
+/// A watch without a floor would take a whole processor.
+#[test]
+fn watching_has_a_floor() -> Result<()> {
+    for command in COMMANDS {
+        for interval in ["1ns", "1ms", "99ms"] {
+            let finished = run(quiet(command, &["--watch", interval]))?;
+            finished.expect_code(2)?;
+            ensure!(finished.stderr.contains("must be at least 100ms"), "{}", finished.stderr);
+        }
     }
     Ok(())
 }

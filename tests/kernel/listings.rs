@@ -26,19 +26,19 @@ use crate::harness::{SOON, bounded};
 const YOUNG: &str = "1ms";
 
 /// Runs tcptrace to its end.
-fn run(command: &str, netns: &str, more: &[&str]) -> Result<Finished> {
+pub(crate) fn run(command: &str, netns: &str, more: &[&str]) -> Result<Finished> {
     let after = if command == "stuck" { "--stuck-after" } else { "--leak-after" };
     let words = [command, "--output", "json", after, YOUNG, "--netns", netns];
     Tool::start(tool::command(words.iter().chain(more))?)?.finish(SOON)
 }
 
-fn lines(finished: &Finished) -> Result<Vec<Line>> {
+pub(crate) fn lines(finished: &Finished) -> Result<Vec<Line>> {
     finished.expect_code(0)?;
     finished.lines()
 }
 
 /// Every line that `leaks --sockets` or `stuck` prints of a namespace.
-fn told(command: &str, netns: &NetNs) -> Result<Vec<Line>> {
+pub(crate) fn told(command: &str, netns: &NetNs) -> Result<Vec<Line>> {
     let sockets: &[&str] = if command == "leaks" { &["--sockets"] } else { &[] };
     let lines = lines(&run(command, &netns.inode().to_string(), sockets)?)?;
     let (last, others) = lines.split_last().context("not even a summary")?;
@@ -48,7 +48,7 @@ fn told(command: &str, netns: &NetNs) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn finding(lines: &[Line], ends: Ends) -> Result<&Line> {
+pub(crate) fn finding(lines: &[Line], ends: Ends) -> Result<&Line> {
     let found = lines.iter().find(|line| line.is("finding") && line.has_ends(ends));
     found.with_context(|| format!("nothing of {ends} in {:?}", texts(lines)))
 }
@@ -59,11 +59,11 @@ fn group(lines: &[Line]) -> Result<&Line> {
     Ok(groups[0])
 }
 
-fn texts(lines: &[Line]) -> Vec<&str> {
+pub(crate) fn texts(lines: &[Line]) -> Vec<&str> {
     lines.iter().map(|line| line.text.as_str()).collect()
 }
 
-fn actor(how: &str, socket: TcpStream) -> Result<Actor> {
+pub(crate) fn actor(how: &str, socket: TcpStream) -> Result<Actor> {
     Actor::given(Path::new(env!("CARGO_BIN_EXE_actor")), how, socket)
 }
 
@@ -72,7 +72,7 @@ fn holder(actor: &Actor) -> Result<Value> {
     Ok(json!({"pid": actor.pid(), "comm": actor.comm()?, "fd": 0}))
 }
 
-fn is_holder(told: &Value, actor: &Actor) -> Result<()> {
+pub(crate) fn is_holder(told: &Value, actor: &Actor) -> Result<()> {
     let same = ["pid", "comm", "fd"].map(|name| told.get(name).cloned().unwrap_or_default());
     let holder = holder(actor)?;
     let wanted = ["pid", "comm", "fd"].map(|name| holder.get(name).cloned().unwrap_or_default());
@@ -81,7 +81,7 @@ fn is_holder(told: &Value, actor: &Actor) -> Result<()> {
 }
 
 /// A connection whose client has closed its half; the server's end.
-fn half_closed(data: &[u8]) -> Result<(TcpStream, TcpStream, Ends)> {
+pub(crate) fn half_closed(data: &[u8]) -> Result<(TcpStream, TcpStream, Ends)> {
     let Pair { mut client, server, ends } = Pair::connect()?;
     client.write_all(data)?;
     pair::shut(&client)?;

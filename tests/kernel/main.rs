@@ -10,6 +10,7 @@ mod harness;
 mod judge;
 #[cfg(test)]
 mod look;
+mod mptcp_listings;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
@@ -17,6 +18,8 @@ mod twin;
 
 #[cfg(test)]
 mod abilities;
+#[cfg(test)]
+mod ages;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
@@ -46,6 +49,8 @@ mod hist;
 #[cfg(test)]
 mod left_over;
 #[cfg(test)]
+mod lingering;
+#[cfg(test)]
 mod listings;
 #[cfg(test)]
 mod names;
@@ -70,6 +75,8 @@ mod runs;
 mod sampling;
 #[cfg(test)]
 mod sight;
+#[cfg(test)]
+mod stuck_groups;
 #[cfg(test)]
 mod transitions;
 #[cfg(test)]

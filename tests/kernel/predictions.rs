@@ -197,6 +197,13 @@ fn watch(case: &Case, stuck: &Stuck) -> Result<(Vec<Said>, Option<Instant>)> {
         let at = Instant::now();
         let age = Duration::from_nanos(diagnosis::age_lower_bound_ns(&snapshot));
         ensure!(age <= at - stuck.since + late_tick(), "{age:?} old after {:?}: {snapshot:?}", at - stuck.since);
+        // That of a FIN that is alone in flight tells both bounds.
+        if let Some(most) =
+            diagnosis::since_fin_at_most_ns(&snapshot, Some(&facts)).filter(|_| case.name.starts_with("lost FIN"))
+        {
+            let least = (at - stuck.since).saturating_sub(late_tick());
+            ensure!(Duration::from_nanos(most) >= least, "{most} ns at most after {least:?}: {snapshot:?}");
+        }
         let told = diagnosis::diagnose(&snapshot, Some(&facts), Signs::default());
         // A peer that has stopped to answer shows as soon as it has not answered.
         let settled = case.name != "window 0, unanswered" || snapshot.info.is_some_and(|info| info.probes > 0);

@@ -47,6 +47,7 @@ fn snapshot(life: &Life, now_ns: u64) -> Option<Snapshot> {
         inode: if orphan { 0 } else { 77 },
         recv_queue_bytes: 0,
         send_queue_bytes: 0,
+        mptcp: tcptrace::model::Mptcp::No,
         info: None,
     };
     if state != State::Close {

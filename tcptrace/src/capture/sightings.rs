@@ -102,6 +102,7 @@ fn snapshot(b: &mut &[u8]) -> Result<Option<(Snapshot, u8)>, TryGetError> {
         inode: b.try_get_u32_le()?,
         recv_queue_bytes: b.try_get_u32_le()?,
         send_queue_bytes: b.try_get_u32_le()?,
+        mptcp: crate::model::Mptcp::No,
         info: None,
     };
     if flags & INFO != 0 {

@@ -90,6 +90,7 @@ fn snapshot() -> Snapshot {
         inode: 26,
         recv_queue_bytes: 27,
         send_queue_bytes: 28,
+        mptcp: crate::model::Mptcp::No,
         info: Some(info),
     }
 }

@@ -1,36 +1,37 @@
 //! How young a socket can be told to be, from one look at it.
 
-use crate::model::{NetnsFacts, Snapshot, State, Timer};
+use crate::{
+    diagnosis,
+    model::{Mptcp, NetnsFacts, Snapshot, State, Timer},
+};
 
 const MILLISECOND: u64 = 1_000_000;
-const SECOND: u64 = 1_000 * MILLISECOND;
 
 /// A socket has been in its state for no longer than this, nanoseconds; `None` where a look cannot tell.
 ///
 /// After the peer's FIN nothing more of its data can come, so a CLOSE_WAIT is younger than the last data, or the
 /// connection (`lrcvtime` begins there).
 pub(super) fn upper_bound_ns(snapshot: &Snapshot) -> Option<u64> {
-    match (snapshot.state, snapshot.info) {
-        (State::CloseWait, Some(info)) => Some(u64::from(info.last_data_recv_ms).saturating_mul(MILLISECOND)),
-        _ => None,
-    }
+    let last_data_recv_ms = match (snapshot.mptcp, snapshot.info) {
+        _ if snapshot.state != State::CloseWait => None,
+        (Mptcp::Connection(detail), _) => detail.last_data_recv_ms,
+        (_, info) => info.map(|info| info.last_data_recv_ms),
+    };
+    last_data_recv_ms.map(|ms| u64::from(ms).saturating_mul(MILLISECOND))
 }
 
 /// How old it is most likely, where that can be told: good for leaving young sockets out, not for printing.
 ///
 /// The peer's FIN acknowledges, too, and where this side has sent nothing since, nothing but a keep-alive or a change
-/// of the peer's window brings another ACK. An orphan's FIN_WAIT2 lasts `tcp_fin_timeout`; less with TCP_LINGER2, and
-/// more where 3.5 timeouts of retransmission are longer (`tcp_fin_time()`).
+/// of the peer's window brings another ACK. A FIN that is alone in flight left as its state began, unless data held it
+/// back.
 pub(super) fn likely_ns(snapshot: &Snapshot, facts: Option<&NetnsFacts>) -> Option<u64> {
     match (snapshot.state, snapshot.info) {
         (State::CloseWait, Some(info)) => {
             let answered = info.last_data_sent_ms > info.last_ack_recv_ms && snapshot.timer != Timer::Keepalive;
             answered.then(|| u64::from(info.last_ack_recv_ms).saturating_mul(MILLISECOND))
         }
-        (State::FinWait2, None) if snapshot.timewait => {
-            let timeout_ns = u64::from(facts?.fin_timeout_s?).saturating_mul(SECOND);
-            timeout_ns.checked_sub(u64::from(snapshot.expires_ms).saturating_mul(MILLISECOND))
-        }
+        (State::FinWait1 | State::Closing | State::LastAck, _) => diagnosis::since_fin_at_most_ns(snapshot, facts),
         _ => None,
     }
 }
@@ -40,6 +41,8 @@ mod tests {
     use super::super::tests::snapshot;
     use super::*;
     use crate::model::TcpDetail;
+
+    const SECOND: u64 = 1_000 * MILLISECOND;
 
     #[test]
     fn close_wait() {
@@ -57,16 +60,5 @@ mod tests {
         seen.timer = Timer::None;
         seen.info = Some(TcpDetail { last_data_sent_ms: 60_000, ..info });
         assert_eq!(likely_ns(&seen, None), None);
-    }
-
-    #[test]
-    fn fin_wait2_of_an_orphan() {
-        let seen = Snapshot { info: None, timewait: true, expires_ms: 53_000, ..snapshot(1, State::FinWait2) };
-        let facts = NetnsFacts { fin_timeout_s: Some(60), ..NetnsFacts::default() };
-        assert_eq!(upper_bound_ns(&seen), None);
-        assert_eq!(likely_ns(&seen, Some(&facts)), Some(7 * SECOND));
-        assert_eq!(likely_ns(&seen, None), None);
-        let short = NetnsFacts { fin_timeout_s: Some(50), ..facts };
-        assert_eq!(likely_ns(&seen, Some(&short)), None, "longer than it can last");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::age;
 use crate::{
     diagnosis,
-    model::{Identity, Snapshot, SocketKey},
+    model::{Identity, Mptcp, NetnsFacts, Snapshot, SocketKey, State},
 };
 
 /// Sockets that are followed at a time: some 60 MiB at most. Those beyond are counted, and not listed.
@@ -25,8 +25,6 @@ pub(super) const fn key(socket: &Identity) -> Key {
 pub(super) struct Known {
     /// The newest look.
     pub(super) snapshot: Snapshot,
-    /// First seen in this state.
-    first_ns: u64,
     /// The last dump before that, which would have had it; `None` where there was none.
     not_yet_ns: Option<u64>,
     /// The best lower bound of the moment when the state began, from any look.
@@ -35,17 +33,19 @@ pub(super) struct Known {
     seen: bool,
     /// In the report of the last round.
     listed: bool,
+    /// In the report of the round before that.
+    was_listed: bool,
 }
 
 impl Known {
     fn new(snapshot: &Snapshot, not_yet_ns: Option<u64>) -> Self {
         let mut known = Self {
             snapshot: *snapshot,
-            first_ns: snapshot.time_ns,
             not_yet_ns,
             since_ns: snapshot.time_ns,
             seen: true,
             listed: false,
+            was_listed: false,
         };
         known.look(snapshot);
         known
@@ -54,30 +54,49 @@ impl Known {
     fn look(&mut self, snapshot: &Snapshot) {
         self.snapshot = *snapshot;
         self.seen = true;
-        let begun_ns = snapshot.time_ns.saturating_sub(diagnosis::age_lower_bound_ns(snapshot));
-        self.since_ns = self.since_ns.min(begun_ns);
+        // The time that a program held it in FIN_WAIT2 is no fault, and the last ACK may be older than the close().
+        let at_least_ns = match snapshot.state {
+            State::FinWait2 => 0,
+            _ => diagnosis::age_lower_bound_ns(snapshot),
+        };
+        self.since_ns = self.since_ns.min(snapshot.time_ns.saturating_sub(at_least_ns));
     }
 
-    /// In its state at least, nanoseconds.
-    pub(super) fn age_ns(&self) -> u64 {
-        self.snapshot.time_ns.saturating_sub(self.since_ns)
+    /// In its state at least, nanoseconds; of FIN_WAIT2, since nobody holds it.
+    pub(super) fn age_ns(&self, facts: Option<&NetnsFacts>) -> u64 {
+        let known_ns = self.snapshot.time_ns.saturating_sub(self.since_ns);
+        self.timer_ns(facts).map_or(known_ns, |timer_ns| timer_ns.max(known_ns))
     }
 
-    /// From the first look to the newest, nanoseconds.
-    pub(super) const fn watched_ns(&self) -> u64 {
-        self.snapshot.time_ns.saturating_sub(self.first_ns)
+    /// The age that an orphan's timer tells. One that says more than can be was made shorter (TCP_LINGER2).
+    fn timer_ns(&self, facts: Option<&NetnsFacts>) -> Option<u64> {
+        let facts = facts?;
+        let ns = diagnosis::orphan_age_ns(&self.snapshot, facts).or_else(|| match self.snapshot.state {
+            State::FinWait1 | State::LastAck => diagnosis::mptcp_orphan_ns(&self.snapshot, facts),
+            _ => None,
+        })?;
+        let most_ns = self.since_dump_ns().unwrap_or(u64::MAX).saturating_add(CLOSE_NS);
+        (ns <= most_ns).then_some(ns)
+    }
+
+    /// From the last dump that would have had it to the newest look, nanoseconds.
+    fn since_dump_ns(&self) -> Option<u64> {
+        self.not_yet_ns.map(|ns| self.snapshot.time_ns.saturating_sub(ns))
     }
 
     /// In its state at most, nanoseconds.
-    pub(super) fn upper_bound_ns(&self) -> Option<u64> {
-        let since_dump = self.not_yet_ns.map(|ns| self.snapshot.time_ns.saturating_sub(ns));
-        [since_dump, age::upper_bound_ns(&self.snapshot)].into_iter().flatten().min()
+    pub(super) fn upper_bound_ns(&self, facts: Option<&NetnsFacts>) -> Option<u64> {
+        // What the timer of TCP tells is the age, not a bound of it.
+        let by_timer = self.snapshot.mptcp == Mptcp::No && self.snapshot.state == State::FinWait2;
+        let timer_ns = self.timer_ns(facts).filter(|_| by_timer);
+        [self.since_dump_ns(), timer_ns, age::upper_bound_ns(&self.snapshot)].into_iter().flatten().min()
     }
 
     /// Whether it may be noticeably older than [`Known::age_ns`].
-    pub(super) fn is_lower_bound(&self) -> bool {
-        let age_ns = self.age_ns();
-        self.upper_bound_ns().is_none_or(|upper_ns| upper_ns.saturating_sub(age_ns) > CLOSE_NS.max(age_ns / 100))
+    pub(super) fn is_lower_bound(&self, facts: Option<&NetnsFacts>) -> bool {
+        let age_ns = self.age_ns(facts);
+        let most_ns = self.upper_bound_ns(facts);
+        most_ns.is_none_or(|most_ns| most_ns.saturating_sub(age_ns) > CLOSE_NS.max(age_ns / 100))
     }
 }
 
@@ -96,6 +115,10 @@ impl Followed {
     pub(super) fn begin(&mut self) {
         self.sockets.values_mut().for_each(|known| known.seen = false);
         self.moved = 0;
+    }
+
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.sockets.contains_key(&key)
     }
 
     /// False where there is no room.
@@ -141,13 +164,24 @@ impl Followed {
         self.sockets.iter().filter(|(_, known)| known.seen)
     }
 
-    /// Who is in the report of this round; those of the round before no longer count.
-    pub(super) fn mark_listed<'a>(&mut self, sockets: impl Iterator<Item = &'a Identity>) {
-        self.sockets.values_mut().for_each(|known| known.listed = false);
+    /// Until they are told anew, the MPTCP connections of a namespace are not seen in this round.
+    pub(super) fn unsee_mptcp(&mut self, netns: u32) {
+        let concerned = |known: &&mut Known| {
+            known.snapshot.socket.netns == netns && matches!(known.snapshot.mptcp, Mptcp::Connection(_))
+        };
+        self.sockets.values_mut().filter(concerned).for_each(|known| known.seen = false);
+    }
+
+    /// Who is in the report of this round; those of the round before no longer count. Says how many were not in it.
+    pub(super) fn mark_listed<'a>(&mut self, sockets: impl Iterator<Item = &'a Identity>) -> u64 {
+        self.sockets.values_mut().for_each(|known| known.was_listed = std::mem::take(&mut known.listed));
+        let mut new = 0;
         for socket in sockets {
             if let Some(known) = self.sockets.get_mut(&key(socket)) {
                 known.listed = true;
+                new += u64::from(!known.was_listed);
             }
         }
+        new
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Census,
     groups::{Gathering, group_of},
 };
-use crate::model::{GroupOf, Holders, LeaksReport};
+use crate::model::{GroupOf, Holders, LeaksReport, Listed};
 
 impl Census {
     /// Ends a round that looked for leaks. `admits` leaves out what the user does not want to see; a socket that waits
@@ -37,7 +37,7 @@ impl Census {
             let own = held.filter(|_| accepted).cloned().map(Arc::new);
             let Some(finding) = self.finding(&known, own) else { continue };
             let of = group_of(&known.snapshot, held);
-            groups.entry(of).or_default().add(finding, held, accepted);
+            groups.entry(of).or_default().add(Listed { finding, fin_rto: None, closing: None }, held, accepted);
         }
         let mut report = LeaksReport { round, ..LeaksReport::default() };
         let present: HashSet<GroupOf> = groups.keys().cloned().collect();
@@ -50,7 +50,9 @@ impl Census {
             report.groups.push(group);
         }
         let listed = report.groups.iter().flat_map(|group| &group.sockets);
-        self.followed.mark_listed(listed.map(|listed| &listed.finding.socket));
+        let mut round = report.round;
+        self.end_round(&mut round, listed.map(|listed| &listed.finding.socket));
+        report.round = round;
         self.trends.end(time_ns, &present);
         report.groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.of.cmp(&b.of)));
         report

@@ -4,11 +4,16 @@
 //! remembers often a better one. Pure: time arrives with the snapshots.
 
 mod age;
+#[cfg(test)]
+mod age_tests;
+mod doubt;
 mod follow;
 mod groups;
 mod leaks;
 mod listeners;
 mod stuck;
+#[cfg(test)]
+mod stuck_tests;
 #[cfg(test)]
 mod tests;
 mod trends;
@@ -18,21 +23,23 @@ use std::{
     sync::Arc,
 };
 
+pub use doubt::{PASSES_NS, PATIENCE_NS};
 pub use follow::FOLLOWED_MAX;
 pub use groups::SHARERS_MAX;
 pub use listeners::LISTENERS_MAX;
+pub use stuck::Owners;
 pub use trends::GROUPS_MAX;
 
 use crate::{
     diagnosis::{Signs, diagnose, leak_cause},
     model::{
-        Finding, FindingKind, FindingReason, FindingStatus, Holders, Identity, Look, NetnsFacts, Phase, Retransmits,
-        Round, Snapshot, State, StateSet,
+        Finding, FindingKind, FindingReason, FindingStatus, GroupOf, Holders, Identity, NetnsFacts, Phase, Retransmits,
+        Round, Snapshot, State, StateSet, StuckKey,
     },
 };
-use follow::Followed;
+use follow::{Followed, Known};
 use listeners::Listeners;
-use trends::Trends;
+use trends::{Arrivals, Trends};
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +50,6 @@ pub enum Kind {
     Leaks,
 }
 
-/// Between two looks that prove a socket to stay where it is, nanoseconds: no close in good health takes that long on a
-/// network of this planet.
-pub const STAYS_NS: u64 = 250_000_000;
 /// Namespaces whose settings are remembered.
 const FACTS_MAX: usize = 4096;
 
@@ -54,26 +58,39 @@ const FACTS_MAX: usize = 4096;
 pub struct Census {
     kind: Kind,
     threshold_ns: u64,
+    /// For how long a round may go on, to see who stays.
+    patience_ns: u64,
     followed: Followed,
     facts: HashMap<u32, NetnsFacts>,
     listeners: Listeners,
-    trends: Trends,
+    trends: Trends<GroupOf>,
+    stuck_trends: Trends<StuckKey>,
+    arrivals: Arrivals,
+    /// Who had a listed socket in an earlier round; of those that are followed.
+    had: HashMap<follow::Key, (u32, String)>,
+    /// Inodes of sockets that the user does not want to see and a `close()` may wait for.
+    others: HashSet<(u32, u32)>,
     round: Round,
     /// Namespaces of this round that were told to their end, and when that began.
     whole: HashMap<u32, u64>,
 }
 
 impl Census {
-    /// One that has seen nothing.
+    /// One that has seen nothing. A round waits as long as `patience_ns`, where that shows who is old enough.
     #[must_use]
-    pub fn new(kind: Kind, threshold_ns: u64) -> Self {
+    pub fn new(kind: Kind, threshold_ns: u64, patience_ns: u64) -> Self {
         Self {
             kind,
             threshold_ns,
+            patience_ns,
             followed: Followed::default(),
             facts: HashMap::new(),
             listeners: Listeners::default(),
             trends: Trends::default(),
+            stuck_trends: Trends::default(),
+            arrivals: Arrivals::default(),
+            had: HashMap::new(),
+            others: HashSet::new(),
             round: Round::default(),
             whole: HashMap::new(),
         }
@@ -85,7 +102,7 @@ impl Census {
         match self.kind {
             Kind::Stuck => {
                 let states = [State::FinWait1, State::FinWait2, State::Closing, State::LastAck];
-                (StateSet::of(&states), StateSet(0))
+                (StateSet::of(&states), StateSet::of(&[State::Listen]))
             }
             Kind::Leaks => (StateSet::of(&[State::CloseWait]), StateSet::of(&[State::Listen])),
         }
@@ -95,6 +112,7 @@ impl Census {
     pub fn begin(&mut self) {
         self.followed.begin();
         self.listeners = Listeners::default();
+        self.others.clear();
         self.whole.clear();
         self.round = Round::default();
     }
@@ -118,6 +136,14 @@ impl Census {
             self.followed.forget(&snapshot.socket);
         } else if !self.followed.see(snapshot) {
             self.round.not_followed += 1;
+        }
+    }
+
+    /// A socket of a dump that the user does not want to see.
+    pub fn pass_over(&mut self, snapshot: &Snapshot) {
+        let matters = self.kind == Kind::Stuck && stuck::may_linger(snapshot);
+        if matters && self.others.len() < FOLLOWED_MAX {
+            self.others.insert((snapshot.socket.netns, snapshot.inode));
         }
     }
 
@@ -149,18 +175,8 @@ impl Census {
         self.round.gone = self.followed.drop_unseen(std::mem::take(&mut self.whole));
     }
 
-    /// Sockets that may be old enough and have not been seen for long enough to tell.
-    #[must_use]
-    pub fn doubtful(&self) -> Vec<Look> {
-        let doubtful = self.followed.seen().filter(|(_, known)| {
-            known.age_ns() < self.threshold_ns && !self.is_young(known) && known.watched_ns() < STAYS_NS
-        });
-        let look = |snapshot: &Snapshot| Look { socket: snapshot.socket, bound_if: snapshot.bound_if, holders: false };
-        doubtful.map(|(_, known)| look(&known.snapshot)).collect()
-    }
-
-    /// Inodes of what will be listed, for whoever finds out who holds them. With them those of listeners whose queues
-    /// hold a listed socket.
+    /// Inodes of what will be listed, for whoever finds out who holds them. With them those of listeners: whose queues
+    /// hold a listed socket, and whose port an orphan has.
     #[must_use]
     pub fn inodes(&self) -> Vec<u32> {
         let mut inodes: HashSet<u32> = HashSet::new();
@@ -168,50 +184,69 @@ impl Census {
             let snapshot = &known.snapshot;
             if snapshot.inode != 0 {
                 inodes.insert(snapshot.inode);
-            } else if self.kind == Kind::Leaks {
+            } else {
                 inodes.extend(self.listeners.of(&snapshot.socket).map(|listener| listener.inode));
             }
         }
         inodes.remove(&0);
+        if self.kind == Kind::Stuck && !inodes.is_empty() {
+            // Which of them a close() may wait for shows only where the holders of all are known.
+            inodes.extend(self.may_linger().map(|(_, inode)| inode));
+        }
         inodes.into_iter().collect()
     }
 
-    /// Certainly or most likely younger than the threshold.
-    fn is_young(&self, known: &follow::Known) -> bool {
-        let facts = self.facts.get(&known.snapshot.socket.netns);
-        let bound = [known.upper_bound_ns(), age::likely_ns(&known.snapshot, facts)].into_iter().flatten().min();
-        bound.is_some_and(|ns| ns < self.threshold_ns)
+    fn facts_of(&self, known: &Known) -> Option<&NetnsFacts> {
+        self.facts.get(&known.snapshot.socket.netns)
     }
 
-    /// Old enough, or perhaps so and still there at a second look.
-    fn is_listed(&self, known: &follow::Known) -> bool {
-        known.age_ns() >= self.threshold_ns || (!self.is_young(known) && known.watched_ns() >= STAYS_NS)
+    fn age_ns(&self, known: &Known) -> u64 {
+        known.age_ns(self.facts_of(known))
+    }
+
+    /// Certainly or most likely younger than the threshold.
+    fn is_young(&self, known: &Known) -> bool {
+        let facts = self.facts_of(known);
+        let bounds = [known.upper_bound_ns(facts), age::likely_ns(&known.snapshot, facts)];
+        bounds.into_iter().flatten().min().is_some_and(|ns| ns < self.threshold_ns)
+    }
+
+    /// Known to be old enough.
+    fn is_listed(&self, known: &Known) -> bool {
+        self.age_ns(known) >= self.threshold_ns
     }
 
     /// Ends the round: who is listed, and what is to be said of the round.
-    fn close_round(&mut self, time_ns: u64) -> (Vec<follow::Known>, Round) {
+    fn close_round(&mut self, time_ns: u64) -> (Vec<Known>, Round) {
         let mut listed = Vec::new();
-        let mut young = 0;
+        let (mut young, mut age_unknown) = (0, 0);
         for (_, known) in self.followed.seen() {
             if self.is_listed(known) {
                 listed.push(*known);
             } else {
                 young += 1;
+                age_unknown += u64::from(!self.is_young(known));
             }
         }
-        listed.sort_by_key(|known| (std::cmp::Reverse(known.age_ns()), known.snapshot.socket.key));
-        (listed, Round { time_ns, young, ..self.round })
+        listed.sort_by_key(|known| (std::cmp::Reverse(self.age_ns(known)), known.snapshot.socket.key));
+        (listed, Round { time_ns, young, age_unknown, ..self.round })
+    }
+
+    /// What is new in the report, once it is known who is in it.
+    fn end_round<'a>(&mut self, round: &mut Round, listed: impl Iterator<Item = &'a Identity>) {
+        let new = self.followed.mark_listed(listed);
+        (round.new, round.new_per_minute) = self.arrivals.record(round.time_ns, new);
     }
 
     /// The finding of a listed socket.
-    fn finding(&self, known: &follow::Known, holders: Option<Arc<Holders>>) -> Option<Finding> {
+    fn finding(&self, known: &Known, holders: Option<Arc<Holders>>) -> Option<Finding> {
         let snapshot = known.snapshot;
         let kind = FindingKind::of(Phase::of(snapshot.state)?);
         let orphan = match (snapshot.inode, snapshot.state) {
             (0, State::CloseWait) => None,
             (inode, _) => Some(inode == 0),
         };
-        let facts = self.facts.get(&snapshot.socket.netns);
+        let facts = self.facts_of(known);
         let (reason, diagnosis) = match kind {
             FindingKind::LeakCloseWait => (FindingReason::Leak(leak_cause(&snapshot, holders.as_deref())), None),
             _ => {
@@ -226,11 +261,12 @@ impl Census {
             kind,
             reason,
             status: FindingStatus::Raised,
-            age_ns: known.age_ns(),
-            age_is_lower_bound: known.is_lower_bound(),
+            age_ns: known.age_ns(facts),
+            age_is_lower_bound: known.is_lower_bound(facts),
             may_be_over: false,
             retransmits: Retransmits::default(),
             orphan,
+            mptcp: snapshot.mptcp.is(),
             owner: holders.as_deref().and_then(Holders::sole),
             diagnosis,
             holders,

@@ -89,6 +89,9 @@ pub(super) struct StuckArgs {
     /// A socket longer than this in FIN_WAIT1, CLOSING, LAST_ACK or an orphan's FIN_WAIT2 is stuck
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
     pub(super) stuck_after: Duration,
+    /// Also list each socket
+    #[arg(long)]
+    pub(super) sockets: bool,
     #[command(flatten)]
     pub(super) look: LookArgs,
     #[command(flatten)]
@@ -112,8 +115,8 @@ pub(super) struct LeaksArgs {
 /// How often to look, and what to print.
 #[derive(Debug, Args)]
 pub(super) struct LookArgs {
-    /// Look again at this interval (such as 1s), until Ctrl-C or SIGTERM
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// Look again at this interval (such as 1s; at least 100ms), until Ctrl-C or SIGTERM
+    #[arg(long, value_name = "TIME", value_parser = interval)]
     pub(super) watch: Option<Duration>,
     /// Stop watching after this time (such as 10s, 5m)
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "watch")]
@@ -249,6 +252,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// From look to look. Each looks at all sockets of the host, and at files of processes at most once a second.
+fn interval(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(100);
+    let time = duration(text)?;
+    if time < LEAST { Err("must be at least 100ms".to_owned()) } else { Ok(time) }
+}
+
 /// `1/N`, and nothing that looks like it.
 fn sample(text: &str) -> Result<u32, String> {
     let digits = text.strip_prefix("1/").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -272,6 +282,15 @@ mod tests {
         assert_eq!(["1/1", "1/100", "1/1000000"].map(sample), [Ok(1), Ok(100), Ok(1_000_000)]);
         for text in ["", "1", "1/", "1/0", "2/3", "1/+5", "1/ 5", "1/1000001", "1/99999999999", "0.1", "10%", "1/x"] {
             assert!(sample(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn intervals_have_a_floor() {
+        assert_eq!(interval("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(interval("1h"), Ok(Duration::from_secs(3600)));
+        for text in ["99ms", "1ns", "1us", "99999us", "0s", "-1s", "", "x"] {
+            assert!(interval(text).is_err(), "{text}");
         }
     }
 

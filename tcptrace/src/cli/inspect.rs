@@ -22,19 +22,24 @@ use crate::{
     inspection::{Inspected, Inspection},
 };
 
+/// A wait as long as this is said: a person would wonder.
+const WORTH_SAYING: Duration = Duration::from_secs(1);
+
 /// Looks for stuck sockets.
 pub(super) fn stuck(args: &StuckArgs) -> Result<ExitCode, CliError> {
-    let inspection = Inspection::new(Kind::Stuck, nanos(args.stuck_after), socket_filter(&args.filter)?)?;
-    run(inspection, &args.look, false, "no socket is stuck")
+    let (threshold_ns, filter) = (nanos(args.stuck_after), socket_filter(&args.filter)?);
+    let inspection = Inspection::new(Kind::Stuck, threshold_ns, args.look.watch, filter)?;
+    run(inspection, &args.look, args.sockets, ["no socket is stuck", "no socket is known to be stuck"])
 }
 
 /// Looks for leaks.
 pub(super) fn leaks(args: &LeaksArgs) -> Result<ExitCode, CliError> {
-    let inspection = Inspection::new(Kind::Leaks, nanos(args.leak_after), socket_filter(&args.filter)?)?;
-    run(inspection, &args.look, args.sockets, "no socket is leaked")
+    let (threshold_ns, filter) = (nanos(args.leak_after), socket_filter(&args.filter)?);
+    let inspection = Inspection::new(Kind::Leaks, threshold_ns, args.look.watch, filter)?;
+    run(inspection, &args.look, args.sockets, ["no socket is leaked", "no socket is known to be leaked"])
 }
 
-fn run(inspection: Inspection, look: &LookArgs, sockets: bool, none: &str) -> Result<ExitCode, CliError> {
+fn run(inspection: Inspection, look: &LookArgs, sockets: bool, none: [&str; 2]) -> Result<ExitCode, CliError> {
     let runtime = runtime::start()?;
     let page = Page::new(look.output, look.watch.is_some(), sockets, inspection.home());
     let found = runtime.block_on(rounds(inspection, look, page, none));
@@ -44,7 +49,7 @@ fn run(inspection: Inspection, look: &LookArgs, sockets: bool, none: &str) -> Re
 }
 
 /// Whether anything was found. What a limit of files or memory kept from being seen is an error after the report.
-async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: &str) -> Result<bool, CliError> {
+async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: [&str; 2]) -> Result<bool, CliError> {
     let system = |what| move |source| CliError::System { what, source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
@@ -67,7 +72,8 @@ async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: &
                 let sockets = inspected.report.sockets();
                 found |= sockets > 0;
                 if sockets == 0 && look.watch.is_none() {
-                    talk::note(&none);
+                    let [none, none_known] = none;
+                    talk::note(if inspected.report.age_unknown() == 0 { &none } else { &none_known });
                 }
                 page.round(&inspected)?;
                 next = look.watch.map(|interval| (inspection, after(due, interval)));
@@ -82,7 +88,14 @@ async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: &
 async fn round_at(due: Instant, mut inspection: Inspection) -> Result<(Inspection, Inspected), JoinError> {
     sleep_until(due).await;
     spawn_blocking(move || {
-        let inspected = inspection.round();
+        let inspected = inspection.round(&mut |wait| {
+            if wait >= WORTH_SAYING {
+                talk::note(&format!(
+                    "waiting {:.1}s to see which sockets are older than the threshold",
+                    wait.as_secs_f64()
+                ));
+            }
+        });
         (inspection, inspected)
     })
     .await

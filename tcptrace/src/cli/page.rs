@@ -19,7 +19,7 @@ pub(super) struct Page {
     context: Context,
     text: Vec<u8>,
     own_netns: u32,
-    /// Each socket of a leak, too.
+    /// Each socket of a group, too.
     sockets: bool,
     /// Rounds are told apart; `None` where there is only one, or JSON has the time in each line.
     rounds: Option<Rounds>,
@@ -56,7 +56,9 @@ impl Page {
             clock_line(&mut self.text, inspected.tick.real_ns);
         }
         match &inspected.report {
-            Report::Stuck(report) => self.renderer.stuck(&mut self.text, report, self.own_netns, &self.context),
+            Report::Stuck(report) => {
+                self.renderer.stuck(&mut self.text, report, self.sockets, self.own_netns, &self.context);
+            }
             Report::Leaks(report) => {
                 self.renderer.leaks(&mut self.text, report, self.sockets, self.own_netns, &self.context);
             }

@@ -1,7 +1,7 @@
 //! Why a FIN does not get through.
 
 use super::{Signs, fin_is_queued, is_orphan};
-use crate::model::{Snapshot, State, StuckCause, TcpDetail, Timer};
+use crate::model::{Mptcp, Snapshot, State, StuckCause, TcpDetail, Timer};
 
 /// Why this socket is stuck, as far as one look can tell.
 pub(super) fn stuck(snapshot: &Snapshot, signs: Signs) -> StuckCause {
@@ -10,6 +10,10 @@ pub(super) fn stuck(snapshot: &Snapshot, signs: Signs) -> StuckCause {
     }
     if !fin_is_queued(snapshot.state) {
         return StuckCause::Unknown;
+    }
+    if let Mptcp::Connection(detail) = snapshot.mptcp {
+        // Which of its data has been sent, and in which window, only its subflows know.
+        return if detail.unacked_bytes == Some(1) { StuckCause::FinUnacked } else { StuckCause::Unknown };
     }
     let Some(info) = &snapshot.info else {
         return StuckCause::Unknown;
@@ -55,4 +59,30 @@ fn nothing_leaves(info: &TcpDetail, signs: Signs) -> bool {
     let all_failed = signs.failed > 0 && signs.sent == 0;
     let none_in_flight = info.retransmits > 0 && info.retrans_out == 0;
     all_failed || none_in_flight || u32::from(info.retransmits) > info.total_retrans
+}
+
+/// What to look for, where sockets are stuck for a reason. `mptcp`: all of them belong to MPTCP connections.
+#[must_use]
+pub const fn stuck_advice(cause: StuckCause, mptcp: bool) -> &'static str {
+    match cause {
+        StuckCause::PeerOpen if mptcp => {
+            "the peer has not closed its side: look there; net.mptcp.close_timeout limits how long an orphan waits"
+        }
+        StuckCause::FinUnacked => {
+            "the peer does not acknowledge the FIN: check that the peer is up and that no firewall drops it"
+        }
+        StuckCause::UnsentData => {
+            "the connection still sends data ahead of the FIN: check for loss on the way (ss -ti)"
+        }
+        StuckCause::ZeroWindow => {
+            "the peer's program does not read: look there; tcp_orphan_retries limits how long an orphan waits"
+        }
+        StuckCause::LocalDrop => {
+            "this host drops what it sends: look at firewall rules for output, the route and the interface's queue"
+        }
+        StuckCause::PeerOpen => {
+            "the peer has not closed its side: look there; tcp_fin_timeout limits how long an orphan waits"
+        }
+        StuckCause::Unknown => "look at the sockets with `ss -tieon`, and with --watch at how they change",
+    }
 }

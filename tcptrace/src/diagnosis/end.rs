@@ -2,7 +2,7 @@
 
 use super::limits::{Limits, us_from_ms};
 use super::{Signs, fin_is_queued, is_orphan, probe, retransmit};
-use crate::model::{GivesUp, NetnsFacts, NeverWhy, Snapshot, State, StuckCause, TcpDetail, Timer};
+use crate::model::{GivesUp, Mptcp, NetnsFacts, NeverWhy, Snapshot, State, StuckCause, TcpDetail, Timer};
 
 const NS_PER_US: u64 = 1000;
 const US_PER_S: u64 = 1_000_000;
@@ -16,6 +16,11 @@ pub(super) fn gives_up(snapshot: &Snapshot, facts: Option<&NetnsFacts>, signs: S
     }
     let orphan = is_orphan(snapshot, signs);
     match snapshot.state {
+        // `mptcp_worker()` ends an orphan when the timer of `mptcp_start_tout_timer()` has run out.
+        _ if orphan && matches!(snapshot.mptcp, Mptcp::Connection(_)) => match snapshot.timer {
+            Timer::Keepalive => within(left_us),
+            _ => GivesUp::Unknown,
+        },
         State::FinWait2 if orphan => facts.map_or(GivesUp::Unknown, |facts| fin_wait2(snapshot, facts)),
         State::FinWait2 => GivesUp::Never(NeverWhy::HeldInFinWait2),
         // Data of its own that the peer does not take may end it, whatever its program does.

@@ -1,6 +1,6 @@
 //! Which bug leaves a socket in CLOSE_WAIT.
 
-use crate::model::{Holders, LeakCause, Snapshot};
+use crate::model::{Holders, LeakCause, Mptcp, Snapshot};
 
 /// What the receive queue and the holders of a CLOSE_WAIT tell. `tcp_fin()` makes the peer's FIN one more unread byte,
 /// which only reading up to end-of-file takes away (`tcp_recvmsg_locked()`).
@@ -10,8 +10,11 @@ pub fn leak_cause(snapshot: &Snapshot, holders: Option<&Holders>) -> LeakCause {
         // Its listener's child, which `inet_csk_accept()` has not taken: an orphan cannot be in CLOSE_WAIT.
         return LeakCause::NeverAccepted;
     }
-    if snapshot.recv_queue_bytes == 0 {
-        return LeakCause::EofSeenNotClosed;
+    match (snapshot.recv_queue_bytes, snapshot.mptcp) {
+        // A DATA_FIN takes no room in the queue of an MPTCP connection, read or not (`mptcp_diag_get_info()`).
+        (0, Mptcp::Connection(_)) => return LeakCause::Unknown,
+        (0, _) => return LeakCause::EofSeenNotClosed,
+        _ => {}
     }
     match holders.and_then(|holders| holders.in_epoll) {
         Some(false) => LeakCause::NotPolled,

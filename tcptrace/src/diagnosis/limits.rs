@@ -6,7 +6,7 @@ use crate::model::NetnsFacts;
 /// `tcp_rto_min_us` says (measured on 6.18).
 pub(super) const RTO_MIN_US: u64 = 200_000;
 /// `TCP_RTO_MAX`, of kernels that have no `tcp_rto_max_ms`.
-const RTO_MAX_US: u64 = 120_000_000;
+pub(super) const RTO_MAX_US: u64 = 120_000_000;
 /// `TCP_RESOURCE_PROBE_INTERVAL`: between attempts that the local queue refuses; it is not doubled.
 pub(super) const RESOURCE_PROBE_US: u64 = 500_000;
 /// `TCP_RETR2`, where it decides only how far probes back off.

@@ -14,11 +14,12 @@ mod retransmit;
 #[cfg(test)]
 mod tests;
 
-pub use age::age_lower_bound_ns;
+pub use age::{age_lower_bound_ns, mptcp_orphan_ns, orphan_age_ns, since_fin_at_most_ns};
+pub use cause::stuck_advice;
 pub use leak::{advice, leak_cause};
 pub use limits::modelled_timeout_us;
 
-use crate::model::{Diagnosis, NetnsFacts, Snapshot, State, Timer};
+use crate::model::{Diagnosis, Mptcp, NetnsFacts, Snapshot, State, Timer};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -65,10 +66,14 @@ fn is_orphan(snapshot: &Snapshot, signs: Signs) -> bool {
 /// Bytes unsent and unacknowledged, without the FIN: `notsent` is `write_seq - snd_nxt`, the queue `write_seq -
 /// snd_una`, and the FIN takes the last number of both.
 fn queues(snapshot: &Snapshot) -> (Option<u32>, Option<u32>) {
+    let fin = u32::from(fin_is_queued(snapshot.state));
+    if let Mptcp::Connection(detail) = snapshot.mptcp {
+        // Sent or not, only its subflows know.
+        return (None, detail.unacked_bytes.map(|bytes| bytes.saturating_sub(fin)));
+    }
     let Some(info) = snapshot.info else {
         return (None, None);
     };
-    let fin = u32::from(fin_is_queued(snapshot.state));
     let sent = snapshot.send_queue_bytes.saturating_sub(info.notsent_bytes);
     if info.notsent_bytes > 0 {
         (Some(info.notsent_bytes.saturating_sub(fin)), Some(sent))

@@ -282,6 +282,7 @@ impl Closing {
             may_be_over: false,
             retransmits,
             orphan: self.orphan(),
+            mptcp: false,
             owner: self.owner,
             diagnosis: diagnosis.filter(|_| status == FindingStatus::Raised),
             holders: watch.and_then(|watch| watch.holders.clone()),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     diagnosis::{Signs, diagnose, leak_cause},
-    model::{Absent, AbsentWhy, Look, Outcome, Reason, Sighting, State, Want},
+    model::{Absent, AbsentWhy, GivesUp, Look, NeverWhy, Outcome, Reason, Sighting, State, Want},
 };
 
 /// The interface that a socket is bound to is not known.
@@ -139,7 +139,11 @@ impl Engine {
         let Some(closing) = self.table.get_mut(id) else { return };
         let counts = closing.rare.retransmits();
         let signs = Signs { sent: counts.sent(), failed: u32::from(counts.failed), orphan: Some(closing.flags.orphan) };
-        let diagnosis = diagnose(snapshot, facts, signs);
+        let mut diagnosis = diagnose(snapshot, facts, signs);
+        if closing.orphan().is_none() && diagnosis.gives_up == GivesUp::Never(NeverWhy::ProbesAnswered) {
+            // It may be `close()` that waits (SO_LINGER), and an orphan does not last for ever.
+            diagnosis.gives_up = GivesUp::Unknown;
+        }
         let watch = closing.rare.some_watch();
         watch.alive_ns = snapshot.time_ns;
         watch.gone = None;

@@ -178,6 +178,7 @@ fn latency_is_at_least() {
         may_be_over: false,
         retransmits: Retransmits::default(),
         orphan: Some(false),
+        mptcp: false,
         owner: None,
         diagnosis: None,
         holders: None,

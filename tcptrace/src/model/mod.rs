@@ -5,6 +5,7 @@
 mod advice;
 mod census;
 mod close;
+mod closer;
 mod diagnosis;
 mod event;
 mod finding;
@@ -19,8 +20,12 @@ mod socket;
 mod status;
 
 pub use advice::{Advice, Evidence, Fact, Row, Setting, Verdict};
-pub use census::{AGE_BUCKETS, GroupOf, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckReport};
+pub use census::{
+    AGE_BUCKETS, GroupOf, Grouped, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckGroup, StuckKey, StuckOf,
+    StuckReport,
+};
 pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
+pub use closer::{Closer, Closing};
 pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};
@@ -31,7 +36,8 @@ pub use owner::{Comm, Owner, OwnerSource, ShownComm};
 pub use reset::ResetReason;
 pub use shown::{Shown, ShownName, is_plain, is_printable, printable};
 pub use snapshot::{
-    Absent, AbsentWhy, DumpAt, DumpMark, Look, Snapshot, StateSet, TIME_WAIT_MS, TIME_WAIT_NS, TcpDetail, Timer, Want,
+    Absent, AbsentWhy, DumpAt, DumpMark, Look, Mptcp, MptcpDetail, Snapshot, StateSet, TIME_WAIT_MS, TIME_WAIT_NS,
+    TcpDetail, Timer, Want,
 };
 pub use socket::{Endpoint, Family, Identity, SocketKey, Zone, ZonedEndpoint};
 pub use status::{Anomalies, Books, Looks, Status};

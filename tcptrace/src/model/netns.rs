@@ -75,4 +75,7 @@ pub struct NetnsFacts {
     pub mem_pressure_pages: Option<u64>,
     /// The third of `tcp_mem`, pages.
     pub mem_limit_pages: Option<u64>,
+    /// `net.mptcp.close_timeout`, seconds (6.12 and later; before, `TCP_TIMEWAIT_LEN`).
+    #[serde(skip)]
+    pub mptcp_close_timeout_s: Option<u32>,
 }

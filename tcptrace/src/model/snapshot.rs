@@ -79,6 +79,37 @@ pub struct TcpDetail {
     pub send_memory_bytes: Option<u32>,
 }
 
+/// Whether a socket belongs to an MPTCP connection (RFC 8684), and to which of its two levels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mptcp {
+    /// Plain TCP, or a timewait socket, of which sock_diag does not say it.
+    #[default]
+    No,
+    /// A TCP socket that carries such a connection: its states are those of one path.
+    Subflow,
+    /// The connection above its subflows: its states are what its program sees.
+    Connection(MptcpDetail),
+}
+
+impl Mptcp {
+    /// Whether it belongs to one.
+    #[must_use]
+    pub const fn is(self) -> bool {
+        !matches!(self, Self::No)
+    }
+}
+
+/// The part of `struct mptcp_info` that a verdict needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MptcpDetail {
+    /// `write_seq - snd_una`: bytes that no DATA_ACK covers, sent or not; a DATA_FIN counts as one.
+    pub unacked_bytes: Option<u32>,
+    /// Since data was last received, milliseconds; `None` where the kernel does not tell (before 6.10).
+    pub last_data_recv_ms: Option<u32>,
+    /// Since a DATA_ACK was last received, milliseconds; `None` where the kernel does not tell (before 6.10).
+    pub last_ack_recv_ms: Option<u32>,
+}
+
 /// One socket at one moment (`inet_diag_msg`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -104,6 +135,8 @@ pub struct Snapshot {
     pub send_queue_bytes: u32,
     /// Of a full socket, where it was asked for.
     pub info: Option<TcpDetail>,
+    /// Whether it belongs to an MPTCP connection. Not in captures.
+    pub mptcp: Mptcp,
 }
 
 /// `TCP_TIMEWAIT_LEN`: TIME_WAIT lasts this long on every kernel.

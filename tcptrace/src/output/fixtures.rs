@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use crate::model::{
-    CgroupName, Close, Comm, Diagnosis, Endpoint, Event, EventKind, Finding, FindingKind, FindingReason, FindingStatus,
-    Flags, GivesUp, GroupOf, Holder, Holders, Identity, LeakCause, LeakGroup, LeaksReport, Listed, NeverWhy, Outcome,
-    Owner, OwnerSource, Phase, Phases, Retransmits, Role, Round, SocketKey, State, StuckCause, StuckReport, Tick,
-    Totals,
+    CgroupName, Close, Closer, Closing, Comm, Diagnosis, Endpoint, Event, EventKind, Finding, FindingKind,
+    FindingReason, FindingStatus, Flags, GivesUp, GroupOf, Grouped, Holder, Holders, Identity, LeakCause, LeakGroup,
+    LeaksReport, Listed, NeverWhy, Outcome, Owner, OwnerSource, Phase, Phases, Retransmits, Role, Round, SocketKey,
+    State, StuckCause, StuckGroup, StuckKey, StuckOf, StuckReport, Tick, Totals,
 };
 use crate::report::Context;
 use crate::report::histogram::{By, Config, Histograms, Of};
@@ -79,6 +79,7 @@ pub(super) fn finding(status: FindingStatus) -> Finding {
         may_be_over: false,
         retransmits: Retransmits { tlp: 1, rto: 4, fast: 0, failed: 0 },
         orphan: Some(true),
+        mptcp: false,
         owner: Some(owner("python3", 7434)),
         diagnosis: None,
         holders: None,
@@ -103,7 +104,17 @@ pub(super) fn transition(old: State, new: State) -> EventKind {
 }
 
 fn round() -> Round {
-    Round { time_ns: 5_678_901_234, namespaces: 2, unreachable: 1, young: 4, gone: Some(3), not_followed: 0 }
+    Round {
+        time_ns: 5_678_901_234,
+        namespaces: 2,
+        unreachable: 1,
+        young: 4,
+        age_unknown: 1,
+        gone: Some(3),
+        new: Some(2),
+        new_per_minute: Some(15),
+        not_followed: 0,
+    }
 }
 
 fn holder(pid: u32, comm: &str) -> Holder {
@@ -143,8 +154,75 @@ pub(super) fn stuck_report() -> StuckReport {
         diagnosis: Some(Diagnosis { gives_up: never, unsent_bytes: None, unacked_bytes: Some(10), ..diagnosis }),
         ..raised
     };
-    let sockets = vec![Listed { finding: shut, fin_rto: Some(0) }, Listed { finding: lost, fin_rto: Some(5) }];
-    StuckReport { round: round(), sockets, by_reason: [1, 0, 1, 0, 0, 0] }
+    let service = StuckOf::Service { netns: 4_026_531_840, port: 45_555 };
+    let shut_group = StuckGroup {
+        group: Grouped { listener: vec![holder(99, "slow")], cgroup: "/slow".into(), ..grouped("127.0.0.1", &shut) },
+        unsent_bytes: 2_626_560,
+        gives_up_ns: Some((41_000_000_000, 41_000_000_000)),
+        advice: "look at the peer",
+        ..stuck_group(service, Listed { finding: shut, fin_rto: Some(0), closing: None })
+    };
+    let process = StuckOf::Process { pid: 7434, comm: "python3".into() };
+    let lost_group = StuckGroup {
+        group: Grouped { shared_with: vec![holder(7435, "python3")], ..grouped("10.9.8.7", &lost) },
+        unacked_bytes: 10,
+        never_give_up: 1,
+        ..stuck_group(process, Listed { finding: lost, fin_rto: Some(5), closing: None })
+    };
+    StuckReport { round: round(), groups: vec![shut_group, lost_group], by_reason: [1, 0, 1, 0, 0, 0] }
+}
+
+/// One socket, whose `close()` waits in one of these threads.
+pub(super) fn closing_report(tids: &[u32]) -> StuckReport {
+    let thread = |tid: &u32| Closer {
+        pid: 7434,
+        comm: "api".into(),
+        tid: *tid,
+        thread: "worker".into(),
+        cgroup: "/api".into(),
+        netns: 4_026_531_840,
+    };
+    let threads: Vec<Closer> = tids.iter().map(thread).collect();
+    let closing = Closing { sockets: 1, threads, then: GivesUp::In(108_000_000_000) };
+    let finding = Finding {
+        owner: None,
+        orphan: Some(false),
+        mptcp: true,
+        reason: FindingReason::Stuck(StuckCause::ZeroWindow),
+        ..finding(FindingStatus::Raised)
+    };
+    let process = StuckOf::Process { pid: 7434, comm: "api".into() };
+    let group = StuckGroup {
+        group: Grouped { mptcp: 1, growth_per_minute: Some(3), ..grouped("127.0.0.1", &finding) },
+        ..stuck_group(process, Listed { finding, fin_rto: Some(0), closing: Some(closing) })
+    };
+    StuckReport { round: round(), groups: vec![group], by_reason: [0, 0, 1, 0, 0, 0] }
+}
+
+fn grouped(remote: &str, finding: &Finding) -> Grouped {
+    Grouped {
+        count: 1,
+        oldest_ns: finding.age_ns,
+        oldest_is_lower_bound: finding.age_is_lower_bound,
+        ages: [1, 0, 0, 0, 0],
+        remotes: vec![(remote.parse().unwrap(), 1)],
+        remotes_total: 1,
+        ..Grouped::default()
+    }
+}
+
+fn stuck_group(of: StuckOf, listed: Listed) -> StuckGroup {
+    let FindingReason::Stuck(cause) = listed.finding.reason else { panic!("a leak") };
+    StuckGroup {
+        key: StuckKey { of, kind: listed.finding.kind, cause },
+        group: Grouped::default(),
+        unsent_bytes: 0,
+        unacked_bytes: 0,
+        gives_up_ns: None,
+        never_give_up: 0,
+        advice: "look at the network",
+        sockets: vec![listed],
+    }
 }
 
 /// A process that shares its sockets with a child, and the queue of a listener.
@@ -176,7 +254,7 @@ pub(super) fn leaks_report() -> LeaksReport {
         by_cause: [0, 7, 0, 30, 0],
         cause: LeakCause::EofSeenNotClosed,
         advice: "the end of the stream was read: look for a path where read() returns 0 and nobody calls close()",
-        sockets: vec![Listed { finding: held, fin_rto: None }],
+        sockets: vec![Listed { finding: held, fin_rto: None, closing: None }],
     };
     let waiting = leak(LeakCause::NeverAccepted, 300_000_000);
     let waiting = Finding { socket: Identity { netns: 4_026_532_177, ..waiting.socket }, ..waiting };
@@ -195,7 +273,7 @@ pub(super) fn leaks_report() -> LeaksReport {
         by_cause: [1, 0, 0, 0, 0],
         cause: LeakCause::NeverAccepted,
         advice: "look for accept()",
-        sockets: vec![Listed { finding: waiting, fin_rto: None }],
+        sockets: vec![Listed { finding: waiting, fin_rto: None, closing: None }],
     };
     LeaksReport { round: round(), groups: vec![first, queue], by_cause: [1, 7, 0, 30, 0] }
 }

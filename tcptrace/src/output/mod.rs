@@ -82,10 +82,11 @@ impl Renderer {
         }
     }
 
-    /// Appends the stuck sockets of a round. `own_netns` is the namespace that goes without saying.
-    pub fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, own_netns: u32, context: &Context) {
+    /// Appends the stuck sockets of a round, and with `sockets` each of them; JSON always has them. `own_netns` is the
+    /// namespace that goes without saying.
+    pub fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, sockets: bool, own_netns: u32, context: &Context) {
         match &mut self.0 {
-            Kind::Table(table) => table.stuck(out, report, Home { own_netns, context }),
+            Kind::Table(table) => table.stuck(out, report, sockets, Home { own_netns, context }),
             Kind::Json(json) => json.stuck(out, report, context),
         }
     }

@@ -44,6 +44,7 @@ fn finding(kind: FindingKind, status: FindingStatus) -> Output {
         may_be_over: false,
         retransmits: Retransmits::default(),
         orphan: Some(false),
+        mptcp: false,
         owner: None,
         diagnosis: None,
         holders: None,

@@ -83,6 +83,14 @@ pub const TIME_WAIT_EVENTS: Difference = Difference {
            exactly, or to the peer's LAST_ACK over loopback",
 };
 
+/// When an MPTCP connection last heard of its peer.
+pub const MPTCP_AGES: Difference = Difference {
+    name: "ages of MPTCP connections",
+    since: (6, 10),
+    source: "mptcpi_last_ack_recv in mptcp_diag_fill_info()",
+    lost: "`stuck` and `leaks` know of MPTCP connections only the time that they watched them",
+};
+
 /// The BPF ring buffer, without which there is no tcptrace.
 pub const RING_BUFFER: Difference =
     Difference { name: "BPF ring buffer", since: (5, 8), source: "ringbuf_map_alloc()", lost: "nothing runs" };

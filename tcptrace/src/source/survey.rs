@@ -10,9 +10,9 @@ use super::{
     error::SourceError,
     interfaces,
     looker::{NoWay, Places},
-    proc::{Blocked, HolderIndex, Obstacle, Sight, Unseen},
+    proc::{Blocked, HolderIndex, Obstacle, Sight, Unseen, closers},
 };
-use crate::model::{Holders, Identity, InterfaceName, Look, NetnsFacts, Snapshot, StateSet, Tick};
+use crate::model::{Closer, Holders, Identity, InterfaceName, Look, NetnsFacts, Snapshot, StateSet, Tick};
 
 /// What became of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +133,11 @@ impl Survey {
         Place::Told { began_ns, facts: self.places.facts(netns).map(Box::new) }
     }
 
+    /// Tells the MPTCP connections of a namespace; whether it came to its end. A kernel without `mptcp_diag` has none.
+    pub fn dump_mptcp(&mut self, netns: u32, states: StateSet, sink: &mut dyn FnMut(Snapshot)) -> bool {
+        self.places.dump_mptcp(netns, states, sink).unwrap_or(false)
+    }
+
     /// Looks at single sockets again: `sink` hears of each, with what it is now, or with nothing where it is gone or
     /// nobody knows.
     pub fn look(&mut self, looks: &[Look], sink: &mut dyn FnMut(Identity, Option<Snapshot>)) {
@@ -161,6 +166,12 @@ impl Survey {
     /// Who holds these sockets; one whose holders could not be searched for in time is left out.
     pub fn holders(&mut self, inodes: &[u32]) -> HashMap<u32, Holders> {
         if inodes.is_empty() { HashMap::new() } else { self.holders.find(inodes) }
+    }
+
+    /// Threads that wait in `close()` for a lingering socket (SO_LINGER).
+    #[must_use]
+    pub fn closers(&self) -> Vec<Closer> {
+        closers()
     }
 
     /// Ends a round: an open socket would keep a dead container's namespace in being.

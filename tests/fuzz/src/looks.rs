@@ -111,6 +111,7 @@ fn sighting(script: &mut Script<'_>, socket: Identity, state: State, times: [u64
         inode: u32::from(!timewait),
         recv_queue_bytes: 0,
         send_queue_bytes: 0,
+        mptcp: tcptrace::model::Mptcp::No,
         info: (!timewait).then(TcpDetail::default),
     };
     Sighting { snapshot, holders: holders.then(|| self::holders(script)), asked: true }
@@ -133,6 +134,7 @@ fn odd_sighting(script: &mut Script<'_>, socket: Identity, now_ns: u64) -> Input
         inode,
         recv_queue_bytes,
         send_queue_bytes,
+        mptcp: tcptrace::model::Mptcp::No,
         info: (flags & 4 != 0).then(|| detail(script)),
     };
     let holders = (flags & 8 != 0).then(|| holders(script));

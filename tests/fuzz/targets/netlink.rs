@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use tcptrace::{
-    model::{State, Timer},
-    source::diag::{DiagError, parse_message},
+    model::{Mptcp, Snapshot, State, Timer},
+    source::diag::{DiagError, parse_message, parse_mptcp},
 };
 
 /// `sizeof(struct inet_diag_msg)`
@@ -25,10 +25,16 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(socket.inode.to_ne_bytes(), bytes[68..72]);
             // What stands behind changes the details alone.
             let bare = parse_message(&bytes[..HEADER_LEN], 7, 9).map(|mut bare| {
-                bare.info = socket.info;
+                (bare.info, bare.mptcp) = (socket.info, socket.mptcp);
                 bare
             });
             assert_eq!(bare, result);
+            // The same bytes as an MPTCP connection, whose details are others.
+            let connection = parse_mptcp(bytes, 7, 9).map(|connection| {
+                assert!(matches!(connection.mptcp, Mptcp::Connection(_)));
+                Snapshot { info: socket.info, mptcp: socket.mptcp, ..connection }
+            });
+            assert_eq!(connection, result);
         }
         Err(DiagError::Short(length)) => assert!(length == bytes.len() && length < HEADER_LEN),
         Err(DiagError::Family(family)) => assert!(family == bytes[0] && ![2, 10].contains(&family)),

@@ -1,5 +1,5 @@
 use crate::diagnosis::{Signs, diagnose};
-use crate::model::{Snapshot, State, StuckCause, TcpDetail, Timer};
+use crate::model::{Mptcp, MptcpDetail, Snapshot, State, StuckCause, TcpDetail, Timer};
 
 use super::{HELD, fin_resent, fin_sent, look, zero_window};
 
@@ -94,4 +94,19 @@ fn the_next_attempt_is_the_timers() {
     for timer in [Timer::None, Timer::Keepalive, Timer::TimeWait] {
         assert_eq!(look(&Snapshot { timer, ..fin_sent() }).next_attempt_in_ns, None);
     }
+}
+
+#[test]
+fn mptcp_connections() {
+    let with = |unacked_bytes, state| Snapshot {
+        state,
+        info: None,
+        mptcp: Mptcp::Connection(MptcpDetail { unacked_bytes, ..MptcpDetail::default() }),
+        ..fin_sent()
+    };
+    let told = |snapshot: Snapshot| (look(&snapshot).cause, look(&snapshot).unacked_bytes);
+    assert_eq!(told(with(Some(1), State::FinWait1)), (StuckCause::FinUnacked, Some(0)));
+    assert_eq!(told(with(Some(501), State::LastAck)), (StuckCause::Unknown, Some(500)));
+    assert_eq!(told(with(None, State::Closing)), (StuckCause::Unknown, None));
+    assert_eq!(told(with(Some(0), State::FinWait2)), (StuckCause::PeerOpen, Some(0)));
 }

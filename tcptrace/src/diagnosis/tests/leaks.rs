@@ -1,5 +1,5 @@
-use crate::diagnosis::{advice, leak_cause};
-use crate::model::{Holders, LeakCause, Snapshot, State};
+use crate::diagnosis::{advice, leak_cause, stuck_advice};
+use crate::model::{Holders, LeakCause, Mptcp, MptcpDetail, Snapshot, State, StuckCause};
 
 use super::{HELD, fin_sent};
 
@@ -34,4 +34,30 @@ fn advice_is_one_line() {
         let words = advice(cause);
         assert!(words.len() < 120 && !words.contains('\n'), "{words}");
     }
+    for cause in StuckCause::ALL {
+        for words in [false, true].map(|mptcp| stuck_advice(cause, mptcp)) {
+            assert!(words.len() < 120 && !words.contains('\n'), "{words}");
+        }
+    }
+}
+
+/// Whether a DATA_FIN was read, the queue of an MPTCP connection does not say.
+#[test]
+fn mptcp_connections() {
+    let snapshot = Snapshot {
+        state: State::CloseWait,
+        inode: HELD,
+        mptcp: Mptcp::Connection(MptcpDetail::default()),
+        ..fin_sent()
+    };
+    let polled = |in_epoll| Holders { in_epoll, ..Holders::default() };
+    for (recv_queue_bytes, in_epoll, cause) in [
+        (0, Some(false), LeakCause::Unknown),
+        (834, Some(false), LeakCause::NotPolled),
+        (834, Some(true), LeakCause::NeverReadEof),
+    ] {
+        let seen = Snapshot { recv_queue_bytes, ..snapshot };
+        assert_eq!(leak_cause(&seen, Some(&polled(in_epoll))), cause);
+    }
+    assert_eq!(leak_cause(&Snapshot { inode: 0, ..snapshot }, None), LeakCause::NeverAccepted);
 }

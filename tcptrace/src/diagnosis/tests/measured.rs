@@ -22,6 +22,7 @@ fn look(state: State, timer: Timer, expires_ms: u32, inode: u32, info: TcpDetail
         inode,
         recv_queue_bytes: 0,
         send_queue_bytes: 1,
+        mptcp: crate::model::Mptcp::No,
         info: Some(info),
     }
 }

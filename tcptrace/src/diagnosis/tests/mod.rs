@@ -26,6 +26,7 @@ fn fin_sent() -> Snapshot {
         inode: 0,
         recv_queue_bytes: 0,
         send_queue_bytes: 1,
+        mptcp: crate::model::Mptcp::No,
         info: Some(TcpDetail {
             rto_us: 204_000,
             unacked_segments: 1,

@@ -94,6 +94,7 @@ pub(super) fn snapshot(state: State, local: u16, remote: u16) -> Snapshot {
         inode: if state == State::TimeWait { 0 } else { 77 },
         recv_queue_bytes: 0,
         send_queue_bytes: 0,
+        mptcp: crate::model::Mptcp::No,
         info: Some(TcpDetail::default()),
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{
     sightings::{absent, answer, look},
-    support::{Rig, at, ms, sock},
+    support::{Rig, at, identity, ms, sock},
 };
 use crate::model::{
-    AbsentWhy, FindingStatus, Holder, Holders, Input, Outcome, Output, OwnerSource, Reason, Sighting,
+    AbsentWhy, FindingStatus, GivesUp, Holder, Holders, Input, NetnsFacts, NeverWhy, Outcome, Output, OwnerSource,
+    Reason, Sighting, Snapshot,
     State::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck},
-    Want,
+    TcpDetail, Timer, Want,
 };
 
 fn stuck() -> Rig {
@@ -147,5 +148,29 @@ fn the_one_who_holds_it_is_the_owner() {
         rig.events([sock(7).at(61_000).owner(99, OwnerSource::Close).closed().moves(CloseWait, LastAck)]);
         let cleared = rig.finding();
         assert_eq!(cleared.owner.map(|owner| owner.pid), Some(99), "who closes outranks who held it");
+    }
+}
+
+/// A window of 0 whose probes are answered lasts for ever, unless it is `close()` that waits for it (SO_LINGER).
+#[test]
+fn a_close_may_wait() {
+    for (closed, gives_up) in [(true, GivesUp::Unknown), (false, GivesUp::Never(NeverWhy::ProbesAnswered))] {
+        let mut rig = Rig::looking();
+        let netns = identity(7).netns;
+        rig.give(&Input::Netns(Box::new(NetnsFacts { netns, retries2: Some(15), ..NetnsFacts::default() })));
+        let event = sock(7).at(0).owner(9, OwnerSource::Close);
+        rig.events([if closed { event.closed() } else { event.half_closed() }.moves(Established, FinWait1)]);
+        rig.wants();
+        let info = TcpDetail {
+            snd_wnd_bytes: Some(0),
+            notsent_bytes: 500,
+            snd_mss_bytes: 100,
+            backoff: 5,
+            rto_us: 204_000,
+            ..TcpDetail::default()
+        };
+        let shut = Snapshot { timer: Timer::Probe, info: Some(info), ..look(7, 5_001, FinWait1) };
+        rig.tick(5_000).give(&answer(shut));
+        assert_eq!(rig.finding().diagnosis.unwrap().gives_up, gives_up, "{closed}");
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn look(key: u64, at_ms: u64, state: State) -> Snapshot {
         inode: 77,
         recv_queue_bytes: 0,
         send_queue_bytes: 0,
+        mptcp: crate::model::Mptcp::No,
         info: None,
     }
 }

@@ -20,9 +20,10 @@ pub(super) struct StuckSummary<'a> {
 impl Serialize for StuckSummary<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let report = self.report;
-        let mut object = serializer.serialize_struct("StuckSummary", 10)?;
+        let mut object = serializer.serialize_struct("StuckSummary", 16)?;
         head(&mut object, "stuck_summary", self.time)?;
-        object.serialize_field("sockets", &report.sockets.len())?;
+        object.serialize_field("groups", &report.groups.len())?;
+        object.serialize_field("sockets", &report.sockets())?;
         object.serialize_field("by_reason", &Named(&named(StuckCause::ALL, FindingReason::Stuck, report.by_reason)))?;
         round(&mut object, &report.round)?;
         object.end()
@@ -37,7 +38,7 @@ pub(super) struct LeaksSummary<'a> {
 impl Serialize for LeaksSummary<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let report = self.report;
-        let mut object = serializer.serialize_struct("LeaksSummary", 11)?;
+        let mut object = serializer.serialize_struct("LeaksSummary", 16)?;
         head(&mut object, "leaks_summary", self.time)?;
         object.serialize_field("groups", &report.groups.len())?;
         object.serialize_field("sockets", &report.sockets())?;
@@ -61,10 +62,7 @@ impl Serialize for Group<'_> {
             GroupOf::Listener { port, .. } => (None, Some(Listener { port: *port, holders: objects(&group.listener) })),
             GroupOf::Unknown => (None, None),
         };
-        let remotes: Vec<Remote> =
-            group.remotes.iter().map(|(addr, sockets)| Remote { addr: *addr, sockets: *sockets }).collect();
-        let ages: Vec<(&'static str, u64)> = AGE_BUCKETS.iter().map(|(name, _)| *name).zip(group.ages).collect();
-        let mut object = serializer.serialize_struct("LeakGroup", 20)?;
+        let mut object = serializer.serialize_struct("LeakGroup", 24)?;
         head(&mut object, "leak_group", self.time)?;
         object.serialize_field("pid", &process.map(|(pid, _)| pid))?;
         object.serialize_field("comm", &process.map(|(_, comm)| comm))?;
@@ -82,12 +80,13 @@ impl Serialize for Group<'_> {
         object.serialize_field("oldest_ns", &group.oldest_ns)?;
         object.serialize_field("oldest_is_lower_bound", &group.oldest_is_lower_bound)?;
         object.serialize_field("growth_per_minute", &group.growth_per_minute)?;
-        object.serialize_field("ages", &Named(&ages))?;
-        object.serialize_field("remotes", &remotes)?;
+        object.serialize_field("ages", &Named(&ages(group.ages)))?;
+        object.serialize_field("remotes", &remotes(&group.remotes))?;
         object.serialize_field("remotes_total", &group.remotes_total)?;
         object.serialize_field("by_cause", &causes(group.by_cause))?;
         object.serialize_field("cause", FindingReason::Leak(group.cause).as_str())?;
         object.serialize_field("advice", group.advice)?;
+        object.serialize_field("mptcp_sockets", &group.mptcp())?;
         object.end()
     }
 }
@@ -98,13 +97,21 @@ struct Listener<'a> {
     holders: Vec<HolderObject<'a>>,
 }
 
+pub(super) fn remotes(remotes: &[(IpAddr, u64)]) -> Vec<Remote> {
+    remotes.iter().map(|(addr, sockets)| Remote { addr: *addr, sockets: *sockets }).collect()
+}
+
+pub(super) fn ages(ages: [u64; AGE_BUCKETS.len()]) -> Vec<(&'static str, u64)> {
+    AGE_BUCKETS.iter().map(|(name, _)| *name).zip(ages).collect()
+}
+
 #[derive(serde::Serialize)]
-struct Remote {
+pub(super) struct Remote {
     addr: IpAddr,
     sockets: u64,
 }
 
-fn head<S: SerializeStruct>(object: &mut S, kind: &str, time: &str) -> Result<(), S::Error> {
+pub(super) fn head<S: SerializeStruct>(object: &mut S, kind: &str, time: &str) -> Result<(), S::Error> {
     object.serialize_field("type", kind)?;
     object.serialize_field("schema", &SCHEMA)?;
     object.serialize_field("time", time)
@@ -115,7 +122,11 @@ fn round<S: SerializeStruct>(object: &mut S, round: &Round) -> Result<(), S::Err
     object.serialize_field("unreachable_namespaces", &round.unreachable)?;
     object.serialize_field("younger", &round.young)?;
     object.serialize_field("gone", &round.gone)?;
-    object.serialize_field("not_followed", &round.not_followed)
+    object.serialize_field("not_followed", &round.not_followed)?;
+    object.serialize_field("younger_or_unknown", &round.young)?;
+    object.serialize_field("age_unknown", &round.age_unknown)?;
+    object.serialize_field("new", &round.new)?;
+    object.serialize_field("new_per_minute", &round.new_per_minute)
 }
 
 fn named<T, const N: usize>(

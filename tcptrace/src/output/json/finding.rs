@@ -3,7 +3,8 @@
 use super::holders::HoldersObject;
 use super::object::Object;
 use super::parts::{Head, RetransmitsObject};
-use crate::model::{Finding, FindingStatus, GivesUp};
+use super::stuck::Waits;
+use crate::model::{Closing, Finding, FindingStatus, GivesUp};
 use crate::report::Context;
 
 pub(super) fn line(
@@ -11,6 +12,7 @@ pub(super) fn line(
     head: &Head<'_>,
     finding: &Finding,
     retransmits: &RetransmitsObject,
+    closing: Option<&Closing>,
     context: &Context,
 ) {
     let outcome = match finding.status {
@@ -42,5 +44,11 @@ pub(super) fn line(
     object.number_or_null("unacked_bytes", diagnosis.and_then(|diagnosis| diagnosis.unacked_bytes));
     object.truth_or_null("orphan", finding.orphan);
     object.value("holders", &finding.holders.as_deref().map(HoldersObject));
+    if finding.mptcp {
+        object.truth("mptcp", true);
+    }
+    if let Some(closing) = closing {
+        object.value("close_waits", &Waits(closing));
+    }
     object.end();
 }

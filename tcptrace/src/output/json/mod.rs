@@ -13,6 +13,7 @@ mod histogram_tests;
 mod holders;
 mod object;
 mod parts;
+mod stuck;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,7 @@ mod text;
 use serde::Serialize;
 
 use super::{AdvicePage, time::Calendar};
-use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckReport};
+use crate::model::{Advice, Close, Closing, Event, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
 use parts::{Head, RetransmitsObject, fill_comm};
@@ -52,18 +53,20 @@ impl Json {
     }
 
     pub(super) fn finding(&mut self, out: &mut Vec<u8>, finding: &Finding, context: &Context) {
-        self.finding_with(out, finding, RetransmitsObject::from(finding.retransmits), context);
+        self.finding_with(out, finding, &RetransmitsObject::from(finding.retransmits), None, context);
     }
 
     fn listed(&mut self, out: &mut Vec<u8>, listed: &Listed, context: &Context) {
-        self.finding_with(out, &listed.finding, RetransmitsObject::looked_at(listed.fin_rto), context);
+        let retransmits = RetransmitsObject::looked_at(listed.fin_rto);
+        self.finding_with(out, &listed.finding, &retransmits, listed.closing.as_ref(), context);
     }
 
     fn finding_with(
         &mut self,
         out: &mut Vec<u8>,
         finding: &Finding,
-        retransmits: RetransmitsObject,
+        retransmits: &RetransmitsObject,
+        closing: Option<&Closing>,
         context: &Context,
     ) {
         fill_comm(&mut self.comm, finding.owner.as_ref());
@@ -74,14 +77,17 @@ impl Json {
             bound_if: finding.bound_if,
             comm: &self.comm,
         };
-        finding::line(out, &head, finding, &retransmits, context);
+        finding::line(out, &head, finding, retransmits, closing, context);
         out.push(b'\n');
     }
 
     pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, context: &Context) {
-        report.sockets.iter().for_each(|listed| self.listed(out, listed, context));
-        let time = self.calendar.stamp(context.real_ns(report.round.time_ns));
-        line(out, &census::StuckSummary { time, report });
+        let time_ns = context.real_ns(report.round.time_ns);
+        for group in &report.groups {
+            line(out, &stuck::Group { time: self.calendar.stamp(time_ns), group });
+        }
+        report.oldest_first().into_iter().for_each(|listed| self.listed(out, listed, context));
+        line(out, &census::StuckSummary { time: self.calendar.stamp(time_ns), report });
     }
 
     pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, context: &Context) {

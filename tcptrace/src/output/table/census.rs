@@ -33,11 +33,29 @@ impl Display for Age {
 /// A number of things, as people say it.
 pub(super) struct Count(pub(super) u64, pub(super) &'static str);
 
+impl Count {
+    /// How many sockets, and in how many groups.
+    pub(super) fn of_groups(sockets: u64, what: &'static str, groups: usize) -> String {
+        let sockets = Self(sockets, what);
+        if groups == 0 { sockets.to_string() } else { format!("{sockets} in {}", Self(groups as u64, "group")) }
+    }
+}
+
 impl Display for Count {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self(count, what) = self;
         let plural = if *count == 1 { "" } else { "s" };
         write!(f, "{count} {what}{plural}")
+    }
+}
+
+/// A rate for each second, from that of a minute: as many digits as it has.
+struct PerSecond(u64);
+
+impl Display for PerSecond {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let hundredths = self.0.saturating_mul(100) / 60;
+        write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
     }
 }
 
@@ -84,14 +102,15 @@ impl Display for Held<'_> {
 
 /// The last line of a round.
 pub(super) fn total(line: &mut Line, out: &mut Vec<u8>, style: Style, what: &dyn Display, round: &Round) {
-    let Round { namespaces, unreachable, young, gone, not_followed, .. } = *round;
+    let Round { namespaces, unreachable, young, age_unknown, gone, new, new_per_minute, not_followed, .. } = *round;
     line.word(Paint::Strong, format_args!("{what};"));
     let sum = |count: u64, paint, words: &str| (count > 0).then(|| (paint, format!("{count} {words}")));
     let places = format!("{} looked at", Count(namespaces, "network namespace"));
     let parts = [
         Some((Paint::Plain, places)),
         sum(unreachable, Paint::Warning, "could not be"),
-        sum(young, Paint::Plain, "younger"),
+        sum(young, Paint::Plain, if age_unknown > 0 { "younger or unknown" } else { "younger" }),
+        new.zip(new_per_minute).map(|(new, rate)| (Paint::Plain, format!("{new} new ({} a second)", PerSecond(rate)))),
         sum(gone.unwrap_or(0), Paint::Good, "gone since the last look"),
         sum(not_followed, Paint::Bad, "beyond what is followed at a time"),
     ];

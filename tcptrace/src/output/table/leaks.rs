@@ -8,20 +8,12 @@
 //!   advice    ...
 //! ```
 
-use std::fmt::Display;
-
-use super::census::{AGE, Age, Count, Held, fit_ends, local, shape, total};
-use super::layout::{Layout, Shape};
+use super::block::Block;
+use super::census::{Count, Held, total};
 use super::line::Line;
 use super::paint::Paint;
-use crate::model::{AGE_BUCKETS, FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport, ShownName};
+use crate::model::{FindingReason, GroupOf, Holder, LeakCause, LeakGroup, LeaksReport, ShownName};
 use crate::output::{Home, Style};
-
-/// Of the names in front of the lines of a block.
-const NAME: usize = 9;
-/// In front of those.
-const INDENT: usize = 1;
-const BUCKETS: [&str; AGE_BUCKETS.len()] = ["<1m", "<10m", "<1h", "<1d", ">=1d"];
 
 /// Appends all blocks. Nothing but the last line where nothing leaks.
 pub(super) fn blocks(
@@ -32,124 +24,54 @@ pub(super) fn blocks(
     sockets: bool,
     home: Home<'_>,
 ) {
-    let mut page = Page { out, line, style, home };
+    let mut block = Block { out, line, style, home };
     for group in &report.groups {
-        page.title(group);
-        page.lists(group);
-        if sockets {
-            page.sockets(group);
-        }
-        page.out.push(b'\n');
-    }
-    let what =
-        format!("{} in {}", Count(report.sockets(), "leaked socket"), Count(report.groups.len() as u64, "group"));
-    let what: &dyn Display = if report.groups.is_empty() { &"0 leaked sockets" } else { &what };
-    total(page.line, page.out, style, what, &report.round);
-}
-
-struct Page<'a> {
-    out: &'a mut Vec<u8>,
-    line: &'a mut Line,
-    style: Style,
-    home: Home<'a>,
-}
-
-impl Page<'_> {
-    fn flush(&mut self) {
-        self.line.flush(self.out, self.style);
-    }
-
-    fn title(&mut self, group: &LeakGroup) {
-        match &group.of {
-            GroupOf::Process { pid, comm } => self.line.word(Paint::Strong, format_args!("{}/{pid}", ShownName(comm))),
-            GroupOf::Listener { port, .. } => {
-                self.line.word(Paint::Strong, format_args!("listener on port {port}"));
-                if let Some(Holder { comm, pid, .. }) = group.listener.first() {
-                    self.line.word(Paint::Strong, format_args!("of {}/{pid}", ShownName(comm)));
-                }
-            }
-            GroupOf::Unknown => self.line.word(Paint::Strong, "holder unknown"),
-        }
-        if let Some(place) = group.netns().and_then(|netns| self.home.elsewhere(netns)) {
-            self.line.word(Paint::Faint, format_args!("in netns {place}"));
-        }
-        let oldest = Age { ns: group.oldest_ns, is_lower_bound: group.oldest_is_lower_bound };
-        self.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
-        let comma = if group.growth_per_minute.is_some() { "," } else { "" };
-        self.line.word(Paint::Plain, format_args!("oldest {oldest}{comma}"));
-        if let Some(growth) = group.growth_per_minute {
-            let paint = if growth > 0 { Paint::Bad } else { Paint::Plain };
-            self.line.word(paint, format_args!("{growth:+} a minute"));
-        }
-        if !group.cgroup.is_empty() {
-            self.line.word(Paint::Faint, format_args!(" {}", ShownName(&group.cgroup)));
-        }
-        self.flush();
-    }
-
-    fn lists(&mut self, group: &LeakGroup) {
+        title(&mut block, group);
         let causes = LeakCause::ALL.map(|cause| FindingReason::Leak(cause).as_str());
-        self.list("cause", causes.iter().zip(&group.by_cause).filter(|(_, count)| **count > 0));
-        self.list("age", BUCKETS.iter().zip(&group.ages).filter(|(_, count)| **count > 0));
-        let others = group.remotes_total.saturating_sub(group.remotes.len() as u64);
-        self.name("remote");
-        for (place, (addr, count)) in group.remotes.iter().enumerate() {
-            let comma = if place + 1 < group.remotes.len() || others > 0 { "," } else { "" };
-            self.line.word(Paint::Plain, format_args!("{addr} ({count}){comma}"));
+        block.list("cause", causes.iter().zip(&group.by_cause).filter(|(_, count)| **count > 0));
+        block.ages(&group.ages);
+        block.remotes(&group.remotes, group.remotes_total);
+        block.shared(&group.shared_with);
+        block.advice(group.advice);
+        if sockets {
+            list(&mut block, group);
         }
-        if others > 0 {
-            self.line.word(Paint::Plain, format_args!("and {}", Count(others, "other")));
-        }
-        self.flush();
-        if !group.shared_with.is_empty() {
-            self.name("shared");
-            self.line.word(Paint::Plain, "with");
-            for Holder { comm, pid, .. } in &group.shared_with {
-                self.line.word(Paint::Plain, format_args!("{}/{pid}", ShownName(comm)));
-            }
-            self.flush();
-        }
-        self.name("advice");
-        group.advice.split(' ').for_each(|word| self.line.word(Paint::Plain, word));
-        self.flush();
+        block.out.push(b'\n');
     }
+    let what = Count::of_groups(report.sockets(), "leaked socket", report.groups.len());
+    total(block.line, block.out, style, &what, &report.round);
+}
 
-    fn name(&mut self, name: &str) {
-        self.line.left(INDENT, Paint::Plain, "");
-        self.line.left(NAME, Paint::Faint, name);
-    }
-
-    fn list<'a>(&mut self, name: &str, counts: impl Iterator<Item = (&'a &'a str, &'a u64)>) {
-        self.name(name);
-        let mut counts = counts.peekable();
-        while let Some((word, count)) = counts.next() {
-            let comma = if counts.peek().is_some() { "," } else { "" };
-            self.line.word(Paint::Plain, format_args!("{word} {count}{comma}"));
-        }
-        self.flush();
-    }
-
-    fn sockets(&mut self, group: &LeakGroup) {
-        let age = Shape { is_right: true, ..shape(INDENT + 1 + AGE) };
-        let room = self.style.terminal.then_some(self.style.width);
-        let mut layout = Layout::new(room, vec![age, shape(0), shape(0)]);
-        fit_ends(&mut layout, [1, 2], &group.sockets, self.home.context);
-        for listed in &group.sockets {
-            let finding = &listed.finding;
-            self.line.column(0, Paint::Warning, Age::of(finding));
-            self.line.column(1, Paint::Plain, local(finding, self.home.context));
-            self.line.column(2, Paint::Plain, finding.socket.remote);
-            self.line.text_at(layout.text());
-            self.line.word(Paint::Plain, finding.reason.as_str());
-            if let Some(holders) = finding.holders.as_deref() {
-                self.line.word(Paint::Plain, Held(holders));
+fn title(block: &mut Block<'_>, group: &LeakGroup) {
+    let line = &mut *block.line;
+    match &group.of {
+        GroupOf::Process { pid, comm } => line.word(Paint::Strong, format_args!("{}/{pid}", ShownName(comm))),
+        GroupOf::Listener { port, .. } => {
+            line.word(Paint::Strong, format_args!("listener on port {port}"));
+            if let Some(Holder { comm, pid, .. }) = group.listener.first() {
+                line.word(Paint::Strong, format_args!("of {}/{pid}", ShownName(comm)));
             }
-            // Otherwise it is said above.
-            let place = self.home.elsewhere(finding.socket.netns).filter(|_| group.netns().is_none());
-            if let Some(place) = place {
-                self.line.word(Paint::Faint, format_args!("netns {place}"));
-            }
-            self.line.flush_into(self.out, self.style.colour, &layout);
         }
+        GroupOf::Unknown => line.word(Paint::Strong, "holder unknown"),
+    }
+    block.netns(group.netns());
+    block.line.word(Paint::Warning, format_args!(" {} leaked,", group.count));
+    block.mptcp(group.mptcp(), group.count, ",");
+    block.oldest(group.oldest_ns, group.oldest_is_lower_bound, group.growth_per_minute);
+    block.cgroup(&group.cgroup);
+}
+
+fn list(block: &mut Block<'_>, group: &LeakGroup) {
+    let layout = block.columns(&group.sockets);
+    let netns = group.netns();
+    for listed in &group.sockets {
+        let finding = &listed.finding;
+        block.socket(Paint::Warning, finding, &layout);
+        block.line.word(Paint::Plain, finding.reason.as_str());
+        block.mptcp(u64::from(finding.mptcp), 1, "");
+        if let Some(holders) = finding.holders.as_deref() {
+            block.line.word(Paint::Plain, Held(holders));
+        }
+        block.end_socket(finding, netns, &layout);
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 
 mod advice;
+mod block;
 mod census;
 mod close;
 mod columns;
@@ -109,8 +110,8 @@ impl Table {
         summary::blocks(out, summary, &end, self.style);
     }
 
-    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, home: Home<'_>) {
-        stuck::rows(out, &mut self.line, self.style, report, home);
+    pub(super) fn stuck(&mut self, out: &mut Vec<u8>, report: &StuckReport, sockets: bool, home: Home<'_>) {
+        stuck::blocks(out, &mut self.line, self.style, report, sockets, home);
     }
 
     pub(super) fn leaks(&mut self, out: &mut Vec<u8>, report: &LeaksReport, sockets: bool, home: Home<'_>) {

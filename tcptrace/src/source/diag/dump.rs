@@ -7,7 +7,8 @@ use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use super::{
     DiagSocket, Wait, kernel_error,
     messages::{Body, Messages},
-    parse_message, requests, said,
+    parse::{DiagError, parse_message, parse_mptcp},
+    requests, said,
 };
 use crate::model::{Snapshot, StateSet};
 
@@ -27,6 +28,9 @@ impl From<bool> for Detail {
         if info { Self::Info } else { Self::None }
     }
 }
+
+/// How one socket of an answer is read.
+type Parse = fn(&[u8], u32, u64) -> Result<Snapshot, DiagError>;
 
 /// What a dump came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,13 +61,35 @@ impl DiagSocket {
         netns: u32,
         sink: &mut dyn FnMut(Snapshot),
     ) -> io::Result<Dumped> {
-        let (mut dumped, detail) = (Dumped::default(), detail.into());
+        let detail = detail.into();
+        let request = |to: &mut Vec<u8>, sequence, family| requests::dump(to, sequence, family, states, detail);
+        self.dump_by(&request, parse_message, netns, sink)
+    }
+
+    /// Tells every MPTCP connection in these states, as [`DiagSocket::dump`] tells TCP sockets; those of its subflows
+    /// are told there.
+    ///
+    /// # Errors
+    /// As [`DiagSocket::dump`]; `NotFound` where the kernel has no sock_diag for MPTCP (`mptcp_diag`, Linux 5.9).
+    pub fn dump_mptcp(&mut self, states: StateSet, netns: u32, sink: &mut dyn FnMut(Snapshot)) -> io::Result<Dumped> {
+        let request = |to: &mut Vec<u8>, sequence, family| requests::dump_mptcp(to, sequence, family, states);
+        self.dump_by(&request, parse_mptcp, netns, sink)
+    }
+
+    fn dump_by(
+        &mut self,
+        request: &dyn Fn(&mut Vec<u8>, u32, u8),
+        parse: Parse,
+        netns: u32,
+        sink: &mut dyn FnMut(Snapshot),
+    ) -> io::Result<Dumped> {
+        let mut dumped = Dumped::default();
         for family in [AF_INET, AF_INET6] {
             let sequence = self.sequence_for(1);
             self.request.clear();
-            requests::dump(&mut self.request, sequence, family, states, detail);
+            request(&mut self.request, sequence, family);
             self.send().map_err(|error| said("cannot ask sock_diag for sockets", &error))?;
-            while !self.part(sequence, netns, &mut dumped, sink)? {}
+            while !self.part(sequence, parse, netns, &mut dumped, sink)? {}
         }
         Ok(dumped)
     }
@@ -72,6 +98,7 @@ impl DiagSocket {
     fn part(
         &mut self,
         sequence: u32,
+        parse: Parse,
         netns: u32,
         dumped: &mut Dumped,
         sink: &mut dyn FnMut(Snapshot),
@@ -89,7 +116,7 @@ impl DiagSocket {
             }
             dumped.interrupted |= message.interrupted;
             match message.body {
-                Body::Socket(bytes) => match parse_message(bytes, netns, time_ns) {
+                Body::Socket(bytes) => match parse(bytes, netns, time_ns) {
                     Ok(snapshot) => {
                         dumped.sockets += 1;
                         sink(snapshot);

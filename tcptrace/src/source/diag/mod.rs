@@ -6,6 +6,8 @@
 mod dump;
 mod look;
 mod messages;
+#[cfg(test)]
+mod mptcp_tests;
 mod parse;
 mod requests;
 #[cfg(test)]
@@ -27,7 +29,7 @@ use crate::model::StateSet;
 
 pub use dump::{Detail, Dumped};
 pub use look::LookAnswer;
-pub use parse::{DiagError, parse_message};
+pub use parse::{DiagError, parse_message, parse_mptcp};
 
 /// Room for the answers to one batch of look-ups, at some 1.5 KiB of kernel memory each, many times over.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;

@@ -9,7 +9,7 @@ use netlink_packet_sock_diag::{
 };
 use thiserror::Error;
 
-use crate::model::{Endpoint, Identity, Snapshot, SocketKey, State, TcpDetail, Timer};
+use crate::model::{Endpoint, Identity, Mptcp, MptcpDetail, Snapshot, SocketKey, State, TcpDetail, Timer};
 
 /// `sizeof(struct inet_diag_msg)`; attributes follow.
 const HEADER_LEN: usize = 72;
@@ -19,6 +19,18 @@ const EXPIRES_AT: usize = 52;
 const INFO_LEN_LEAST: usize = 148;
 /// Where `tcpi_snd_wnd` ends (Linux 5.4), and all that [`TcpInfo`] knows.
 const INFO_LEN: usize = 232;
+
+/// INET_DIAG_ULP_INFO (Linux 5.3), and INET_ULP_INFO_NAME in it.
+const ULP_INFO: u16 = 20;
+const ULP_NAME: u16 = 1;
+/// What `subflow_ulp_ops` calls itself.
+const ULP_MPTCP: &[u8] = b"mptcp";
+/// Where `mptcpi_write_seq`, `mptcpi_snd_una`, `mptcpi_last_data_recv` and `mptcpi_last_ack_recv` are in `struct
+/// mptcp_info`.
+const WRITE_SEQ_AT: usize = 16;
+const SND_UNA_AT: usize = 24;
+const LAST_DATA_RECV_AT: usize = 88;
+const LAST_ACK_RECV_AT: usize = 92;
 
 /// Why bytes are no socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -65,6 +77,44 @@ pub fn parse_message(bytes: &[u8], netns: u32, time_ns: u64) -> Result<Snapshot,
         recv_queue_bytes: header.recv_queue,
         send_queue_bytes: header.send_queue,
         info: info(attributes),
+        mptcp: subflow(attributes),
+    })
+}
+
+/// Reads one socket of a dump of MPTCP, whose INET_DIAG_INFO is a `struct mptcp_info` (`mptcp_diag_get_info()`).
+///
+/// # Errors
+/// As [`parse_message`].
+pub fn parse_mptcp(bytes: &[u8], netns: u32, time_ns: u64) -> Result<Snapshot, DiagError> {
+    let snapshot = parse_message(bytes, netns, time_ns)?;
+    let value = find(bytes.get(HEADER_LEN..).unwrap_or_default(), INET_DIAG_INFO);
+    let detail = value.map(mptcp_detail).unwrap_or_default();
+    Ok(Snapshot { info: None, mptcp: Mptcp::Connection(detail), ..snapshot })
+}
+
+fn mptcp_detail(value: &[u8]) -> MptcpDetail {
+    let word = |at: usize| value.get(at..)?.first_chunk().copied().map(u32::from_ne_bytes);
+    let long = |at: usize| value.get(at..)?.first_chunk().copied().map(u64::from_ne_bytes);
+    let unacked = long(WRITE_SEQ_AT).zip(long(SND_UNA_AT)).map(|(end, una)| end.wrapping_sub(una));
+    MptcpDetail {
+        unacked_bytes: unacked.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
+        last_data_recv_ms: word(LAST_DATA_RECV_AT),
+        last_ack_recv_ms: word(LAST_ACK_RECV_AT),
+    }
+}
+
+/// A subflow tells its upper layer protocol (`tcp_diag_put_ulp()`).
+fn subflow(attributes: &[u8]) -> Mptcp {
+    let name = find(attributes, ULP_INFO).and_then(|ulp| find(ulp, ULP_NAME));
+    let is = name.is_some_and(|name| name.split(|byte| *byte == 0).next() == Some(ULP_MPTCP));
+    if is { Mptcp::Subflow } else { Mptcp::No }
+}
+
+/// The value of the first attribute of a kind, which may be marked as nested.
+fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    NlasIterator::new(attributes).map_while(Result::ok).find(|found| found.kind() == kind).and_then(|found| {
+        let length = found.length();
+        found.into_inner().get(4..length.into())
     })
 }
 
@@ -104,12 +154,8 @@ fn endpoint(address: IpAddr, port: u16) -> Endpoint {
 /// INET_DIAG_INFO, and INET_DIAG_SKMEMINFO where it was asked for. The crate's own parser of attributes copies each of
 /// them, and refuses a message for the first that is not as it expects.
 fn info(attributes: &[u8]) -> Option<TcpDetail> {
-    let find = |kind| NlasIterator::new(attributes).map_while(Result::ok).find(|found| found.kind() == kind);
-    let detail = detail(find(INET_DIAG_INFO)?.value())?;
-    Some(TcpDetail {
-        send_memory_bytes: find(INET_DIAG_SKMEMINFO).and_then(|found| send_memory(found.value())),
-        ..detail
-    })
+    let detail = detail(find(attributes, INET_DIAG_INFO)?)?;
+    Some(TcpDetail { send_memory_bytes: find(attributes, INET_DIAG_SKMEMINFO).and_then(send_memory), ..detail })
 }
 
 /// `SK_MEMINFO_WMEM_QUEUED`, the sixth word of `sk_get_meminfo()`.

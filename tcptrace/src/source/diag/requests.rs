@@ -28,6 +28,34 @@ pub(super) fn dump(to: &mut Vec<u8>, sequence: u32, family: u8, states: StateSet
     append(to, sequence, NLM_F_DUMP, &request);
 }
 
+/// IPPROTO_MPTCP, which the request's own byte has no room for.
+const IPPROTO_MPTCP: u32 = 262;
+/// `INET_DIAG_REQ_PROTOCOL` (Linux 5.9).
+const REQ_PROTOCOL: u16 = 3;
+/// Header and value of an attribute that holds 32 bits.
+const WORD_ATTRIBUTE: u16 = 8;
+
+/// Appends the request for all MPTCP connections of a family in these states. INET_DIAG_INFO comes unasked
+/// (`mptcp_diag_get_info()`). The request's own byte stays 0, which no kernel before 5.9 has an answer for.
+pub(super) fn dump_mptcp(to: &mut Vec<u8>, sequence: u32, family: u8, states: StateSet) {
+    let request = InetRequest {
+        family,
+        protocol: 0,
+        extensions: ExtensionFlags::INFO,
+        states: StateFlags::from_bits_retain(states.0),
+        socket_id: SocketId::new_v4(),
+    };
+    let at = to.len();
+    append(to, sequence, NLM_F_DUMP, &request);
+    to.extend(WORD_ATTRIBUTE.to_ne_bytes());
+    to.extend(REQ_PROTOCOL.to_ne_bytes());
+    to.extend(IPPROTO_MPTCP.to_ne_bytes());
+    let length = u32::try_from(to.len() - at).unwrap_or(u32::MAX);
+    if let Some(place) = to.get_mut(at..at + 4) {
+        place.copy_from_slice(&length.to_ne_bytes());
+    }
+}
+
 /// Both words `INET_DIAG_NOCOOKIE`.
 const ANY_COOKIE: [u8; 8] = [0xff; 8];
 

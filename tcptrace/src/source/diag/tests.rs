@@ -6,17 +6,17 @@ use super::{
 };
 use crate::model::{Family, Look, Snapshot, SocketKey, State, TcpDetail, Timer};
 
-const NETNS: u32 = 4_026_531_840;
-const TIME_NS: u64 = 1_000_000_000_000;
+pub(super) const NETNS: u32 = 4_026_531_840;
+pub(super) const TIME_NS: u64 = 1_000_000_000_000;
 
 /// `struct inet_diag_msg`: family, state, timer, ends, cookie and expiry differ.
-struct Header {
-    family: u8,
-    state: u8,
-    timer: u8,
-    local: [u8; 16],
-    remote: [u8; 16],
-    expires_ms: u32,
+pub(super) struct Header {
+    pub(super) family: u8,
+    pub(super) state: u8,
+    pub(super) timer: u8,
+    pub(super) local: [u8; 16],
+    pub(super) remote: [u8; 16],
+    pub(super) expires_ms: u32,
 }
 
 const fn v4(address: [u8; 4]) -> [u8; 16] {
@@ -29,11 +29,11 @@ const fn mapped(address: [u8; 4]) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 
-const ESTABLISHED: Header =
+pub(super) const ESTABLISHED: Header =
     Header { family: 2, state: 1, timer: 0, local: v4([127, 0, 0, 1]), remote: v4([10, 1, 2, 3]), expires_ms: 0 };
 
 impl Header {
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![self.family, self.state, self.timer, 0];
         // Ports are in network order: 8080 and 443.
         bytes.extend([0x1f, 0x90, 0x01, 0xbb]);
@@ -51,7 +51,7 @@ impl Header {
     }
 
     /// With INET_DIAG_SHUTDOWN before and an unknown attribute after INET_DIAG_INFO of this length.
-    fn with_info(&self, length: u16) -> Vec<u8> {
+    pub(super) fn with_info(&self, length: u16) -> Vec<u8> {
         let mut bytes = self.bytes();
         bytes.extend(attribute(8, &[3]));
         bytes.extend(attribute(2, &tcp_info()[..usize::from(length)]));
@@ -60,7 +60,7 @@ impl Header {
     }
 }
 
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(value.len() + 4).unwrap();
     let mut bytes = Vec::from(length.to_ne_bytes());
     bytes.extend(kind.to_ne_bytes());
@@ -96,7 +96,7 @@ const DETAIL: TcpDetail = TcpDetail {
     send_memory_bytes: None,
 };
 
-fn parsed(bytes: &[u8]) -> Snapshot {
+pub(super) fn parsed(bytes: &[u8]) -> Snapshot {
     parse_message(bytes, NETNS, TIME_NS).unwrap()
 }
 
@@ -207,7 +207,7 @@ fn garbage_is_refused() {
 }
 
 /// `struct nlmsghdr` and a payload.
-fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::from(u32::try_from(16 + payload.len()).unwrap().to_ne_bytes());
     bytes.extend(kind.to_ne_bytes());
     bytes.extend(flags.to_ne_bytes());

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io,
+    io::{self, ErrorKind},
     time::{Duration, Instant},
 };
 
@@ -108,6 +108,24 @@ impl Places {
             self.forget(netns);
         }
         Ok(whole)
+    }
+
+    /// Tells every MPTCP connection of a namespace in these states; whether it came to its end. A kernel without
+    /// `mptcp_diag` has none.
+    pub(in crate::source) fn dump_mptcp(
+        &mut self,
+        netns: u32,
+        states: StateSet,
+        sink: &mut dyn FnMut(Snapshot),
+    ) -> Result<bool, NoWay> {
+        match self.socket(netns)?.dump_mptcp(states, netns, sink) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Ok(dumped) if dumped.refused == 0 && !dumped.interrupted => Ok(true),
+            Ok(_) | Err(_) => {
+                self.forget(netns);
+                Ok(false)
+            }
+        }
     }
 
     /// Processes whose namespaces cannot be seen.

@@ -13,6 +13,7 @@ use crate::{
 
 /// `/proc/sys/net` shows the namespace of the task that reads, `/proc/self` that of the process's first thread.
 const SETTINGS: &str = "/proc/sys/net/ipv4";
+const MPTCP_CLOSE_TIMEOUT: &str = "/proc/sys/net/mptcp/close_timeout";
 const COUNTERS: [&str; 2] = ["/proc/thread-self/net/netstat", "/proc/thread-self/net/snmp"];
 
 /// Reads them; what is absent or unreadable is `None`. `netns` is what the result says.
@@ -58,6 +59,7 @@ pub fn read_facts(netns: u32) -> NetnsFacts {
         mem_pages: sockstat.and_then(|read| read.mem_pages),
         mem_pressure_pages: memory.nth(1).flatten(),
         mem_limit_pages: memory.next().flatten(),
+        mptcp_close_timeout_s: read(Path::new(MPTCP_CLOSE_TIMEOUT)),
     }
 }
 

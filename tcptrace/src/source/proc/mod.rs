@@ -1,5 +1,6 @@
 //! What `/proc` tells: network namespaces, their settings and counters, and who holds a socket.
 
+mod closers;
 mod facts;
 mod held;
 mod holders;
@@ -10,6 +11,7 @@ mod obstacle;
 mod sight;
 pub mod text;
 
+pub use closers::{CLOSERS_MAX, closers};
 pub use facts::{counter, has_tcp, read_facts, uses_tcp};
 pub use held::{Advice, Capability, Held, in_user_namespace};
 pub use holders::{HOLDERS_MAX, HolderIndex};

@@ -11,8 +11,8 @@ fn show(style: Style, render: impl Fn(&mut Renderer, &mut Vec<u8>)) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn stuck(style: Style) -> String {
-    show(style, |table, out| table.stuck(out, &fixtures::stuck_report(), OWN, &fixtures::context()))
+fn stuck(style: Style, report: &StuckReport, sockets: bool) -> String {
+    show(style, |table, out| table.stuck(out, report, sockets, OWN, &fixtures::context()))
 }
 
 fn leaks(style: Style, sockets: bool) -> String {
@@ -20,20 +20,57 @@ fn leaks(style: Style, sockets: bool) -> String {
 }
 
 #[test]
-fn stuck_sockets_below_each_other() {
-    let wide = "     AGE STATE     LOCAL           REMOTE          HELD BY              REASON, WHAT WAITS, WHAT COMES
- >=12.3s fin_wait1 127.0.0.1:45555 127.0.0.1:49530 orphan               zero_window unsent 2.63MB, next in 3.20s, \
-gives up in 41.0s
-   6.00s last_ack  10.1.2.3:443    10.9.8.7:51234  python3/7434 fd 7 +1 fin_unacked fin_rtx 5 unacked 10B, \
-next in 3.20s, never gives up: probes_answered netns 4026532177
+fn stuck_sockets_in_blocks() {
+    let expected = "\
+orphans on port 45555 of slow/99  1 stuck in fin_wait1: zero_window, oldest >=12.3s  /slow
+  age       <1m 1
+  remote    127.0.0.1 (1)
+  outlook   unsent 2.63MB, gives up in 41.0s
+  advice    look at the peer
+   >=12.3s 127.0.0.1:45555 127.0.0.1:49530 unsent 2.63MB, next in 3.20s, gives up in 41.0s
 
-2 stuck sockets; 2 network namespaces looked at, 1 could not be, 4 younger, 3 gone since the last look
+python3/7434 in netns 4026532177  1 stuck in last_ack: fin_unacked, oldest 6.00s
+  age       <1m 1
+  remote    10.9.8.7 (1)
+  shared    with python3/7435
+  outlook   unacked 10B, never gives up: probes_answered
+  advice    look at the network
+     6.00s 10.1.2.3:443 10.9.8.7:51234 python3/7434 fd 7 +1 fin_rtx 5 unacked 10B, next in 3.20s,
+             never gives up: probes_answered
+
+2 stuck sockets in 2 groups; 2 network namespaces looked at, 1 could not be, 4 younger or unknown,
+             2 new (0.25 a second), 3 gone since the last look
 ";
-    assert_eq!(stuck(Style { width: 170, ..Style::default() }), wide);
-    let terminal = stuck(Style { terminal: true, ..Style::default() });
-    assert!(terminal.lines().all(|line| line.chars().count() <= 100), "{terminal}");
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(words(&terminal), words(wide));
+    let terminal = Style { terminal: true, ..Style::default() };
+    let report = fixtures::stuck_report();
+    assert_eq!(stuck(terminal, &report, true), expected);
+    let mut without = String::new();
+    let mut is_socket = false;
+    for line in expected.split_inclusive('\n') {
+        is_socket = line.contains(" next in") || (is_socket && line.starts_with("             "));
+        if !is_socket {
+            without.push_str(line);
+        }
+    }
+    assert_eq!(stuck(terminal, &report, false), without);
+}
+
+#[test]
+fn a_close_that_waits() {
+    let wide = Style { width: 200, ..Style::default() };
+    let one = "\
+api/7434  1 stuck in fin_wait1: zero_window, mptcp, oldest 5.00s, +3 a minute
+  age       <1m 1
+  remote    127.0.0.1 (1)
+  close()   waits in api/7434 thread worker/7440 until SO_LINGER ends it; an orphan afterwards, \
+which the kernel gives up in 108s
+  advice    look at the network
+";
+    let text = stuck(wide, &fixtures::closing_report(&[7440]), false);
+    assert!(text.starts_with(one), "{text}");
+    let several = stuck(wide, &fixtures::closing_report(&[7434, 2, 3, 4, 5]), false);
+    let threads = "waits in one of api/7434, api/7434 thread worker/2, api/7434 thread worker/3 and 2 others until";
+    assert!(several.contains(threads), "{several}");
 }
 
 #[test]
@@ -55,8 +92,8 @@ listener on port 8080 of slow/99 in netns 4026532177  1 leaked, oldest >=300ms
   advice    look for accept()
      300ms 127.0.0.1:45555 127.0.0.1:49530 never_accepted
 
-38 leaked sockets in 2 groups; 2 network namespaces looked at, 1 could not be, 4 younger,
-             3 gone since the last look
+38 leaked sockets in 2 groups; 2 network namespaces looked at, 1 could not be, 4 younger or unknown,
+             2 new (0.25 a second), 3 gone since the last look
 ";
     let terminal = Style { terminal: true, ..Style::default() };
     assert_eq!(leaks(terminal, true), expected);
@@ -68,7 +105,7 @@ listener on port 8080 of slow/99 in netns 4026532177  1 leaked, oldest >=300ms
 fn nothing_is_said_of_nothing() {
     let round = Round { namespaces: 1, ..Round::default() };
     let report = StuckReport { round, ..StuckReport::default() };
-    let text = show(Style::default(), |table, out| table.stuck(out, &report, OWN, &fixtures::context()));
+    let text = show(Style::default(), |table, out| table.stuck(out, &report, true, OWN, &fixtures::context()));
     assert_eq!(text, "0 stuck sockets; 1 network namespace looked at\n");
     let report = LeaksReport { round, ..LeaksReport::default() };
     let text = show(Style::default(), |table, out| table.leaks(out, &report, true, OWN, &fixtures::context()));
