@@ -231,6 +231,7 @@ impl Census {
             may_be_over: false,
             retransmits: Retransmits::default(),
             orphan,
+            mptcp: false,
             owner: holders.as_deref().filter(|holders| !holders.partial).and_then(Holders::sole),
             diagnosis,
             holders,

@@ -26,6 +26,12 @@ pub(super) type Verdict = (Outcome, Option<Reason>);
 pub(super) fn judge(fate: &Fate, flags: Flags, end_ns: u64, last: bool) -> Option<Verdict> {
     let end = fate.end?;
     let reset_sent = fate.reset_sent_ns.is_some_and(|sent_ns| end_ns.saturating_sub(sent_ns) <= RESET_WINDOW_NS);
+    // Nobody had accepted it, and nothing came from the peer: `inet_csk_listen_stop()` -> `inet_child_forget()` ->
+    // `tcp_disconnect()`, which sends its reset after `-> CLOSE` (MPTCP's fast close before).
+    if end.unaccepted && end.sk_err == 0 {
+        let outcome = if reset_sent { Outcome::ResetSent } else { Outcome::Unknown };
+        return (reset_sent || last).then_some((outcome, Some(Reason::ListenerClosed)));
+    }
     match end.sk_err {
         errno::ETIMEDOUT => {
             let keepalive = reset_sent && fate.reset_reason == Some(ResetReason::KeepaliveTimeout);
@@ -68,6 +74,10 @@ pub(super) const fn is_orphan(flags: Flags) -> bool {
 fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
     let closed = flags.rcv_shutdown && flags.send_shutdown;
     match reason? {
+        // `mptcp_do_fastclose()` gives one reason for all that makes it, or has `tcp_disconnect()` give its own.
+        ResetReason::UnreadData | ResetReason::Disconnect | ResetReason::DisconnectWithData if flags.mptcp => {
+            Some(Reason::MptcpFastclose)
+        }
         ResetReason::UnreadData => Some(Reason::UnreadData),
         // `__tcp_close()` has set both bits of `sk_shutdown` before it calls `tcp_disconnect()`.
         ResetReason::Disconnect | ResetReason::DisconnectWithData if closed => Some(Reason::Linger0),
@@ -83,9 +93,15 @@ fn reset_reason(reason: Option<ResetReason>, flags: Flags) -> Option<Reason> {
 /// The record of a close that ended at `closing.since_ns`; `losses` is the engine's count of them by now.
 pub(super) fn conclude(mut closing: Closing, fate: &Fate, (outcome, reason): Verdict, losses: u32) -> Close {
     let hidden = reason.is_some_and(Reason::hides_fin_wait2);
-    if hidden {
+    let mptcp = closing.flags.mptcp;
+    if hidden || mptcp {
         closing.phases.forget(Phase::FinWait2);
     }
+    if mptcp {
+        // MPTCP closes its subflows once its connection is over: their time says nothing of either program.
+        closing.phases.forget(Phase::CloseWait);
+    }
+    let close_known = !mptcp || closing.phases.is_empty();
     // A timewait socket's end is seen by a look.
     let end_seen = fate.end.is_some() || (closing.handed_over && outcome != Outcome::Unknown);
     let end_known = end_seen && !hidden;
@@ -100,9 +116,12 @@ pub(super) fn conclude(mut closing: Closing, fate: &Fate, (outcome, reason): Ver
         reason,
         owner: closing.owner,
         phases: closing.phases.known(),
-        close_ns: (end_known && closing.begun_known()).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
+        close_ns: (end_known && close_known && closing.begun_known())
+            .then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
         // `close()` that resets: SOCK_DEAD is set after `-> CLOSE`.
-        orphan: closing.flags.orphan || ((aborted || outcome == Outcome::ResetSent) && by_close(fate, closing.flags)),
+        orphan: closing.flags.orphan
+            || ((aborted || outcome == Outcome::ResetSent) && by_close(fate, closing.flags.into())),
+        mptcp,
         three_way: three_way(&closing, fate, outcome),
         // Where events were lost meanwhile, a retransmit may be among them.
         complete: end_seen && closing.phases_known() && closing.losses == losses,

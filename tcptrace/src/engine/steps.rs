@@ -2,7 +2,7 @@
 
 use super::{
     births::Birth,
-    closing::{Closing, End},
+    closing::{Closing, End, is_act},
     judge::{conclude, judge},
     lanes::LaneKind,
     packed::Marks,
@@ -19,7 +19,8 @@ impl Engine {
             EventKind::Transition { old, new, totals, segs_in, .. } => {
                 let legal = legal(old, new);
                 self.anomalies.impossible_transitions += u64::from(!legal);
-                let end = End { old, sk_err: event.sk_err, totals, segs_in, unanswered: false };
+                let (sk_err, unaccepted) = (event.sk_err, event.flags.unaccepted);
+                let end = End { old, sk_err, totals, segs_in, unaccepted, unanswered: false };
                 match (old, new) {
                     (_, State::SynSent) => self.connect(event),
                     (State::SynSent, State::Close) => self.connect_failed(event),
@@ -86,7 +87,7 @@ impl Engine {
 
     /// The end of a close that there is no room to follow: judged at once, on what its last event says.
     fn end_unfollowed(&mut self, mut closing: Closing, event: &Event, end: End) {
-        closing.flags = event.flags;
+        closing.flags = event.flags.into();
         closing.take_owner(event.owner);
         if Phase::of(end.old).is_some() {
             closing.marks.set(Marks::BEGUN_KNOWN, false);
@@ -103,11 +104,11 @@ impl Engine {
     fn step(&mut self, id: SlotId, event: &Event, old: State, new: State, end: End) {
         self.raise_if_due(id, event.time_ns);
         let Some(closing) = self.table.get_mut(id) else { return };
-        closing.flags = event.flags;
+        closing.flags = event.flags.into();
         if let EventKind::Transition { bound_if, .. } = event.kind {
             closing.set_bound_if(bound_if);
         }
-        closing.marks.set(Marks::ACTED, event.owner.is_some());
+        closing.marks.set(Marks::ACTED, is_act(event));
         closing.socket = event.socket;
         closing.take_owner(event.owner);
         if event.time_ns < closing.since_ns {

@@ -179,6 +179,8 @@ pub struct Finding {
     /// No program holds it, as of the last event; `None` where that event was the close itself: `SOCK_DEAD` is set a
     /// moment later, and `shutdown(SHUT_RDWR)` looks the same until then.
     pub orphan: Option<bool>,
+    /// A subflow of an MPTCP connection.
+    pub mptcp: bool,
     /// Who acted on it last, where known.
     pub owner: Option<Owner>,
     /// What a look at the socket told, where there was one.

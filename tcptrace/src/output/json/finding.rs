@@ -42,5 +42,6 @@ pub(super) fn line(
     object.number_or_null("unacked_bytes", diagnosis.and_then(|diagnosis| diagnosis.unacked_bytes));
     object.truth_or_null("orphan", finding.orphan);
     object.value("holders", &finding.holders.as_deref().map(HoldersObject));
+    object.truth_if("mptcp", finding.mptcp);
     object.end();
 }
