@@ -11,7 +11,9 @@ use super::{
     table::SlotId,
     watch::Asked,
 };
-use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Output, Phase, State};
+use crate::model::{
+    ConnectFailure, Event, EventKind, FailedConnect, Finding, FindingKind, FindingStatus, Output, Phase, State,
+};
 
 impl Engine {
     pub(super) fn event(&mut self, event: &Event) {
@@ -51,7 +53,30 @@ impl Engine {
 
     fn connect_failed(&mut self, event: &Event) {
         self.replace(event);
-        self.births.remove(event.socket.key);
+        let birth = self.births.remove(event.socket.key);
+        if self.config.failed_connects {
+            self.tell_failed(event, birth);
+        }
+    }
+
+    fn tell_failed(&mut self, event: &Event, birth: Option<Birth>) {
+        let Event { time_ns, socket, sk_err: errno, .. } = *event;
+        if birth.is_none() && self.ended.contains(&socket, time_ns) {
+            self.anomalies.duplicates += 1;
+            return;
+        }
+        self.ended.put(&socket, time_ns);
+        // Another peer's is a former life's, whose end was lost.
+        let birth = birth.filter(|birth| (birth.netns, birth.remote) == (socket.netns, socket.remote));
+        self.outputs.push_back(Output::FailedConnect(FailedConnect {
+            time_ns,
+            socket,
+            failure: ConnectFailure::of(errno, socket.local.port),
+            errno,
+            owner: birth.and_then(|birth| birth.owner),
+            took_ns: birth.map(|birth| time_ns.saturating_sub(birth.time_ns)),
+            mptcp: event.flags.mptcp,
+        }));
     }
 
     fn transition(&mut self, event: &Event, old: State, new: State, end: End) {

@@ -5,6 +5,7 @@
 mod advice;
 mod census;
 mod close;
+mod connect;
 mod diagnosis;
 mod event;
 mod finding;
@@ -20,6 +21,7 @@ mod status;
 pub use advice::{Advice, Evidence, Fact, Row, Setting, Verdict};
 pub use census::{AGE_BUCKETS, GroupOf, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckReport};
 pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
+pub use connect::{ConnectFailure, FailedConnect};
 pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};

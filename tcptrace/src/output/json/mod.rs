@@ -6,6 +6,7 @@ mod census;
 mod census_tests;
 mod close;
 mod event;
+mod failed;
 mod finding;
 mod histogram;
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests;
 use serde::Serialize;
 
 use super::time::Calendar;
-use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckReport};
+use crate::model::{Advice, Close, Event, FailedConnect, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
 use parts::{Head, RetransmitsObject, fill_comm};
@@ -100,6 +101,18 @@ impl Json {
         let span = histogram::Span { view, from: &from, to: &to };
         span.lines().for_each(|row| line(out, &row));
         line(out, &histogram::End { span });
+    }
+
+    pub(super) fn failed_connect(&mut self, out: &mut Vec<u8>, failed: &FailedConnect, context: &Context) {
+        fill_comm(&mut self.comm, failed.owner.as_ref());
+        let head = Head {
+            kind: "failed_connect",
+            time: self.calendar.stamp(context.real_ns(failed.time_ns)),
+            socket: &failed.socket,
+            comm: &self.comm,
+        };
+        failed::line(out, &head, failed, context);
+        out.push(b'\n');
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {

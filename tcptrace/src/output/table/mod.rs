@@ -9,6 +9,7 @@ mod advice;
 mod census;
 mod close;
 mod event;
+mod failed;
 mod finding;
 mod histogram;
 mod leaks;
@@ -22,7 +23,9 @@ mod tests;
 use std::fmt::{self, Write as _};
 
 use super::{AdvicePage, Style, time::Calendar};
-use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport, printable};
+use crate::model::{
+    Advice, Close, Event, FailedConnect, Finding, Identity, LeaksReport, Owner, Phase, StuckReport, printable,
+};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 use line::Line;
@@ -94,6 +97,12 @@ impl Table {
     pub(super) fn finding(&mut self, out: &mut Vec<u8>, finding: &Finding, context: &Context) {
         self.start(out, context, finding.time_ns, &finding.socket, finding.owner.as_ref());
         finding::cells(&mut self.line, finding);
+        self.line.flush(out, self.style);
+    }
+
+    pub(super) fn failed_connect(&mut self, out: &mut Vec<u8>, failed: &FailedConnect, context: &Context) {
+        self.start(out, context, failed.time_ns, &failed.socket, failed.owner.as_ref());
+        failed::cells(&mut self.line, failed, self.columns.role, Columns::TOTAL);
         self.line.flush(out, self.style);
     }
 
