@@ -22,6 +22,8 @@ mod causes;
 #[cfg(test)]
 mod closes;
 #[cfg(test)]
+mod connects;
+#[cfg(test)]
 mod diag;
 #[cfg(test)]
 mod doctor;
@@ -52,6 +54,8 @@ mod past;
 #[cfg(test)]
 mod predictions;
 #[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod random_filters;
 #[cfg(test)]
 mod resets;
@@ -60,6 +64,10 @@ mod runs;
 #[cfg(test)]
 mod sampling;
 #[cfg(test)]
+mod subflows;
+#[cfg(test)]
 mod transitions;
+#[cfg(test)]
+mod workers;
 #[cfg(test)]
 mod worlds;

@@ -17,3 +17,4 @@ mod recorded;
 mod reuse;
 mod sightings;
 mod support;
+mod version2;
