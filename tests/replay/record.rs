@@ -13,6 +13,7 @@
 
 mod looks;
 mod support;
+mod version2;
 
 use std::{env, fs, thread, time::Duration};
 
@@ -54,12 +55,14 @@ const LONG_LEAK: Duration = Duration::from_millis(4500);
 
 /// Made by itself, for it begins before the recording.
 const LOOKS: &str = "looks";
+/// Made by itself, too: it does not mind what else ends on the host.
+const VERSION_2: &str = "version2";
 
 type Scene = fn(&NetNs, &Tool) -> Result<()>;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = env::args().skip(1).collect();
-    let captures: [(&str, Scene); 7] = [
+    let captures: [(&str, Scene); 8] = [
         ("closes", closes),
         ("orderly", |netns, _| {
             orderly::orderly(netns)?;
@@ -82,6 +85,7 @@ fn main() -> Result<()> {
         ("open", open_at_the_end),
         ("many", |netns, _| load::run(netns, Amount::Connections(70), Ending::ThreeWay).map(drop)),
         (LOOKS, |_, _| Ok(())),
+        (VERSION_2, |_, _| Ok(())),
     ];
     for (name, scene) in captures.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
     {
@@ -122,7 +126,11 @@ fn capture(name: &str, scene: Scene) -> Result<()> {
         let folder = Folder::new()?;
         let file = folder.file("run.cap").display().to_string();
         let netns = NetNs::new()?;
-        let live = if name == LOOKS { with_a_past(&netns, &file)? } else { watched(&netns, &file, name, scene)? };
+        let live = match name {
+            LOOKS => with_a_past(&netns, &file)?,
+            VERSION_2 => of_version_2(&netns, &file)?,
+            _ => watched(&netns, &file, name, scene)?,
+        };
         live.expect_code(0)?;
         ensure!(live.stdout.contains(r#""balanced":true"#), "unbalanced books: {}", live.stdout);
         ensure!(live.stdout.contains(r#""close_wait":1"#) || name != "open", "nothing is open: {}", live.stdout);
@@ -140,7 +148,7 @@ fn capture(name: &str, scene: Scene) -> Result<()> {
 }
 
 fn watched(netns: &NetNs, file: &str, name: &str, scene: Scene) -> Result<Finished> {
-    let tool = watching(file)?;
+    let tool = watching(file, &[])?;
     netns.run(|netns| scene(netns, &tool))?;
     if name == "open" { tool.finish(SOON) } else { tool.stop() }
 }
@@ -149,16 +157,25 @@ fn watched(netns: &NetNs, file: &str, name: &str, scene: Scene) -> Result<Finish
 fn with_a_past(netns: &NetNs, file: &str) -> Result<Finished> {
     netns.run(|netns| {
         let older = Older::make()?;
-        let tool = watching(file)?;
+        let tool = watching(file, &[])?;
         looks::scene(netns, older)?;
         tool.wait_for_closes(netns.inode(), looks::CLOSES, SOON)?;
         tool.stop()
     })
 }
 
+/// Only this namespace is watched.
+fn of_version_2(netns: &NetNs, file: &str) -> Result<Finished> {
+    let tool = watching(file, &["--netns", &netns.inode().to_string()])?;
+    netns.run(|_| version2::scene())?;
+    tool.wait_for_closes(netns.inode(), version2::CLOSES, SOON)?;
+    tool.stop()
+}
+
 /// Recording, under another host name.
-fn watching(file: &str) -> Result<Tool> {
+fn watching(file: &str, more: &[&str]) -> Result<Tool> {
     let arguments = ["--output", "json", "--transitions", "--stuck-after", "1s", "--leak-after", "2s"];
+    let arguments = [arguments.as_slice(), more].concat();
     thread::scope(|scope| {
         let starter = scope.spawn(|| {
             // SAFETY: CLONE_NEWUTS shares nothing of memory or file descriptors.

@@ -34,8 +34,8 @@ pub(super) fn blocks(out: &mut Vec<u8>, summary: &Summary, end_time: &str, style
     page.named("findings raised", &summary.findings, Paint::Warning);
     let [tlp, rto, fast, failed] = summary.fin_retransmits;
     page.named("fin retransmits", &[("tlp", tlp), ("rto", rto), ("fast", fast), ("failed", failed)], Paint::Plain);
-    page.some("listeners closed", summary.listener_closed, "of these connections were still in their queues");
-    page.some("mptcp", summary.mptcp, "of these closes are of subflows");
+    page.some("listeners closed", summary.listener_closed, "connections reset in their queues");
+    page.some("mptcp", summary.mptcp, "closes are of subflows; the connections above are not traced");
     if let Some(failed) = &summary.failed_connects {
         page.failed_connects(failed);
     }
@@ -157,7 +157,9 @@ impl Page<'_> {
         self.blank();
         self.line.left(NAME, Paint::Strong, "failed connects");
         self.line.right(COUNT, Paint::Strong, summary.total());
-        self.line.word(Paint::Plain, failed::words(&summary.counts));
+        if summary.total() > 0 {
+            self.line.word(Paint::Plain, format_args!("({})", failed::words(&summary.counts)));
+        }
         self.flush();
         for (comm, count, what) in failed::rows(summary) {
             self.line.left(NAME, Paint::Plain, comm);
