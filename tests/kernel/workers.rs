@@ -12,11 +12,11 @@ use io_uring::{IoUring, opcode, squeue, types};
 use tcptrace_tests::{
     netns::{NetNs, THREAD_NAME},
     pair::{self, Pair},
-    tool::Line,
+    tool::{Line, Tool},
 };
 
 use crate::{
-    harness::bounded,
+    harness::{HOLD, bounded},
     judge,
     twin::{Said, Twins},
 };
@@ -131,6 +131,37 @@ fn io_uring_polls() -> Result<()> {
         let entry = opcode::Shutdown::new(types::Fd(client.as_raw_fd()), how).build();
         done(&mut ring, &entry)?;
         server_follows(server)
+    })
+}
+
+/// A process is one key of `hist`, however many names its threads have.
+#[test]
+fn a_process_is_one_key() -> Result<()> {
+    const THREADS: usize = 3;
+    bounded(|| {
+        let netns = NetNs::new()?;
+        let inode = netns.inode().to_string();
+        let tool = Tool::live(&["hist"], &["--by", "process", "--output", "json", "--netns", &inode])?;
+        netns.run(|_| {
+            for number in 0..THREADS {
+                let Pair { client, server, .. } = connected()?;
+                let thread = thread::Builder::new().name(format!("{OTHER_NAME}-{number}"));
+                let thread = thread.spawn(move || drop(client))?;
+                thread.join().map_err(|_| anyhow::anyhow!("the thread panicked"))?;
+                server_follows(server)?;
+            }
+            // A close is told up to 100 ms after its last event.
+            thread::sleep(HOLD);
+            Ok(())
+        })?;
+        let lines = tool.stop()?.lines()?;
+        let total =
+            |line: &&Line| line.is("histogram") && *line.at("/span") == "total" && *line.at("/remainder") == false;
+        let keys: Vec<&Line> = lines.iter().filter(total).collect();
+        let [line] = keys.as_slice() else { anyhow::bail!("{} keys:\n{}", keys.len(), judge::shown(&lines)) };
+        ensure!(*line.at("/key/process") == THREAD_NAME, "{}", line.text);
+        ensure!(line.count("/count") == 2 * THREADS as u64, "{}", line.text);
+        Ok(())
     })
 }
 
