@@ -113,9 +113,24 @@ impl NetNs {
     }
 }
 
+/// Runs `act` while this process has another name. Kernel tests run one after the other, so nobody else is renamed.
+///
+/// # Errors
+/// When the name cannot be set, and when `act` fails.
+pub fn under_name<T>(name: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    set_process_name(name)?;
+    let result = act();
+    set_process_name(THREAD_NAME)?;
+    result
+}
+
+/// Names the first thread, and so the process: libtest names its threads, and not that.
+fn set_process_name(name: &str) -> Result<()> {
+    fs::write("/proc/self/comm", name).with_context(|| format!("cannot name this process {name}"))
+}
+
 fn on_thread<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    // That of the first thread, and so the process's. libtest names its threads, and not the process.
-    fs::write("/proc/self/comm", THREAD_NAME).context("cannot name this process")?;
+    set_process_name(THREAD_NAME)?;
     thread::scope(|scope| {
         let thread = thread::Builder::new().name(OWN_THREAD.to_owned()).spawn_scoped(scope, body)?;
         thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
