@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tcptrace::source::differences::RESET_REASONS;
+use tcptrace::source::{btf::Btf, differences::RESET_REASONS};
 use tcptrace_tests::{
     netns::{NetNs, THREAD_NAME},
     pair::{self, Pair},
@@ -185,4 +185,21 @@ fn plain_tcp_beside_it_is_not_marked() -> Result<()> {
         ensure!(summary.at("/mptcp").is_null(), "{}", summary.text);
         Ok(())
     })
+}
+
+/// The mark is found as a `bool` and as a bit field, of which `tcp_sock` has some of one bit on every kernel.
+#[test]
+fn flags_are_found_in_the_kernels_types() -> Result<()> {
+    let btf = Btf::of_running_kernel()?;
+    let (_, mask) = btf.flag("tcp_sock", "is_mptcp")?;
+    ensure!(mask == 0xff || mask.is_power_of_two(), "{mask:#x}");
+    let (at, mask) = btf.flag("tcp_sock", "syn_data")?;
+    let (beside, other) = btf.flag("tcp_sock", "syn_fastopen")?;
+    ensure!(mask < 0x100 && mask.is_power_of_two() && other.is_power_of_two(), "{mask:#x}, {other:#x}");
+    ensure!((at, mask) != (beside, other), "two flags in one place");
+    ensure!(
+        btf.flag("tcp_sock", "srtt_us").is_err() && btf.flag("tcp_sock", "nothing").is_err(),
+        "a number is no flag"
+    );
+    Ok(())
 }
