@@ -9,8 +9,8 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use tcptrace_ebpf::{
     record::{
-        FLAG_DONE, FLAG_KEY_IS_ADDRESS, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN,
-        FLAG_TOTALS, Record,
+        FLAG_DONE, FLAG_KEY_IS_ADDRESS, FLAG_MPTCP, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_SEGS_IN,
+        FLAG_SEND_SHUTDOWN, FLAG_TOTALS, Record,
     },
     state,
 };
@@ -19,7 +19,8 @@ use crate::{
     maps::{EVENTS, counters, layout, loss_mark, mark_loss},
     owners::{self, Fate},
     sock::{Sock, TcpSock},
-    stored, task,
+    stored,
+    task::{self, Task},
 };
 
 const AF_INET6: u16 = 10;
@@ -38,8 +39,8 @@ pub(crate) struct Event {
     pub(crate) tcp_flags: u16,
     /// The program's own set of counters.
     pub(crate) counter_set: u32,
-    /// Record who runs now.
-    pub(crate) owner: bool,
+    /// Who acts on the socket, where that is known.
+    pub(crate) owner: Option<Task>,
     /// Record round-trip time and bytes both ways.
     pub(crate) totals: bool,
     /// Record the number of segments received.
@@ -152,17 +153,21 @@ pub(crate) unsafe fn fill(to: *mut Record, sk: Sock, tcp: Option<TcpSock>, event
         (*to).pad = 0;
         (*to).loss_mark = loss_mark();
         addresses(to, sk, family);
-        if event.owner {
-            task::fill(to);
-            flags |= FLAG_OWNER;
-        } else {
-            task::clear(to);
+        match event.owner {
+            Some(task) => {
+                task.fill(to);
+                flags |= FLAG_OWNER;
+            }
+            None => task::clear(to),
         }
         flags |= totals(to, tcp.filter(|_| event.totals));
         (*to).segs_in = 0;
         match tcp {
             Some(tcp) => {
                 flags |= socket_flags(sk);
+                if tcp.is_mptcp() {
+                    flags |= FLAG_MPTCP;
+                }
                 // A connect that has no port yet has that of a former one in `inet_sport`.
                 let connecting = event.new_state == state::SYN_SENT;
                 (*to).local_port = if connecting { sk.num() } else { u16::from_be(tcp.sport()) };

@@ -44,6 +44,8 @@ pub struct Layout {
     pub sk_bound_if: u32,
     /// `sock.sk_err`, `int`.
     pub sk_err: u32,
+    /// `sock.sk_socket`, a pointer to `struct socket`: NULL before `accept()` and after `close()`.
+    pub sk_socket: u32,
     /// `sock.sk_shutdown`, `u8`.
     pub sk_shutdown: u32,
     /// `sock.sk_protocol`, `u16`.
@@ -66,15 +68,25 @@ pub struct Layout {
     pub tp_bytes_retrans: u32,
     /// `tcp_sock.bytes_received`, `u64`.
     pub tp_bytes_received: u32,
+    /// The byte that holds `tcp_sock.is_mptcp`; 0 where the kernel has no MPTCP.
+    pub tp_mptcp: u32,
+    /// Its bits in that byte: all of a `bool`, or one of a bit field.
+    pub mptcp_mask: u32,
     /// `inet_timewait_sock.tw_substate`, `u8`; 0 where the kernel shows none, and then no program reads it.
     pub tw_substate: u32,
     /// Always 0: makes the size a multiple of 8 without hidden bytes.
     pub pad: u32,
     /// `task_struct.tgid`, `int`.
     pub task_tgid: u32,
-    /// `task_struct.comm`, 16 bytes; 0 where helpers must say who runs.
+    /// `task_struct.comm`, 16 bytes.
     pub task_comm: u32,
-    /// `task_struct.cgroups`, a pointer to `struct css_set`.
+    /// `task_struct.flags`, `unsigned int`.
+    pub task_flags: u32,
+    /// `task_struct.group_leader`, a pointer to `struct task_struct`.
+    pub task_leader: u32,
+    /// 1 where `bpf_get_current_task_btf()` gives a typed pointer (5.11); elsewhere its fields are read by a helper.
+    pub has_task_btf: u32,
+    /// `task_struct.cgroups`, a pointer to `struct css_set`; 0 in a kernel without cgroups.
     pub task_cgroups: u32,
     /// `css_set.dfl_cgrp`, a pointer to `struct cgroup`: that of cgroup v2.
     pub css_set_cgroup: u32,

@@ -10,13 +10,13 @@
 
 use tcptrace_ebpf::{
     record::KIND_TRANSITION,
-    state::{CLOSE, CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT},
+    state::{CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT},
 };
 
 use crate::{
     emit::Event,
     maps::{HELD, REFUSED, filter},
-    task,
+    task::Task,
 };
 
 /// Another task connected: whoever closes may still be the one.
@@ -43,8 +43,13 @@ pub(crate) fn judge(event: &Event) -> Fate {
     }
     let (key, old, new) = (event.key, event.old_state, event.new_state);
     let moves = event.kind == KIND_TRANSITION;
-    if event.owner {
-        return by_owner(key, old, new);
+    if let Some(task) = event.owner {
+        return by_owner(task, key, old, new);
+    }
+    // A kernel thread connects: nobody's, whatever was said of this key before.
+    if moves && new == SYN_SENT {
+        forgive(key, refusal(key));
+        return Fate::Pass;
     }
     // A listener answers strays with resets. They belong to no close, and to nobody.
     if old == LISTEN {
@@ -58,7 +63,8 @@ pub(crate) fn judge(event: &Event) -> Fate {
         if !refused {
             return Fate::PassAfterHeld;
         }
-        if moves && new == CLOSE {
+        // Also to LAST_ACK, which a kernel thread may make.
+        if moves && new != CLOSE_WAIT {
             let _ = HELD.remove(key);
         }
     }
@@ -67,8 +73,8 @@ pub(crate) fn judge(event: &Event) -> Fate {
 
 /// The current task acts on the socket.
 #[inline(always)]
-fn by_owner(key: u64, old: u8, new: u8) -> Fate {
-    let matches = task::is_wanted();
+fn by_owner(task: Task, key: u64, old: u8, new: u8) -> Fate {
+    let matches = task.is_wanted();
     if new == SYN_SENT {
         if matches {
             forgive(key, refusal(key));

@@ -5,7 +5,12 @@
 use core::mem::{offset_of, size_of};
 
 /// Version of [`Record`] and [`crate::counters::Counters`]; a capture names the one it holds.
-pub const WIRE_VERSION: u16 = 1;
+///
+/// Version 2 has the layout of version 1, and flags that version 1 never set ([`FLAG_MPTCP`], [`FLAG_UNACCEPTED`]). In
+/// version 1, `comm` was the name of the acting thread, and a kernel thread could be an owner.
+pub const WIRE_VERSION: u16 = 2;
+/// The oldest version whose records can be read as those of this one.
+pub const WIRE_VERSION_OLDEST: u16 = 1;
 
 /// A state transition (`sock:inet_sock_set_state`).
 pub const KIND_TRANSITION: u8 = 1;
@@ -28,7 +33,7 @@ pub const FLAG_SEND_SHUTDOWN: u16 = 1 << 1;
 pub const FLAG_ORPHAN: u16 = 1 << 2;
 /// `SOCK_DONE`: the peer's FIN was received (`tcp_fin()`).
 pub const FLAG_DONE: u16 = 1 << 3;
-/// `pid`, `cgroup_id` and `comm` are those of the task that acts on the socket.
+/// `pid`, `cgroup_id` and `comm` are those of the task that acts on the socket. A kernel thread never counts as one.
 pub const FLAG_OWNER: u16 = 1 << 4;
 /// `srtt_us`, `bytes_sent` and `bytes_received` are filled.
 pub const FLAG_TOTALS: u16 = 1 << 5;
@@ -44,8 +49,13 @@ pub const FLAG_RTO: u16 = 1 << 9;
 pub const FLAG_FAILED: u16 = 1 << 10;
 /// `detail` holds what its documentation says.
 pub const FLAG_DETAIL: u16 = 1 << 11;
+/// `tcp_sock.is_mptcp`: a subflow, which an MPTCP socket holds. Of full sockets, where the kernel has MPTCP.
+pub const FLAG_MPTCP: u16 = 1 << 12;
+/// `sk_socket` is NULL and `SOCK_DEAD` is not set: the connection never had a file, because nobody accepted it. Set at
+/// `-> CLOSE` from ESTABLISHED or CLOSE_WAIT alone, and never of a subflow, which MPTCP takes the file from.
+pub const FLAG_UNACCEPTED: u16 = 1 << 13;
 /// Every flag that this version defines.
-pub const FLAGS_KNOWN: u16 = (1 << 12) - 1;
+pub const FLAGS_KNOWN: u16 = (1 << 14) - 1;
 
 /// Of `tcp_flags` of a transition to CLOSE: the other bits hold `icsk_retransmits` + `icsk_probes_out`, the attempts
 /// that nothing has answered. Not set in records of before this was recorded.
@@ -97,7 +107,7 @@ pub struct Record {
     pub local_addr: [u8; 16],
     /// Remote address, in the same way.
     pub remote_addr: [u8; 16],
-    /// Name of the acting task, NUL padded; see [`FLAG_OWNER`].
+    /// Name of the acting task's thread group leader, which is the name of a process; NUL padded. See [`FLAG_OWNER`].
     pub comm: [u8; 16],
     /// Retransmit: `tcp_skb_cb.tcp_flags` of the segment. Transition to CLOSE: see [`RETRIES_KNOWN`].
     pub tcp_flags: u16,

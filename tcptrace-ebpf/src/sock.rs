@@ -75,6 +75,8 @@ fields! { Sock:
     shutdown: u8 = sk_shutdown;
     protocol: u16 = sk_protocol;
     net: *const u8 = sk_net;
+    /// `struct socket`, through which a program holds it.
+    socket: *const u8 = sk_socket;
 }
 
 fields! { TcpSock:
@@ -93,7 +95,23 @@ fields! { TcpSock:
     bytes_received: u64 = tp_bytes_received;
 }
 
+impl TcpSock {
+    /// Whether an MPTCP socket holds it (`sk_is_mptcp()`).
+    #[inline(always)]
+    pub(crate) fn is_mptcp(self) -> bool {
+        let at = layout!(tp_mptcp);
+        // SAFETY: the byte that the flag is in, from BTF.
+        at != 0 && u32::from(unsafe { load::<u8>(self.0, at) }) & layout!(mptcp_mask) != 0
+    }
+}
+
 impl Sock {
+    /// Whether nobody has accepted the connection yet: it has no file, and is no orphan either.
+    #[inline(always)]
+    pub(crate) fn is_unaccepted(self) -> bool {
+        self.socket().is_null() && !self.has_flag(layout!(bit_dead))
+    }
+
     /// `tw_substate` of a timewait socket, which shares nothing but `struct sock_common` with others.
     #[inline(always)]
     pub(crate) fn timewait_substate(self) -> u8 {

@@ -68,7 +68,7 @@ impl Sink for Gathered {
                 self.closes.entry(netns).or_default().see(close, self.listening.get(&netns).unwrap_or(&nobody));
             }
             Output::Event(event) => self.closes.entry(event.socket.netns).or_default().open(event),
-            Output::Finding(_) => {}
+            Output::Finding(_) | Output::FailedConnect(_) => {}
         }
         Ok(())
     }

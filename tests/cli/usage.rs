@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::support::{Folder, run};
 
-const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--max-rate", "--exit-code"];
+const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--max-rate", "--failed-connects", "--exit-code"];
 const THRESHOLDS: &[&str] = &["--stuck-after", "--leak-after"];
 const LIVE: &[&str] = &["--duration", "--sample", "--ring-mib", "--debug-bpf"];
 const LOOK: &[&str] = &["--watch", "--duration", "--output", "--exit-code"];
@@ -40,7 +40,7 @@ fn help_names_every_option_and_no_other() -> Result<()> {
         ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
         ("record", &[&["--force"], LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
         ("replay", &[&["--doctor"], THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, LATENCY]),
-        ("hist", &[HISTOGRAMS, &["--output"], LIVE, THRESHOLDS, FILTERS, LATENCY]),
+        ("hist", &[HISTOGRAMS, &["--output", "--failed-connects"], LIVE, THRESHOLDS, FILTERS, LATENCY]),
         ("export", &[&["--format", "--table", "--out", "--force"], THRESHOLDS, FILTERS, LATENCY]),
         ("stuck", &[&["--stuck-after", "--sockets"], LOOK, FILTERS]),
         ("leaks", &[&["--leak-after", "--sockets"], LOOK, FILTERS]),

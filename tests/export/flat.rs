@@ -65,6 +65,7 @@ fn close(object: &Value) -> Result<Flat> {
     for name in ["srtt_us", "bytes_sent", "bytes_received"] {
         flat.insert(name.to_owned(), object[name].clone());
     }
+    flat.insert("mptcp".to_owned(), json!(object["mptcp"] == true));
     Ok(flat)
 }
 
@@ -87,6 +88,7 @@ fn finding(object: &Value) -> Result<Flat> {
         format!("[{}]", holders.join(","))
     });
     flat.insert("holders".to_owned(), list.map_or(Value::Null, Value::String));
+    flat.insert("mptcp".to_owned(), json!(object["mptcp"] == true));
     Ok(flat)
 }
 

@@ -96,11 +96,7 @@ fn short_connections_to_one_place() -> Result<()> {
         let inode = netns.inode().to_string();
         let words = ["doctor", "--output", "json", "--netns", &inode, "--watch", WATCH];
         let tool = Tool::watching(tool::command(words)?)?;
-        netns.run(|_| {
-            // A thread has a name of its own, and a namespace that it inherits.
-            let nginx = thread::Builder::new().name("nginx".to_owned()).spawn(to_one_place)?;
-            nginx.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
-        })?;
+        netns.run(|_| netns::under_name("nginx", to_one_place))?;
         let finished = tool.finish(SOON)?;
         let lines = finished.lines()?;
         let line = expect(&lines, "short_connections", "act")?;

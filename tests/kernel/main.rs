@@ -29,6 +29,8 @@ mod causes;
 #[cfg(test)]
 mod closes;
 #[cfg(test)]
+mod connects;
+#[cfg(test)]
 mod diag;
 #[cfg(test)]
 mod doctor;
@@ -66,6 +68,8 @@ mod past;
 #[cfg(test)]
 mod predictions;
 #[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod random_filters;
 #[cfg(test)]
 mod resets;
@@ -78,9 +82,13 @@ mod sight;
 #[cfg(test)]
 mod stuck_groups;
 #[cfg(test)]
+mod subflows;
+#[cfg(test)]
 mod transitions;
 #[cfg(test)]
 mod ways;
+#[cfg(test)]
+mod workers;
 #[cfg(test)]
 mod worlds;
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     path::Path,
-    process, thread,
+    process,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
 use tcptrace_tests::{
     child::{Actor, HOLD},
-    netns::NetNs,
+    netns::{NetNs, under_name},
     pair::{self, Ends, Pair},
     proc_net::{self, State},
     tool::{self, Finished, Line, Tool},
@@ -93,14 +93,6 @@ fn filter(dice: &mut Dice, inodes: [u64; 2], cgroups: &Cgroups) -> Result<Vec<St
     Ok(words)
 }
 
-/// As a thread with this name, which shares sockets with the caller.
-fn as_thread<T: Send>(name: &str, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, act)?;
-        thread.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
-    })
-}
-
 fn address(dice: &mut Dice) -> IpAddr {
     let four = Ipv4Addr::from(0x7f00_0001 | u32::try_from(dice.below(1 << 24)).unwrap_or(0));
     match dice.below(3) {
@@ -114,7 +106,7 @@ fn connect(dice: &mut Dice) -> Result<Pair> {
     let target = SocketAddr::new(address(dice), dice.one(&PORTS).parse()?);
     let any: IpAddr = if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let listener = TcpListener::bind((any, target.port())).with_context(|| format!("cannot listen at {target}"))?;
-    as_thread(dice.one(&NAMES), || Pair::to(&listener, target))
+    under_name(dice.one(&NAMES), || Pair::to(&listener, target))
 }
 
 fn close(stream: TcpStream) -> Result<()> {
@@ -133,7 +125,7 @@ fn as_process(dice: &mut Dice, cgroups: &Cgroups, stream: TcpStream) -> Result<(
     actor.kill()
 }
 
-/// Both sides end somehow, each by a thread or a process of its own.
+/// Both sides end somehow, each under a name or by a process of its own.
 fn end(dice: &mut Dice, cgroups: &Cgroups, pair: Pair) -> Result<()> {
     let (first, second) = (dice.one(&NAMES), dice.one(&NAMES));
     let Pair { client, server, .. } = pair;
@@ -141,40 +133,40 @@ fn end(dice: &mut Dice, cgroups: &Cgroups, pair: Pair) -> Result<()> {
     match dice.below(7) {
         // The peer of a whole close.
         0 => {
-            as_thread(first, || close(one))?;
+            under_name(first, || close(one))?;
             pair::read_eof(&other)?;
-            as_thread(second, || pair::close_passive(other))
+            under_name(second, || pair::close_passive(other))
         }
         // Shut down by one task, closed by another one.
         1 => {
-            as_thread(first, || pair::shut(&one))?;
+            under_name(first, || pair::shut(&one))?;
             pair::wait_for(&one, State::FinWait2)?;
-            as_thread(second, || close(one))?;
-            as_thread(first, || pair::close_passive(other))
+            under_name(second, || close(one))?;
+            under_name(first, || pair::close_passive(other))
         }
         // A reset by a program, whose peer nobody closes.
-        2 => as_thread(first, || pair::close_with_reset(one)),
+        2 => under_name(first, || pair::close_with_reset(one)),
         // A passive close that ends with a reset of its own.
         3 => {
-            as_thread(first, || pair::shut(&one))?;
+            under_name(first, || pair::shut(&one))?;
             pair::read_eof(&other)?;
-            as_thread(second, || pair::close_with_reset(other))
+            under_name(second, || pair::close_with_reset(other))
         }
         4 => {
             as_process(dice, cgroups, one)?;
             pair::read_eof(&other)?;
-            as_thread(second, || pair::close_passive(other))
+            under_name(second, || pair::close_passive(other))
         }
         // It begins before anybody knows whose it is.
         5 => {
-            as_thread(first, || pair::shut(&one))?;
+            under_name(first, || pair::shut(&one))?;
             pair::read_eof(&other)?;
             as_process(dice, cgroups, other)?;
             pair::read_eof(&one)
         }
         // A passive close that the peer's reset ends in softirq.
         _ => {
-            as_thread(first, || close(one))?;
+            under_name(first, || close(one))?;
             pair::read_eof(&other)?;
             let ends = Ends::of(&other)?;
             other.write_all(b"too late")?;

@@ -104,7 +104,7 @@ fn flush(inputs: &mut Vec<Input>) {
 
 fn config(closes_max: usize, after_ns: u64) -> Config {
     let bounds = Bounds { closes_max, connects_max: closes_max };
-    Config { stuck_after_ns: after_ns, leak_after_ns: after_ns, echo_events: false, bounds }
+    Config { stuck_after_ns: after_ns, leak_after_ns: after_ns, bounds, ..Config::default() }
 }
 
 /// What a stream can cause at most: an end of its own and of a former life, a finding raised and one cleared.

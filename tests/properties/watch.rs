@@ -83,7 +83,7 @@ impl Raised {
                     let key = close.socket.key;
                     assert_eq!(self.0.get(&key), None, "a finding outlives its close: {close:?}");
                 }
-                Output::Event(_) => {}
+                Output::Event(_) | Output::FailedConnect(_) => {}
             }
             outputs.push(output);
         }

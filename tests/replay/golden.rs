@@ -59,6 +59,10 @@ const VIEWS: &[(&str, &[&str])] = &[
     ("looks.txt", &[]),
     ("looks.jsonl", &["--output", "json"]),
     ("looks.transitions.txt", &["--transitions"]),
+    ("version2.txt", &["--failed-connects"]),
+    ("version2.jsonl", &["--output", "json"]),
+    ("version2.failed.jsonl", &["--output", "json", "--failed-connects"]),
+    ("version2.transitions.txt", &["--transitions"]),
 ];
 
 #[test]

@@ -13,6 +13,7 @@
 
 mod looks;
 mod support;
+mod version2;
 
 use std::{env, fs, thread, time::Duration};
 
@@ -63,12 +64,14 @@ const NAMES: &str = "names";
 const NAMED: &str = "/run/netns/web";
 /// Longer than a name is trusted.
 const RENAMED: Duration = Duration::from_millis(300);
+/// Made by itself, too: it does not mind what else ends on the host.
+const VERSION_2: &str = "version2";
 
 type Scene = fn(&NetNs, &Tool) -> Result<()>;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = env::args().skip(1).collect();
-    let captures: [(&str, Scene); 9] = [
+    let captures: [(&str, Scene); 10] = [
         ("closes", closes),
         ("orderly", |netns, _| {
             orderly::orderly(netns)?;
@@ -100,6 +103,7 @@ fn main() -> Result<()> {
         ("many", |netns, _| load::run(netns, Amount::Connections(70), Ending::ThreeWay).map(drop)),
         (LOOKS, |_, _| Ok(())),
         (NAMES, |_, _| Ok(())),
+        (VERSION_2, |_, _| Ok(())),
     ];
     for (name, scene) in captures.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
     {
@@ -143,6 +147,7 @@ fn capture(name: &str, scene: Scene) -> Result<()> {
         let live = match name {
             LOOKS => with_a_past(&netns, &file)?,
             NAMES => with_a_name(&netns, &file)?,
+            VERSION_2 => of_version_2(&netns, &file)?,
             _ => watched(&netns, &file, name, scene)?,
         };
         live.expect_code(0)?;
@@ -162,7 +167,7 @@ fn capture(name: &str, scene: Scene) -> Result<()> {
 }
 
 fn watched(netns: &NetNs, file: &str, name: &str, scene: Scene) -> Result<Finished> {
-    let tool = watching(file)?;
+    let tool = watching(file, &[])?;
     netns.run(|netns| scene(netns, &tool))?;
     if name == "open" { tool.finish(SOON) } else { tool.stop() }
 }
@@ -171,7 +176,7 @@ fn watched(netns: &NetNs, file: &str, name: &str, scene: Scene) -> Result<Finish
 fn with_a_past(netns: &NetNs, file: &str) -> Result<Finished> {
     netns.run(|netns| {
         let older = Older::make()?;
-        let tool = watching(file)?;
+        let tool = watching(file, &[])?;
         looks::scene(netns, older)?;
         tool.wait_for_closes(netns.inode(), looks::CLOSES, SOON)?;
         tool.stop()
@@ -188,7 +193,7 @@ fn with_a_name(netns: &NetNs, file: &str) -> Result<Finished> {
         fs::create_dir("/run/netns")?;
         fs::write(NAMED, "")?;
         mount_bind("/proc/thread-self/ns/net", NAMED)?;
-        let tool = watching(file)?;
+        let tool = watching(file, &[])?;
         orderly::orderly(netns)?;
         tool.wait_for_closes(netns.inode(), 2, SOON)?;
         unmount(NAMED, UnmountFlags::DETACH)?;
@@ -199,9 +204,18 @@ fn with_a_name(netns: &NetNs, file: &str) -> Result<Finished> {
     })
 }
 
+/// Only this namespace is watched.
+fn of_version_2(netns: &NetNs, file: &str) -> Result<Finished> {
+    let tool = watching(file, &["--netns", &netns.inode().to_string()])?;
+    netns.run(|_| version2::scene())?;
+    tool.wait_for_closes(netns.inode(), version2::CLOSES, SOON)?;
+    tool.stop()
+}
+
 /// Recording, under another host name.
-fn watching(file: &str) -> Result<Tool> {
+fn watching(file: &str, more: &[&str]) -> Result<Tool> {
     let arguments = ["--output", "json", "--transitions", "--stuck-after", "1s", "--leak-after", "2s"];
+    let arguments = [arguments.as_slice(), more].concat();
     thread::scope(|scope| {
         let starter = scope.spawn(|| {
             // SAFETY: CLONE_NEWUTS shares nothing of memory or file descriptors.

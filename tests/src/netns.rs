@@ -11,8 +11,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use socket2::{Domain, Socket, Type};
 
-/// Name of the thread that a scenario runs on, which is the `comm` of what it does.
+/// Name of the process while a scenario runs, which is the `comm` of what its threads do.
 pub const THREAD_NAME: &str = "scenario";
+/// Name of the thread that a scenario runs on, which nobody is to be told.
+const OWN_THREAD: &str = "scenario-thread";
 
 const AF_NETLINK: i32 = 16;
 const AF_INET: u8 = 2;
@@ -117,9 +119,26 @@ impl NetNs {
     }
 }
 
+/// Runs `act` while this process has another name. Kernel tests run one after the other, so nobody else is renamed.
+///
+/// # Errors
+/// When the name cannot be set, and when `act` fails.
+pub fn under_name<T>(name: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    set_process_name(name)?;
+    let result = act();
+    set_process_name(THREAD_NAME)?;
+    result
+}
+
+/// Names the first thread, and so the process: libtest names its threads, and not that.
+fn set_process_name(name: &str) -> Result<()> {
+    fs::write("/proc/self/comm", name).with_context(|| format!("cannot name this process {name}"))
+}
+
 fn on_thread<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    set_process_name(THREAD_NAME)?;
     thread::scope(|scope| {
-        let thread = thread::Builder::new().name(THREAD_NAME.to_owned()).spawn_scoped(scope, body)?;
+        let thread = thread::Builder::new().name(OWN_THREAD.to_owned()).spawn_scoped(scope, body)?;
         thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     })
 }

@@ -100,32 +100,33 @@ pub enum Owner {
 pub struct Who {
     /// Process id.
     pub pid: u32,
-    /// Name of the acting thread.
+    /// Name of the process.
     pub comm: String,
     /// `connect` or `close`.
     pub source: &'static str,
 }
 
 impl Owner {
-    /// The calling thread, which called `close()` or `shutdown()`.
+    /// The process of the calling thread, which called `close()` or `shutdown()`.
     ///
     /// # Errors
-    /// When the thread's name cannot be read.
+    /// When the process's name cannot be read.
     pub fn closer() -> Result<Self> {
-        Ok(Self::Known(Who { pid: process::id(), comm: thread_name()?, source: "close" }))
+        Ok(Self::Known(Who { pid: process::id(), comm: process_name()?, source: "close" }))
     }
 
-    /// The calling thread, which called `connect()`.
+    /// The process of the calling thread, which called `connect()`.
     ///
     /// # Errors
-    /// When the thread's name cannot be read.
+    /// When the process's name cannot be read.
     pub fn connecter() -> Result<Self> {
-        Ok(Self::Known(Who { pid: process::id(), comm: thread_name()?, source: "connect" }))
+        Ok(Self::Known(Who { pid: process::id(), comm: process_name()?, source: "connect" }))
     }
 }
 
-fn thread_name() -> Result<String> {
-    let name = fs::read_to_string("/proc/thread-self/comm").context("cannot read this thread's name")?;
+/// That of its first thread, whichever thread acts.
+fn process_name() -> Result<String> {
+    let name = fs::read_to_string("/proc/self/comm").context("cannot read this process's name")?;
     Ok(name.trim_end_matches('\n').to_owned())
 }
 

@@ -31,7 +31,7 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
         detail: 0,
         tcp_flags: 0,
         counter_set: set_of(KIND_RESET_RECEIVED),
-        owner: false,
+        owner: None,
         totals: false,
         segs_in: false,
         later: false,

@@ -60,7 +60,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
         detail,
         tcp_flags,
         counter_set: set_of(KIND_RETRANSMIT),
-        owner: false,
+        owner: None,
         totals: false,
         segs_in: false,
         later: false,

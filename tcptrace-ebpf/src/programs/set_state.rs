@@ -8,7 +8,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tcptrace_ebpf::{
     counters::{SET_NESTED, set_of},
-    record::{KIND_TRANSITION, RETRIES_KNOWN},
+    record::{FLAG_UNACCEPTED, KIND_TRANSITION, RETRIES_KNOWN},
     state,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     sock::{Sock, TcpSock},
     socket_filter::{self, Wanted, in_sample},
     stored,
+    task::Task,
 };
 
 const IPPROTO_TCP: u16 = 6;
@@ -114,16 +115,20 @@ fn transition(ctx: &BtfTracePointContext, change: Change, counter_set: u32) {
     let Change { sk, key, old, new, later } = change;
     let Some(tcp) = sk.tcp() else { return };
     let ends = new == state::CLOSE;
+    let aborts = ends && (old == state::ESTABLISHED || old == state::CLOSE_WAIT);
+    // MPTCP takes the file from its subflows when its own is closed, too (`__mptcp_close()`).
+    let unaccepted = aborts && sk.is_unaccepted() && !tcp.is_mptcp();
+    let acts = state::in_owner_context(old, new) || (aborts && is_callers(sk, unaccepted));
     let event = Event {
         kind: KIND_TRANSITION,
         key,
         old_state: old,
         new_state: new,
-        flags: 0,
+        flags: if unaccepted { FLAG_UNACCEPTED } else { 0 },
         detail: sk.bound_if(),
         tcp_flags: if ends { retries(tcp) } else { 0 },
         counter_set,
-        owner: state::in_owner_context(old, new) || (ends && aborted_by_close(sk, old)),
+        owner: if acts { Task::current() } else { None },
         totals: ends,
         segs_in: ends || matches!(new, state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK),
         later,
@@ -140,11 +145,13 @@ fn retries(tcp: TcpSock) -> u16 {
     RETRIES_KNOWN | (u16::from(tcp.retransmits()) + u16::from(tcp.probes_out()))
 }
 
-/// Whether `-> CLOSE` is made by `close()` itself, in the closer's context.
+/// Whether `-> CLOSE` from ESTABLISHED or CLOSE_WAIT is made by a call that the current task is in.
 ///
-/// In ESTABLISHED and CLOSE_WAIT, `sk_shutdown` has both bits only inside `__tcp_close()`, which sets them first;
-/// `tcp_done()` of a reset or a timeout sets them after the state. `sk_err` says nothing: it may be left over.
+/// - `close()` of the socket: `sk_shutdown` has both bits only inside `__tcp_close()`, which sets them first; `tcp_done()`
+///   of a reset or a timeout sets them after the state. `sk_err` says nothing: it may be left over.
+/// - `close()` of its listener, before anybody accepted it: `inet_csk_listen_stop()` takes it out of the queue, and
+///   `inet_child_forget()` disconnects it. A reset or a timeout arrives with `sk_err` set.
 #[inline(always)]
-fn aborted_by_close(sk: Sock, old: u8) -> bool {
-    (old == state::ESTABLISHED || old == state::CLOSE_WAIT) && sk.shutdown() & SHUTDOWN_MASK == SHUTDOWN_MASK
+fn is_callers(sk: Sock, unaccepted: bool) -> bool {
+    sk.shutdown() & SHUTDOWN_MASK == SHUTDOWN_MASK || (unaccepted && sk.err() == 0)
 }

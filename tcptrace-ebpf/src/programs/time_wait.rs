@@ -44,7 +44,7 @@ fn tcp_timewait_state_process(ctx: FExitContext) -> i32 {
         detail: 0,
         tcp_flags: 0,
         counter_set: set_of(KIND_TIME_WAIT),
-        owner: false,
+        owner: None,
         totals: false,
         segs_in: false,
         later: false,

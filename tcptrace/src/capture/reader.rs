@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tcptrace_ebpf::record::WIRE_VERSION;
+use tcptrace_ebpf::record::{WIRE_VERSION, WIRE_VERSION_OLDEST};
 
 use super::{
     CaptureError, Ending, Stats,
@@ -89,7 +89,7 @@ impl<R: Read> Reader<R> {
         if byte_order_mark != BYTE_ORDER_MARK {
             return Err(CaptureError::HeaderDamaged { path });
         }
-        if wire_version != WIRE_VERSION {
+        if !(WIRE_VERSION_OLDEST..=WIRE_VERSION).contains(&wire_version) {
             return Err(CaptureError::WireVersion { path, found: wire_version, known: WIRE_VERSION });
         }
         window.take(FILE_HEADER_LEN);

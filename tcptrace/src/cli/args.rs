@@ -74,7 +74,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) leak_after: Option<Duration>,
     /// Judge the recording host as `doctor` does, by what its capture holds; of several, each in turn
-    #[arg(long, conflicts_with_all = ["transitions", "summary", "max_rate"])]
+    #[arg(long, conflicts_with_all = ["transitions", "summary", "max_rate", "failed_connects"])]
     pub(super) doctor: bool,
     #[command(flatten)]
     pub(super) histograms: HistogramArgs,
@@ -168,6 +168,8 @@ pub(super) struct ShowArgs {
     /// Also print every teardown transition, FIN retransmit and reset
     #[arg(long)]
     pub(super) transitions: bool,
+    #[command(flatten)]
+    pub(super) failed: FailedArgs,
     /// Print the summary alone
     #[arg(long, conflicts_with = "transitions")]
     pub(super) summary: bool,
@@ -177,6 +179,14 @@ pub(super) struct ShowArgs {
     /// Exit with 1 if there were findings
     #[arg(long)]
     pub(super) exit_code: bool,
+}
+
+/// What to tell of connections that never were.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct FailedArgs {
+    /// Also tell connects that fail (refused, timed out, unreachable), and count them by process and destination
+    #[arg(long)]
+    pub(super) failed_connects: bool,
 }
 
 /// What to leave out. Several values of one option: any of them; several options: all of them.

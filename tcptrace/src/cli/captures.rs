@@ -33,6 +33,8 @@ pub(super) struct Thresholds {
     pub(super) leak_after: Option<Duration>,
     /// Also single events are wanted.
     pub(super) echo_events: bool,
+    /// Also connects that failed are wanted.
+    pub(super) failed_connects: bool,
 }
 
 /// Captures that are read together, on the clocks of their hosts.
@@ -130,6 +132,7 @@ impl Capture {
             stuck_ns.unwrap_or_else(|| or_default(recorded.stuck_after_ns, default.stuck_after_ns)),
             leak_ns.unwrap_or_else(|| or_default(recorded.leak_after_ns, default.leak_after_ns)),
         );
+        let config = Config { failed_connects: thresholds.failed_connects, ..config };
         let number = pipeline.add_host(config, filter.clone());
         Ok(Self { path: path.to_owned(), reader, host, torn, number, time_ns: None, over: false })
     }

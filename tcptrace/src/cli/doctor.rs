@@ -195,7 +195,12 @@ pub(super) fn replay(args: &ReplayArgs, filter: &Filter) -> Result<ExitCode, Cli
 /// Appends what is to be said of one, and says whether a row says act.
 fn replay_one(args: &ReplayArgs, filter: &Filter, file: &Path, text: &mut Vec<u8>) -> Result<bool, CliError> {
     let mut pipeline = Pipeline::new(Replayed::default());
-    let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: true };
+    let thresholds = Thresholds {
+        stuck_after: args.stuck_after,
+        leak_after: args.leak_after,
+        echo_events: true,
+        failed_connects: false,
+    };
     let mut fleet = Fleet::open(&[file.to_owned()], thresholds, filter, &mut pipeline)?;
     let hostname = fleet.hosts().next().map(|host| host.hostname.clone());
     let hostname = hostname.filter(|_| args.files.len() > 1);

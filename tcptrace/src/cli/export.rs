@@ -81,7 +81,12 @@ fn place(args: &ExportArgs) -> Result<Place, CliError> {
 /// Adds the rows of one capture.
 fn export(path: &PathBuf, args: &ExportArgs, filter: &Filter, tables: Tables) -> Result<Tables, CliError> {
     let failed = tables.failure();
-    let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: false };
+    let thresholds = Thresholds {
+        stuck_after: args.stuck_after,
+        leak_after: args.leak_after,
+        echo_events: false,
+        failed_connects: false,
+    };
     let mut pipeline = Pipeline::new(tables);
     let mut fleet = Fleet::open(slice::from_ref(path), thresholds, filter, &mut pipeline)?;
     let host = fleet.hosts().next().cloned().unwrap_or_default();

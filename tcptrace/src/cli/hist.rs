@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, process::ExitCode, time::Duration};
 use clap::Args;
 
 use super::{
-    args::{FilterArgs, LiveArgs, OutputFormat, duration},
+    args::{FailedArgs, FilterArgs, LiveArgs, OutputFormat, duration},
     exit::CliError,
     session::{self, NoTee},
     setup,
@@ -30,6 +30,8 @@ pub(super) struct HistArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     output: OutputFormat,
+    #[command(flatten)]
+    failed: FailedArgs,
     #[command(flatten)]
     live: LiveArgs,
     #[command(flatten)]
@@ -119,9 +121,10 @@ impl HistogramArgs {
 pub(super) fn run(args: &HistArgs) -> Result<ExitCode, CliError> {
     let draw = args.histograms.draw(true)?;
     let by_owner = draw.config.bys.iter().any(|by| by.is_of_owner());
-    let mut pipeline = setup::hist_pipeline(&args.live, &args.filter, args.output, draw)?;
+    let FailedArgs { failed_connects } = args.failed;
+    let mut pipeline = setup::hist_pipeline(&args.live, &args.filter, args.output, failed_connects, draw)?;
     let watch = Watch::new(&args.live, &args.filter.socket)?;
-    let watch = if by_owner { watch } else { watch.without_owners() };
+    let watch = if by_owner || failed_connects { watch } else { watch.without_owners() };
     session::report_after(session::run(&args.live, &watch, &mut pipeline, &mut NoTee), pipeline, false)
 }
 

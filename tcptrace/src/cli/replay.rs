@@ -23,8 +23,12 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
         ));
     }
     let mut pipeline = setup::pipeline(&args.show, draw);
-    let thresholds =
-        Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: args.show.transitions };
+    let thresholds = Thresholds {
+        stuck_after: args.stuck_after,
+        leak_after: args.leak_after,
+        echo_events: args.show.transitions,
+        failed_connects: args.show.failed.failed_connects,
+    };
     let mut fleet = Fleet::open(&args.files, thresholds, &filter, &mut pipeline)?;
     let read = fleet.read(&mut pipeline);
     session::report_after(read, pipeline, args.show.exit_code)

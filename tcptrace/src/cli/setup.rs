@@ -27,7 +27,7 @@ pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Stdout>>, 
     let filter = live_filter(&args.filter)?;
     let mut pipeline = pipeline(&args.show, None);
     let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
-    pipeline.add_host(config, filter);
+    pipeline.add_host(Config { failed_connects: args.show.failed.failed_connects, ..config }, filter);
     Ok(pipeline)
 }
 
@@ -36,13 +36,16 @@ pub(super) fn hist_pipeline(
     live: &LiveArgs,
     filter: &FilterArgs,
     output: OutputFormat,
+    failed_connects: bool,
     draw: Draw,
 ) -> Result<Pipeline<Text<Stdout>>, CliError> {
     let filter = live_filter(filter)?;
     let out = std::io::stdout();
     let renderer = renderer(output, &out);
-    let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines: false, draw: Some(draw), max_rate: None });
-    pipeline.add_host(config(false, nanos(live.stuck_after), nanos(live.leak_after)), filter);
+    let draw = Some(draw);
+    let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines: false, draw, failed_connects, max_rate: None });
+    let config = config(false, nanos(live.stuck_after), nanos(live.leak_after));
+    pipeline.add_host(Config { failed_connects, ..config }, filter);
     Ok(pipeline)
 }
 
@@ -51,12 +54,13 @@ pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Std
     let out = std::io::stdout();
     let renderer = renderer(show.output, &out);
     let lines = !show.summary && draw.is_none();
-    Pipeline::to_text(Parts { renderer, out, lines, draw, max_rate: show.max_rate })
+    let failed_connects = show.failed.failed_connects;
+    Pipeline::to_text(Parts { renderer, out, lines, draw, failed_connects, max_rate: show.max_rate })
 }
 
 /// The engine's configuration.
 pub(super) fn config(echo_events: bool, stuck_after_ns: u64, leak_after_ns: u64) -> Config {
-    Config { stuck_after_ns, leak_after_ns, echo_events, bounds: Bounds::default() }
+    Config { stuck_after_ns, leak_after_ns, echo_events, failed_connects: false, bounds: Bounds::default() }
 }
 
 /// As the arguments and the reader want it.

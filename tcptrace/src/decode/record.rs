@@ -2,9 +2,10 @@
 
 use bytes::{Buf, TryGetError};
 use tcptrace_ebpf::record::{
-    FLAG_DETAIL, FLAG_DONE, FLAG_FAILED, FLAG_KEY_IS_ADDRESS, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN, FLAG_RTO,
-    FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN, FLAG_TLP, FLAG_TOTALS, FLAGS_KNOWN, KIND_RESET_RECEIVED, KIND_RESET_SENT,
-    KIND_RETRANSMIT, KIND_TIME_WAIT, KIND_TRANSITION, RECORD_LEN, RETRIES_KNOWN, Record,
+    FLAG_DETAIL, FLAG_DONE, FLAG_FAILED, FLAG_KEY_IS_ADDRESS, FLAG_MPTCP, FLAG_ORPHAN, FLAG_OWNER, FLAG_RCV_SHUTDOWN,
+    FLAG_RTO, FLAG_SEGS_IN, FLAG_SEND_SHUTDOWN, FLAG_TLP, FLAG_TOTALS, FLAG_UNACCEPTED, FLAGS_KNOWN,
+    KIND_RESET_RECEIVED, KIND_RESET_SENT, KIND_RETRANSMIT, KIND_TIME_WAIT, KIND_TRANSITION, RECORD_LEN, RETRIES_KNOWN,
+    Record,
 };
 
 use crate::model::{
@@ -15,7 +16,7 @@ use crate::model::{
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
-/// Decodes one record.
+/// Decodes one record, of any wire version that can be read: see [`tcptrace_ebpf::record::WIRE_VERSION`].
 ///
 /// # Errors
 /// Says which part of the record is none that this version knows.
@@ -139,6 +140,8 @@ fn flags(raw: &Record) -> Flags {
         orphan: has(FLAG_ORPHAN) || raw.kind == KIND_TIME_WAIT,
         done: has(FLAG_DONE),
         key_is_address: has(FLAG_KEY_IS_ADDRESS),
+        mptcp: has(FLAG_MPTCP),
+        unaccepted: has(FLAG_UNACCEPTED),
     }
 }
 

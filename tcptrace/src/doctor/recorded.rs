@@ -89,7 +89,7 @@ impl Recorded {
                 }
             }
             Output::Finding(finding) if finding.kind == FindingKind::LeakCloseWait => self.leak(finding),
-            Output::Finding(_) => {}
+            Output::Finding(_) | Output::FailedConnect(_) => {}
         }
     }
 

@@ -2,17 +2,19 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
+use tcptrace_ebpf::state;
+
 use super::{
     lanes::LaneKind,
     looks::BOUND_IF_UNKNOWN,
-    packed::{Marks, PhaseTimes},
+    packed::{Kept, Marks, PhaseTimes},
     rare::Rarely,
 };
 use crate::{
     diagnosis::age_lower_bound_ns,
     model::{
-        Event, Finding, FindingKind, FindingReason, FindingStatus, Flags, Identity, LeakCause, Owner, OwnerSource,
-        Phase, ResetReason, Role, Snapshot, State, StuckCause, Totals,
+        Event, EventKind, Finding, FindingKind, FindingReason, FindingStatus, Flags, Identity, LeakCause, Owner,
+        OwnerSource, Phase, ResetReason, Role, Snapshot, State, StuckCause, Totals,
     },
 };
 
@@ -33,7 +35,7 @@ pub(super) struct Closing {
     pub(super) lane: Option<LaneKind>,
     /// State now; CLOSE while it waits for its judgement.
     pub(super) state: State,
-    pub(super) flags: Flags,
+    pub(super) flags: Kept,
     pub(super) raised: Option<FindingKind>,
     /// Its timewait socket goes on in FIN_WAIT2, without events.
     pub(super) handed_over: bool,
@@ -76,6 +78,8 @@ pub(super) struct End {
     pub(super) retries: Option<u16>,
     pub(super) totals: Option<Totals>,
     pub(super) segs_in: Option<u32>,
+    /// Nobody had accepted the connection.
+    pub(super) unaccepted: bool,
     /// Nothing has arrived since CLOSING or LAST_ACK began, so not the acknowledgement of the FIN either.
     pub(super) quiet: Option<bool>,
     /// Events were lost meanwhile, which may be those that would tell the cause.
@@ -86,9 +90,9 @@ impl Closing {
     /// A close of which `event` is the first that was seen; `old` is the state that it leaves.
     pub(super) fn new(event: &Event, old: State, losses: u32) -> Self {
         let mut closing = Self::bare(event.socket, old, event.time_ns, losses);
-        closing.flags = event.flags;
+        closing.flags = event.flags.into();
         closing.marks.set(Marks::BEGUN_KNOWN, matches!(old, State::Established | State::SynRecv));
-        closing.marks.set(Marks::ACTED, event.owner.is_some());
+        closing.marks.set(Marks::ACTED, is_act(event));
         closing
     }
 
@@ -122,7 +126,7 @@ impl Closing {
             place: 0,
             lane: None,
             state,
-            flags: Flags::default(),
+            flags: Kept::default(),
             raised: None,
             handed_over: false,
             marks: Marks::of(role_of(state)),
@@ -242,7 +246,7 @@ impl Closing {
     }
 
     pub(super) fn orphan(&self) -> Option<bool> {
-        let Flags { rcv_shutdown, send_shutdown, orphan, .. } = self.flags;
+        let Kept { rcv_shutdown, send_shutdown, orphan, .. } = self.flags;
         let closing_call = self.marks.has(Marks::ACTED) && rcv_shutdown && send_shutdown;
         if closing_call && !orphan { None } else { Some(orphan) }
     }
@@ -282,13 +286,25 @@ impl Closing {
             may_be_over: false,
             retransmits,
             orphan: self.orphan(),
-            mptcp: false,
+            mptcp: self.flags.mptcp,
             owner: self.owner,
             diagnosis: diagnosis.filter(|_| status == FindingStatus::Raised),
             holders: watch.and_then(|watch| watch.holders.clone()),
             bound_if: self.bound_to(),
         }
     }
+}
+
+/// Whether a call on the socket made this event: `close()` may be a kernel thread's, which is no owner.
+pub(super) fn is_act(event: &Event) -> bool {
+    let Flags { rcv_shutdown, send_shutdown, .. } = event.flags;
+    let by_kernel = match event.kind {
+        EventKind::Transition { old, new, .. } => {
+            rcv_shutdown && send_shutdown && state::in_owner_context(old.to_kernel(), new.to_kernel())
+        }
+        _ => false,
+    };
+    by_kernel || event.owner.is_some()
 }
 
 /// Who closed first, told by any state of the close.

@@ -26,6 +26,8 @@ pub struct Config {
     pub leak_after_ns: u64,
     /// Give each event out again, for `--transitions`.
     pub echo_events: bool,
+    /// Tell each `connect()` that failed, for `--failed-connects`.
+    pub failed_connects: bool,
     /// Limits on memory.
     pub bounds: Bounds,
 }
@@ -36,6 +38,7 @@ impl Default for Config {
             stuck_after_ns: 5_000_000_000,
             leak_after_ns: 60_000_000_000,
             echo_events: false,
+            failed_connects: false,
             bounds: Bounds::default(),
         }
     }

@@ -43,7 +43,7 @@ impl Engine {
         let Some(closing) = self.table.get(id) else { return };
         let end_ns = closing.since_ns;
         let fate = closing.rare.fate().copied().unwrap_or_default();
-        let verdict = judge(&fate, closing.flags, end_ns, true).unwrap_or((Outcome::Unknown, None));
+        let verdict = judge(&fate, closing.flags.into(), end_ns, true).unwrap_or((Outcome::Unknown, None));
         self.finish_with(id, &fate, verdict, end_ns);
     }
 

@@ -26,6 +26,8 @@ pub(super) type Verdict = (Outcome, Option<Reason>);
 /// somebody reads them. docs/kernel-facts.md has the table of all ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
+    /// `inet_csk_listen_stop()`: the listener was closed before anybody accepted the connection.
+    ListenerClosed { reset: bool },
     /// This side sent a reset.
     OurReset,
     /// `tcp_reset()` ran.
@@ -45,6 +47,10 @@ enum Cause {
 pub(super) fn judge(fate: &Fate, flags: Flags, end_ns: u64, last: bool) -> Option<Verdict> {
     let end = fate.end?;
     match cause(fate, &end, flags, end_ns) {
+        Cause::ListenerClosed { reset } => {
+            let outcome = if reset { Outcome::ResetSent } else { Outcome::Unknown };
+            (reset || last).then_some((outcome, Some(Reason::ListenerClosed)))
+        }
         Cause::OurReset => Some((Outcome::ResetSent, reset_reason(fate, flags))),
         // `tcp_reset()` also runs where data comes after close(), which a reset of ours then answers.
         Cause::PeersReset => last.then_some((Outcome::ResetReceived, None)),
@@ -69,6 +75,11 @@ pub(super) fn goes_on(fate: &Fate, flags: Flags, end_ns: u64) -> bool {
 fn cause(fate: &Fate, end: &End, flags: Flags, end_ns: u64) -> Cause {
     let recent = |at_ns: Option<u64>| at_ns.is_some_and(|at_ns| end_ns.saturating_sub(at_ns) <= RESET_WINDOW_NS);
     let new_err = if end.sk_err == end.err_before { 0 } else { end.sk_err };
+    // Nobody had accepted it, and nothing came from the peer: `inet_child_forget()` -> `tcp_disconnect()`, which sends
+    // its reset after `-> CLOSE`.
+    if end.unaccepted && new_err == 0 && !recent(fate.reset_received_ns) {
+        return Cause::ListenerClosed { reset: recent(fate.reset_sent_ns) };
+    }
     let before = fate.reset_sent_before;
     let answered = before && matches!(fate.reset_reason, Some(ResetReason::Other(_)));
     if recent(fate.reset_sent_ns) && !answered {
@@ -157,6 +168,10 @@ const fn is_orphan(flags: Flags) -> bool {
 fn reset_reason(fate: &Fate, flags: Flags) -> Option<Reason> {
     let closed = flags.rcv_shutdown && flags.send_shutdown;
     Some(match fate.reset_reason? {
+        // `mptcp_do_fastclose()` gives one reason for all that makes it, or has `tcp_disconnect()` give its own.
+        ResetReason::UnreadData | ResetReason::Disconnect | ResetReason::DisconnectWithData if flags.mptcp => {
+            Reason::MptcpFastclose
+        }
         ResetReason::UnreadData => Reason::UnreadData,
         // `tcp_keepalive_timer()` of an orphan in FIN_WAIT2, where `tcp_fin_timeout` was lowered or TCP_LINGER2 is
         // below 0.
@@ -175,9 +190,15 @@ fn reset_reason(fate: &Fate, flags: Flags) -> Option<Reason> {
 /// The record of a close that ended at `closing.since_ns`; `losses` is the engine's count of them by now.
 pub(super) fn conclude(mut closing: Closing, fate: &Fate, (outcome, reason): Verdict, losses: u32) -> Close {
     let hidden = reason.is_some_and(Reason::hides_fin_wait2);
-    if hidden {
+    let mptcp = closing.flags.mptcp;
+    if hidden || mptcp {
         closing.phases.forget(Phase::FinWait2);
     }
+    if mptcp {
+        // MPTCP closes its subflows once its connection is over: their time says nothing of either program.
+        closing.phases.forget(Phase::CloseWait);
+    }
+    let close_known = !mptcp || closing.phases.is_empty();
     // A timewait socket's end is seen by a look.
     let end_seen = fate.end.is_some() || (closing.handed_over && outcome != Outcome::Unknown);
     let end_known = end_seen && !hidden;
@@ -192,9 +213,12 @@ pub(super) fn conclude(mut closing: Closing, fate: &Fate, (outcome, reason): Ver
         reason,
         owner: closing.owner,
         phases: closing.phases.known(),
-        close_ns: (end_known && closing.begun_known()).then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
+        close_ns: (end_known && close_known && closing.begun_known())
+            .then(|| closing.since_ns.saturating_sub(closing.begun_ns)),
         // `close()` that resets: SOCK_DEAD is set after `-> CLOSE`.
-        orphan: closing.flags.orphan || ((aborted || outcome == Outcome::ResetSent) && by_close(fate, closing.flags)),
+        orphan: closing.flags.orphan
+            || ((aborted || outcome == Outcome::ResetSent) && by_close(fate, closing.flags.into())),
+        mptcp,
         three_way: three_way(&closing, fate, outcome),
         // Where events were lost meanwhile, a retransmit may be among them.
         complete: end_seen && closing.phases_known() && closing.losses == losses,

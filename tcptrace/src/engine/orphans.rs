@@ -200,7 +200,7 @@ impl Engine {
                 self.finish_as(id, verdict, time_ns.max(closed_ns));
             }
             _ => {
-                let flags = closing.flags;
+                let flags = closing.flags.into();
                 let fate = *fate;
                 let verdict = super::judge::judge(&fate, flags, closed_ns, true);
                 self.finish_as(id, verdict.unwrap_or((Outcome::Unknown, None)), closed_ns);

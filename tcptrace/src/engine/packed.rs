@@ -1,6 +1,6 @@
 //! Small parts of a close in few bytes.
 
-use crate::model::{PHASES, Phase, Phases, Role};
+use crate::model::{Flags, PHASES, Phase, Phases, Role};
 
 /// What is yes or no of a close, and its role.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,30 @@ impl Marks {
 
     pub(super) const fn set_role(&mut self, role: Role) {
         self.0 = self.0 & ((1 << Self::ROLE_SHIFT) - 1) | (role as u8) << Self::ROLE_SHIFT;
+    }
+}
+
+/// Of [`Flags`], what is asked for later. All of them would make an entry larger.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kept {
+    pub(super) rcv_shutdown: bool,
+    pub(super) send_shutdown: bool,
+    pub(super) orphan: bool,
+    pub(super) done: bool,
+    pub(super) mptcp: bool,
+}
+
+impl From<Flags> for Kept {
+    fn from(flags: Flags) -> Self {
+        let Flags { rcv_shutdown, send_shutdown, orphan, done, mptcp, .. } = flags;
+        Self { rcv_shutdown, send_shutdown, orphan, done, mptcp }
+    }
+}
+
+impl From<Kept> for Flags {
+    fn from(kept: Kept) -> Self {
+        let Kept { rcv_shutdown, send_shutdown, orphan, done, mptcp } = kept;
+        Self { rcv_shutdown, send_shutdown, orphan, done, mptcp, ..Self::default() }
     }
 }
 
@@ -84,6 +108,11 @@ impl PhaseTimes {
     /// A phase's length turned out to be no length of that phase.
     pub(super) fn forget(&mut self, phase: Phase) {
         self.known &= !bit(phase);
+    }
+
+    /// Whether no phase was entered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entered == 0
     }
 
     pub(super) fn all_known(&self) -> bool {

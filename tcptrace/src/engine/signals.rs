@@ -16,7 +16,7 @@ impl Engine {
             self.wait_for(id);
         }
         let Some(closing) = self.table.get_mut(id) else { return };
-        closing.flags = event.flags;
+        closing.flags = event.flags.into();
         closing.rare.set_err(event.sk_err);
         closing.marks.set(Marks::ACTED, false);
         let counts = closing.rare.retransmits_mut();

@@ -2,7 +2,7 @@
 
 use super::{
     births::Birth,
-    closing::{Closing, End},
+    closing::{Closing, End, is_act},
     judge::{conclude, judge},
     lanes::LaneKind,
     packed::Marks,
@@ -11,7 +11,9 @@ use super::{
     table::SlotId,
     watch::Asked,
 };
-use crate::model::{Event, EventKind, Finding, FindingKind, FindingStatus, Output, Phase, State};
+use crate::model::{
+    ConnectFailure, Event, EventKind, FailedConnect, Finding, FindingKind, FindingStatus, Output, Phase, State,
+};
 
 impl Engine {
     pub(super) fn event(&mut self, event: &Event) {
@@ -19,8 +21,9 @@ impl Engine {
             EventKind::Transition { old, new, totals, segs_in, retries, .. } => {
                 let legal = legal(old, new);
                 self.anomalies.impossible_transitions += u64::from(!legal);
-                let (sk_err, lost) = (event.sk_err, self.lost_lately(event.time_ns));
-                let end = End { old, sk_err, err_before: 0, retries, totals, segs_in, quiet: None, lost };
+                let (sk_err, unaccepted, lost) =
+                    (event.sk_err, event.flags.unaccepted, self.lost_lately(event.time_ns));
+                let end = End { old, sk_err, err_before: 0, retries, totals, segs_in, unaccepted, quiet: None, lost };
                 match (old, new) {
                     (_, State::SynSent) => self.connect(event),
                     (State::SynSent, State::Close) => self.connect_failed(event),
@@ -49,7 +52,30 @@ impl Engine {
 
     fn connect_failed(&mut self, event: &Event) {
         self.replace(event);
-        self.births.remove(event.socket.key);
+        let birth = self.births.remove(event.socket.key);
+        if self.config.failed_connects {
+            self.tell_failed(event, birth);
+        }
+    }
+
+    fn tell_failed(&mut self, event: &Event, birth: Option<Birth>) {
+        let Event { time_ns, socket, sk_err: errno, .. } = *event;
+        if birth.is_none() && self.ended.contains(&socket, time_ns) {
+            self.anomalies.duplicates += 1;
+            return;
+        }
+        self.ended.put(&socket, time_ns);
+        // Another peer's is a former life's, whose end was lost.
+        let birth = birth.filter(|birth| (birth.netns, birth.remote) == (socket.netns, socket.remote));
+        self.outputs.push_back(Output::FailedConnect(FailedConnect {
+            time_ns,
+            socket,
+            failure: ConnectFailure::of(errno, socket.local.port),
+            errno,
+            owner: birth.and_then(|birth| birth.owner),
+            took_ns: birth.map(|birth| time_ns.saturating_sub(birth.time_ns)),
+            mptcp: event.flags.mptcp,
+        }));
     }
 
     fn transition(&mut self, event: &Event, old: State, new: State, end: End) {
@@ -85,7 +111,7 @@ impl Engine {
 
     /// The end of a close that there is no room to follow: judged at once, on what its last event says.
     fn end_unfollowed(&mut self, mut closing: Closing, event: &Event, end: End) {
-        closing.flags = event.flags;
+        closing.flags = event.flags.into();
         closing.take_owner(event.owner);
         if Phase::of(end.old).is_some() {
             closing.marks.set(Marks::BEGUN_KNOWN, false);
@@ -102,11 +128,11 @@ impl Engine {
     fn step(&mut self, id: SlotId, event: &Event, old: State, new: State, end: End) {
         self.raise_if_due(id, event.time_ns);
         let Some(closing) = self.table.get_mut(id) else { return };
-        closing.flags = event.flags;
+        closing.flags = event.flags.into();
         if let EventKind::Transition { bound_if, .. } = event.kind {
             closing.set_bound_if(bound_if);
         }
-        closing.marks.set(Marks::ACTED, event.owner.is_some());
+        closing.marks.set(Marks::ACTED, is_act(event));
         closing.socket = event.socket;
         closing.take_owner(event.owner);
         if event.time_ns < closing.since_ns {

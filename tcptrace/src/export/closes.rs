@@ -51,7 +51,7 @@ fn flags() -> [Column<Close>; 3] {
     ]
 }
 
-fn counts() -> [Column<Close>; 7] {
+fn counts() -> [Column<Close>; 8] {
     [
         Column::always("fin_retransmits_tlp", Kind::UInt16, |row| Cell::UInt16(row.of.retransmits.tlp)),
         Column::always("fin_retransmits_rto", Kind::UInt16, |row| Cell::UInt16(row.of.retransmits.rto)),
@@ -62,5 +62,6 @@ fn counts() -> [Column<Close>; 7] {
         Column::known("bytes_received", Kind::Int64, |row| {
             Cell::int64(row.of.totals.map(|totals| totals.bytes_received))
         }),
+        Column::always("mptcp", Kind::Bool, |row| Cell::Bool(row.of.mptcp)),
     ]
 }

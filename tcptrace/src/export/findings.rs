@@ -78,7 +78,7 @@ fn prospects() -> [Column<Finding>; 5] {
     ]
 }
 
-fn holders() -> [Column<Finding>; 4] {
+fn holders() -> [Column<Finding>; 5] {
     [
         Column::known("holders_total", Kind::UInt32, |row| {
             Cell::uint32(row.of.holders.as_deref().map(|holders| holders.total))
@@ -94,5 +94,6 @@ fn holders() -> [Column<Finding>; 4] {
             let list = row.of.holders.as_deref().and_then(|holders| serde_json::to_string(&holders.list).ok());
             list.map_or(Cell::Null, Cell::made)
         }),
+        Column::always("mptcp", Kind::Bool, |row| Cell::Bool(row.of.mptcp)),
     ]
 }

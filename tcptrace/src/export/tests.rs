@@ -48,6 +48,7 @@ fn close() -> Close {
         phases,
         close_ns: None,
         orphan: true,
+        mptcp: false,
         three_way: None,
         complete: false,
         retransmits: Retransmits { tlp: 1, rto: u16::MAX, fast: 0, failed: 0 },
@@ -76,7 +77,7 @@ fn csv_quotes_what_it_has_to() {
     let expected = "2026-01-02T03:04:00.000000001Z,\"web,1\",1,18446744073709551615,4294967295,ipv4,10.0.0.1,65535,\
                     10.0.0.2,0,active,unknown,events_lost,1,\"a\"\"b\u{fffd}\u{fffd}c\",\
                     \"/system.slice/a,b.service\",\"a,b.service\",,,close,\
-                    5,9223372036854775807,,,,,,,,9223372036854775807,0,true,,false,1,65535,0,0,,,,,\r\n";
+                    5,9223372036854775807,,,,,,,,9223372036854775807,0,true,,false,1,65535,0,0,,,,false,,\r\n";
     assert_eq!(row, expected);
 }
 

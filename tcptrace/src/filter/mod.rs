@@ -57,6 +57,7 @@ impl Filter {
         let (socket, owner) = match output {
             Output::Close(close) => (&close.socket, close.owner.as_ref()),
             Output::Finding(finding) => (&finding.socket, finding.owner.as_ref()),
+            Output::FailedConnect(failed) => (&failed.socket, failed.owner.as_ref()),
             Output::Event(event) => (&event.socket, event.owner.as_ref()),
         };
         self.admits_socket(socket) && self.admits_owner(owner)
@@ -70,6 +71,7 @@ impl Filter {
         let latency_ns = match output {
             Output::Close(close) => close.close_ns,
             Output::Finding(finding) => Some(finding.age_ns),
+            Output::FailedConnect(failed) => failed.took_ns,
             Output::Event(_) => return true,
         };
         self.spec.min_latency_ns.is_none_or(|min| latency_ns.is_some_and(|ns| ns >= min))

@@ -37,6 +37,7 @@ fn close() -> Close {
         phases: Phases::default(),
         close_ns: Some(1000),
         orphan: false,
+        mptcp: false,
         three_way: None,
         complete: true,
         retransmits: Retransmits::default(),

@@ -92,6 +92,11 @@ pub enum Reason {
     OrphanMemory,
     /// Reset sent: data arrived after `close()`.
     DataAfterClose,
+    /// Reset sent: the listener was closed before anybody accepted the connection (`inet_csk_listen_stop()`).
+    ListenerClosed,
+    /// Reset sent: the MPTCP connection above was closed with unread data or with SO_LINGER 0, or dissolved
+    /// (`mptcp_do_fastclose()`).
+    MptcpFastclose,
     /// Timeout: keep-alive probes unanswered.
     Keepalive,
     /// Timeout: an ICMP error was the last thing heard (`sk_err_soft`).
@@ -129,6 +134,8 @@ impl Reason {
             Self::Linger2 => "linger2",
             Self::OrphanMemory => "orphan_memory",
             Self::DataAfterClose => "data_after_close",
+            Self::ListenerClosed => "listener_closed",
+            Self::MptcpFastclose => "mptcp_fastclose",
             Self::Keepalive => "keepalive",
             Self::Unreachable => "unreachable",
             Self::OrphanFinWait2 => "orphan_fin_wait2",
@@ -280,6 +287,9 @@ pub struct Close {
     pub close_ns: Option<u64>,
     /// No program held it at the end.
     pub orphan: bool,
+    /// A subflow of an MPTCP connection, which ends by itself: how long the peer or this program took is the
+    /// connection's to know, and `None` here.
+    pub mptcp: bool,
     /// The peer's FIN came in the segment that acknowledged ours; `None` for roles other than active,
     /// and where it is not known.
     pub three_way: Option<bool>,

@@ -104,6 +104,10 @@ pub struct Flags {
     pub done: bool,
     /// The key is a masked address, not a cookie.
     pub key_is_address: bool,
+    /// A subflow of an MPTCP connection (`tcp_sock.is_mptcp`).
+    pub mptcp: bool,
+    /// At an abort: nobody had accepted the connection.
+    pub unaccepted: bool,
 }
 
 /// Why a segment with FIN went out again.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Absent, Close, DumpMark, Event, Finding, Holders, NetnsFacts, NetnsName, Snapshot};
+use super::{Absent, Close, DumpMark, Event, FailedConnect, Finding, Holders, NetnsFacts, NetnsName, Snapshot};
 
 /// What is known of the recording host, once, before anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +157,8 @@ pub enum Output {
     Close(Close),
     /// A socket is stuck or leaked, or no longer.
     Finding(Finding),
+    /// A `connect()` failed, for `--failed-connects`.
+    FailedConnect(FailedConnect),
     /// An event as it came, in input order, for `--transitions`.
     Event(Event),
 }
@@ -168,6 +170,7 @@ impl Output {
         match self {
             Self::Close(close) => close.end_ns,
             Self::Finding(finding) => finding.time_ns,
+            Self::FailedConnect(failed) => failed.time_ns,
             Self::Event(event) => event.time_ns,
         }
     }

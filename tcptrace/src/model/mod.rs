@@ -6,6 +6,7 @@ mod advice;
 mod census;
 mod close;
 mod closer;
+mod connect;
 mod diagnosis;
 mod event;
 mod finding;
@@ -26,6 +27,7 @@ pub use census::{
 };
 pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
 pub use closer::{Closer, Closing};
+pub use connect::{ConnectFailure, FailedConnect};
 pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
 pub use event::{Event, EventKind, Flags, RetransmitKind, State};
 pub use finding::{Finding, FindingKind, FindingReason, FindingStatus, LeakCause, StuckCause};

@@ -76,12 +76,13 @@ impl OwnerSource {
     }
 }
 
-/// The process that acted on the socket, in its own context.
+/// The process that acted on the socket, in its own context. Never a kernel thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Process id in the initial pid namespace.
     pub pid: u32,
-    /// Name of the acting thread.
+    /// Name of the process, which is that of its first thread (the thread group's leader). Of the acting thread in
+    /// captures of wire version 1.
     pub comm: Comm,
     /// cgroup v2 id; its path is the report's to know.
     pub cgroup_id: u64,

@@ -58,6 +58,7 @@ pub(super) fn close() -> Close {
         phases: phases(&[(Phase::FinWait1, 21_000), (Phase::FinWait2, 2_000_112_000)]),
         close_ns: Some(2_000_133_000),
         orphan: true,
+        mptcp: false,
         three_way: Some(false),
         complete: true,
         retransmits: Retransmits::default(),

@@ -75,9 +75,11 @@ impl Renderer {
         match (&mut self.0, output) {
             (Kind::Table(table), Output::Close(close)) => table.close(out, close, context),
             (Kind::Table(table), Output::Finding(finding)) => table.finding(out, finding, context),
+            (Kind::Table(table), Output::FailedConnect(failed)) => table.failed_connect(out, failed, context),
             (Kind::Table(table), Output::Event(event)) => table.event(out, event, context),
             (Kind::Json(json), Output::Close(close)) => json.close(out, close, context),
             (Kind::Json(json), Output::Finding(finding)) => json.finding(out, finding, context),
+            (Kind::Json(json), Output::FailedConnect(failed)) => json.failed_connect(out, failed, context),
             (Kind::Json(json), Output::Event(event)) => json.event(out, event, context),
         }
     }

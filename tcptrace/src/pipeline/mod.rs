@@ -73,6 +73,8 @@ pub struct Parts<W> {
     pub lines: bool,
     /// Histograms, too.
     pub draw: Option<Draw>,
+    /// The summary counts failed connects.
+    pub failed_connects: bool,
     /// Lines in each second of the hosts' time at most; more are held back and counted.
     pub max_rate: Option<u32>,
 }

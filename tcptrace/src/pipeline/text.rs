@@ -27,7 +27,7 @@ pub struct Text<W> {
 impl<W: Write> Text<W> {
     pub(super) fn new(parts: Parts<W>) -> Self {
         Self {
-            report: Report::default(),
+            report: Report::default().telling_failed_connects(parts.failed_connects),
             renderer: parts.renderer,
             out: parts.out,
             text: Vec::with_capacity(2 * BUFFER_BYTES),

@@ -3,16 +3,19 @@
 
 mod context;
 mod distribution;
+mod failed;
 pub mod histogram;
 mod summary;
 mod workload;
 
 pub use context::{Cgroup, Context, netns_in_words};
 pub use distribution::Distribution;
+pub use failed::{FailedSummary, FailedTo, FailureCounts};
 pub use summary::{Quantiles, Run, Summary};
 pub use workload::Workload;
 
-use crate::model::{Close, Finding, FindingKind, FindingStatus, Outcome, Output, PHASES, Phase, Role, Status};
+use crate::model::{Close, Finding, FindingKind, FindingStatus, Outcome, Output, PHASES, Phase, Reason, Role, Status};
+use failed::Failed;
 use histogram::Of;
 
 /// What a run has come to so far. Of a fixed size, whatever the length of the run.
@@ -24,16 +27,27 @@ pub struct Report {
     by_outcome: [u64; Outcome::ALL.len()],
     findings: [u64; FindingKind::ALL.len()],
     fin_retransmits: [u64; 4],
+    failed: Failed,
+    tells_failed: bool,
+    listener_closed: u64,
+    mptcp: u64,
     /// In the order of [`Of::ALL`], without those at its end that are other names for a phase.
     latencies: [Distribution; Of::DISTINCT],
 }
 
 impl Report {
+    /// The summary tells of failed connects, also that there were none.
+    #[must_use]
+    pub fn telling_failed_connects(self, tells_failed: bool) -> Self {
+        Self { tells_failed, ..self }
+    }
+
     /// Counts one output of the engine, which stands for `weight` of them. Single events do not count: their closes do.
     pub fn record(&mut self, output: &Output, weight: u64) {
         match output {
             Output::Close(close) => self.close(close, weight),
             Output::Finding(finding) => self.finding(finding, weight),
+            Output::FailedConnect(failed) => self.failed.record(failed, weight),
             Output::Event(_) => {}
         }
     }
@@ -50,6 +64,9 @@ impl Report {
             latency: Of::ALL.into_iter().map(|of| (of.as_str(), self.quantiles(of))).collect(),
             findings: named(FindingKind::ALL.map(FindingKind::as_str), self.findings),
             fin_retransmits: self.fin_retransmits,
+            listener_closed: self.listener_closed,
+            mptcp: self.mptcp,
+            failed_connects: self.tells_failed.then(|| self.failed.summary()),
             status,
             run,
         }
@@ -58,6 +75,8 @@ impl Report {
     fn close(&mut self, close: &Close, weight: u64) {
         self.closes += weight;
         self.incomplete += u64::from(!close.complete) * weight;
+        self.listener_closed += u64::from(close.reason == Some(Reason::ListenerClosed)) * weight;
+        self.mptcp += u64::from(close.mptcp) * weight;
         count(&mut self.by_role, close.role as usize, weight);
         count(&mut self.by_outcome, close.outcome as usize, weight);
         let again = close.retransmits;

@@ -1,5 +1,6 @@
 //! The summary at the end of a run, as data.
 
+use super::FailedSummary;
 use crate::model::Status;
 
 /// Quantiles of one latency, nanoseconds; each within 1 % of the exact one, `max` exact.
@@ -52,6 +53,12 @@ pub struct Summary {
     pub findings: Vec<(&'static str, u64)>,
     /// FIN retransmits of finished closes: tlp, rto, fast, failed.
     pub fin_retransmits: [u64; 4],
+    /// Closes whose listener was closed before anybody accepted them.
+    pub listener_closed: u64,
+    /// Closes of subflows of MPTCP connections.
+    pub mptcp: u64,
+    /// Connects that failed, where they were asked for.
+    pub failed_connects: Option<FailedSummary>,
     /// State of the engines at the end; times in nanoseconds since 1970.
     pub status: Status,
     /// The rest.

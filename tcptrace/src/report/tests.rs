@@ -23,6 +23,7 @@ fn close(role: Role, phases: &[(Phase, u64)], close_ns: Option<u64>) -> Close {
         phases: known,
         close_ns,
         orphan: false,
+        mptcp: false,
         three_way: None,
         complete: true,
         retransmits: Retransmits::default(),

@@ -181,6 +181,26 @@ impl Btf {
         Ok(field)
     }
 
+    /// Where a flag lies, a `bool` or a bit field of one bit: its byte's offset from the start of the structure, and
+    /// its bits in that byte.
+    ///
+    /// # Errors
+    /// When the structure has no such flag.
+    pub fn flag(&self, structure: &str, name: &str) -> Result<(u32, u32), BtfError> {
+        if let Ok(Field { offset, size: 1 }) = self.field(structure, name) {
+            return Ok((offset, 0xff));
+        }
+        let missing = || BtfError::Missing(format!("{structure}.{name}"));
+        let ty = self.named(KIND_STRUCT, structure).filter(|ty| ty.has_bitfields()).ok_or_else(missing)?;
+        let bit = (0..ty.vlen()).find_map(|n| {
+            let word = |offset| u32_at(&self.types, ty.at + 12 + n * 12 + offset);
+            let place = word(8)?;
+            (self.name(word(0)?) == name.as_bytes() && place >> 24 == 1).then_some(place & 0xff_ffff)
+        });
+        let bit = bit.ok_or_else(missing)?;
+        Ok((bit / 8, 1 << (bit % 8)))
+    }
+
     /// Bit offset and type of a member, looking into anonymous ones.
     fn member(&self, ty: Type, name: &[u8], depth: u32) -> Option<(u32, u32)> {
         if !matches!(ty.kind(), KIND_STRUCT | KIND_UNION) || depth > DEPTH_MAX {

@@ -23,7 +23,7 @@ macro_rules! wanted {
     };
 }
 
-const FIELDS: [Wanted; 22] = wanted! {
+const FIELDS: [Wanted; 27] = wanted! {
     sk_family = "sock" "__sk_common.skc_family" 2,
     sk_state = "sock" "__sk_common.skc_state" 1,
     sk_dport = "sock" "__sk_common.skc_dport" 2,
@@ -36,6 +36,7 @@ const FIELDS: [Wanted; 22] = wanted! {
     sk_num = "sock" "__sk_common.skc_num" 2,
     sk_bound_if = "sock" "__sk_common.skc_bound_dev_if" 4,
     sk_err = "sock" "sk_err" 4,
+    sk_socket = "sock" "sk_socket" 8,
     sk_shutdown = "sock" "sk_shutdown" 1,
     sk_protocol = "sock" "sk_protocol" 2,
     tp_sport = "tcp_sock" "inet_conn.icsk_inet.inet_sport" 2,
@@ -46,6 +47,10 @@ const FIELDS: [Wanted; 22] = wanted! {
     tp_bytes_retrans = "tcp_sock" "bytes_retrans" 8,
     tp_bytes_received = "tcp_sock" "bytes_received" 8,
     skb_tcp_flags = "tcp_skb_cb" "tcp_flags" 0,
+    task_tgid = "task_struct" "tgid" 4,
+    task_comm = "task_struct" "comm" 16,
+    task_flags = "task_struct" "flags" 4,
+    task_leader = "task_struct" "group_leader" 8,
 };
 
 /// Absent from kernels built without IPv6.
@@ -54,10 +59,8 @@ const FIELDS_IPV6: [Wanted; 2] = wanted! {
     sk_daddr6 = "sock" "__sk_common.skc_v6_daddr" 16,
 };
 
-/// Absent from kernels built without cgroups; without them helpers say who runs.
-const FIELDS_TASK: [Wanted; 6] = wanted! {
-    task_tgid = "task_struct" "tgid" 4,
-    task_comm = "task_struct" "comm" 16,
+/// Absent from kernels built without cgroups.
+const FIELDS_CGROUP: [Wanted; 4] = wanted! {
     task_cgroups = "task_struct" "cgroups" 8,
     css_set_cgroup = "css_set" "dfl_cgrp" 8,
     cgroup_node = "cgroup" "kn" 8,
@@ -94,9 +97,11 @@ pub fn resolve(btf: &Btf) -> Result<Layout, BtfError> {
         *(wanted.slot)(&mut layout) = find(btf, wanted)?.offset;
     }
     layout.has_ipv6 = u32::from(resolve_all(btf, &FIELDS_IPV6, &mut layout).is_ok());
-    if resolve_all(btf, &FIELDS_TASK, &mut layout).is_err() {
-        layout.task_comm = 0;
+    if resolve_all(btf, &FIELDS_CGROUP, &mut layout).is_err() {
+        layout.task_cgroups = 0;
     }
+    // Absent from kernels built without MPTCP.
+    (layout.tp_mptcp, layout.mptcp_mask) = btf.flag("tcp_sock", "is_mptcp").unwrap_or_default();
     if resolve_all(btf, &FIELDS_TIMEWAIT, &mut layout).is_err() {
         layout.tw_substate = 0;
     }

@@ -29,7 +29,7 @@ pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR")
 #[repr(transparent)]
 struct GlobalLayout(Layout);
 
-// SAFETY: integers alone, `repr(C)`, no padding (42 `u32` and one `u64`), so any bytes are valid.
+// SAFETY: integers alone, `repr(C)`, no padding (48 `u32` and one `u64`), so any bytes are valid.
 unsafe impl aya::Pod for GlobalLayout {}
 
 /// [`Filter`] in the same way.
@@ -72,7 +72,7 @@ impl Kernel {
         let kernel_btf = Btf::of_running_kernel()?;
         let mut layout = resolve(&kernel_btf)?;
         layout.wake_bytes = ring_bytes / 4;
-        layout.has_cookie = 1;
+        (layout.has_cookie, layout.has_task_btf) = (1, 1);
         layout.address_mask = random();
         let reset_reasons = reset_reasons(&kernel_btf);
         let btf = AyaBtf::from_sys_fs().map_err(|error| SourceError::from_bpf("read BTF", &error))?;
@@ -82,7 +82,7 @@ impl Kernel {
                 Err(error) if layout.has_cookie == 1 && lacks(&error, "bpf_get_socket_cookie") => {
                     layout.has_cookie = 0;
                     // `bpf_get_current_task_btf()` came shortly before the cookie.
-                    layout.task_comm = 0;
+                    layout.has_task_btf = 0;
                 }
                 Err(error) if filter.has_cgroups() && lacks(&error, "bpf_get_current_ancestor_cgroup_id") => {
                     filter = filter.without_cgroups();

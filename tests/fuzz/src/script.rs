@@ -55,6 +55,7 @@ impl<'a> Script<'a> {
             stuck_after_ns: distance_ns(stuck),
             leak_after_ns: distance_ns(leak),
             echo_events: bounds & 1 == 1 && leak & 1 == 1,
+            failed_connects: stuck & 2 == 2,
             bounds: Bounds { closes_max: max(bounds & 15), connects_max: max(bounds >> 4) },
         };
         (config, stuck & 1 == 1)

@@ -57,7 +57,7 @@ fn listen(engine: &mut Engine, said: &mut Vec<Output>, raised: &mut HashMap<Sock
             Output::Close(close) => {
                 assert!(!raised.contains_key(&close.socket.key), "a finding outlives its close: {close:?}");
             }
-            Output::Event(_) => {}
+            Output::Event(_) | Output::FailedConnect(_) => {}
         }
         said.push(output);
     }

@@ -125,6 +125,7 @@ fn pipeline(raws: &[Raw]) -> io::Result<()> {
         out: io::sink(),
         lines: true,
         draw: None,
+        failed_connects: false,
         max_rate: None,
     });
     let host = pipeline.add_host(calm(), Filter::default());

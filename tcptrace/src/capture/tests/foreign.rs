@@ -44,7 +44,9 @@ fn other_headers_are_refused_by_name() {
     let text = refusal(&FileHeader { major: 0, ..header() }.encode());
     assert!(text.ends_with("use an older tcptrace"), "{text}");
     let text = refusal(&FileHeader { wire_version: WIRE_VERSION + 1, ..header() }.encode());
-    assert!(text.contains("wire version 2") && text.ends_with("use a newer tcptrace"), "{text}");
+    assert!(text.contains("wire version 3") && text.ends_with("use a newer tcptrace"), "{text}");
+    let text = refusal(&FileHeader { wire_version: 0, ..header() }.encode());
+    assert!(text.contains("wire version 0") && text.ends_with("use an older tcptrace"), "{text}");
     let text = refusal(&FileHeader { flags: 4, ..header() }.encode());
     assert!(text.contains("from a newer version at byte 0 (flags 0x4)"), "{text}");
     let text = refusal(&FileHeader { byte_order_mark: BYTE_ORDER_MARK.swap_bytes(), ..header() }.encode());

@@ -172,6 +172,12 @@ fn optional(layout: &Layout, loaded: bool) -> Vec<Need> {
         .collect();
     let ipv6 = if layout.has_ipv6 == 1 { Ok("present".to_owned()) } else { Err("absent".to_owned()) };
     needs.push(need(Group::Optional, "IPv6", ipv6, "this kernel has no IPv6 sockets; nothing is lost"));
+    let mptcp = if layout.tp_mptcp == 0 {
+        Err("absent".to_owned())
+    } else {
+        Ok("closes of subflows are traced, and marked; the connections above them are not traced".to_owned())
+    };
+    needs.push(need(Group::Optional, "MPTCP", mptcp, "this kernel has no MPTCP sockets; nothing is lost"));
     needs
 }
 

@@ -101,6 +101,7 @@ pub(super) fn close(role: Role, lifetime_ns: Option<u64>, local: u16) -> Close {
         phases: Phases::default(),
         close_ns: Some(1_000_000_000),
         orphan: true,
+        mptcp: false,
         three_way: None,
         complete: true,
         retransmits: Retransmits { rto: 2, ..Retransmits::default() },

@@ -166,7 +166,7 @@ fn a_retransmit_explains_a_stuck_fin() {
     assert_eq!(
         reasons,
         [
-            (1, stuck(StuckCause::Unknown), Some(false)),
+            (1, stuck(StuckCause::Unknown), None),
             (2, stuck(StuckCause::FinUnacked), Some(true)),
             (3, stuck(StuckCause::Unknown), Some(true)),
         ]

@@ -17,4 +17,5 @@ mod recorded;
 mod reuse;
 mod sightings;
 mod support;
+mod version2;
 mod ways;

@@ -30,5 +30,6 @@ pub(super) fn line(out: &mut Vec<u8>, head: &Head<'_>, close: &Close, context: &
     object.number_or_null("bytes_sent", totals.map(|totals| totals.bytes_sent));
     object.number_or_null("bytes_received", totals.map(|totals| totals.bytes_received));
     object.number_or_null("lifetime_ns", close.lifetime_ns);
+    object.truth_if("mptcp", close.mptcp);
     object.end();
 }

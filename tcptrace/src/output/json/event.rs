@@ -43,6 +43,7 @@ pub(super) fn line(out: &mut Vec<u8>, head: &Head<'_>, event: &Event, context: &
     object.number("sk_err", event.sk_err);
     object.truth("orphan", event.flags.orphan);
     head.owner(&mut object, event.owner.as_ref(), context);
+    object.truth_if("mptcp", event.flags.mptcp);
     object.end();
 }
 

@@ -44,9 +44,7 @@ pub(super) fn line(
     object.number_or_null("unacked_bytes", diagnosis.and_then(|diagnosis| diagnosis.unacked_bytes));
     object.truth_or_null("orphan", finding.orphan);
     object.value("holders", &finding.holders.as_deref().map(HoldersObject));
-    if finding.mptcp {
-        object.truth("mptcp", true);
-    }
+    object.truth_if("mptcp", finding.mptcp);
     if let Some(closing) = closing {
         object.value("close_waits", &Waits(closing));
     }

@@ -6,6 +6,7 @@ mod census;
 mod census_tests;
 mod close;
 mod event;
+mod failed;
 mod finding;
 mod histogram;
 #[cfg(test)]
@@ -22,7 +23,7 @@ mod text;
 use serde::Serialize;
 
 use super::{AdvicePage, time::Calendar};
-use crate::model::{Advice, Close, Closing, Event, Finding, LeaksReport, Listed, StuckReport};
+use crate::model::{Advice, Close, Closing, Event, FailedConnect, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
 use parts::{Head, RetransmitsObject, fill_comm};
@@ -110,6 +111,19 @@ impl Json {
         let span = histogram::Span { view, from: &from, to: &to };
         span.lines().for_each(|row| line(out, &row));
         line(out, &histogram::End { span });
+    }
+
+    pub(super) fn failed_connect(&mut self, out: &mut Vec<u8>, failed: &FailedConnect, context: &Context) {
+        fill_comm(&mut self.comm, failed.owner.as_ref());
+        let head = Head {
+            kind: "failed_connect",
+            time: self.calendar.stamp(context.real_ns(failed.time_ns)),
+            socket: &failed.socket,
+            bound_if: 0,
+            comm: &self.comm,
+        };
+        failed::line(out, &head, failed, context);
+        out.push(b'\n');
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {

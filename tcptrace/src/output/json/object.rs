@@ -74,6 +74,13 @@ impl<'a> Object<'a> {
         self.out.extend_from_slice(if truth { b"true" } else { b"false" });
     }
 
+    /// What few lines say: absent where it is not so.
+    pub(super) fn truth_if(&mut self, key: &'static str, truth: bool) {
+        if truth {
+            self.truth(key, true);
+        }
+    }
+
     pub(super) fn truth_or_null(&mut self, key: &'static str, truth: Option<bool>) {
         match truth {
             Some(truth) => self.truth(key, truth),
@@ -145,6 +152,8 @@ mod tests {
         object.number_or_null("small", Some(0_u16));
         object.number_or_null("no_number", None::<u32>);
         object.truth("truth", true);
+        object.truth_if("absent", false);
+        object.truth_if("present", true);
         object.truth_or_null("maybe", Some(false));
         object.truth_or_null("unknown", None);
         object.hexadecimal("key", 0x1f);
@@ -158,7 +167,7 @@ mod tests {
         object.end();
         let expected = serde_json::json!({
             "word": "fin", "none": null, "number": u64::MAX, "small": 0, "no_number": null, "truth": true,
-            "maybe": false, "unknown": null, "key": "0x1f", "zero": "0x0",
+            "present": true, "maybe": false, "unknown": null, "key": "0x1f", "zero": "0x0",
             "most": "0xfffffffffffffffe", "v4": "127.0.0.1:65535", "v6": "[::1]:1",
             "value": "a \"b\" \\ \n\u{e9}", "nested": {"one": 1}, "empty": {},
         });

@@ -2,8 +2,8 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::SCHEMA;
 use super::parts::{Named, RetransmitsObject};
+use super::{SCHEMA, failed};
 use crate::model::{Books, PHASES, Phase};
 use crate::report::{Quantiles, Summary};
 
@@ -39,6 +39,19 @@ impl Serialize for Line<'_> {
         object.serialize_field("sample_one_in", &summary.run.sample_one_in)?;
         object.serialize_field("held_back", &summary.run.held_back)?;
         object.serialize_field("hosts", &summary.run.hosts)?;
+        // What few runs have is absent from the others.
+        if summary.listener_closed > 0 {
+            object.serialize_field("listener_closed", &summary.listener_closed)?;
+        }
+        if summary.mptcp > 0 {
+            object.serialize_field("mptcp", &summary.mptcp)?;
+        }
+        if let Some(failed) = &summary.failed_connects {
+            let rows: Vec<_> = failed.rows.iter().map(failed::Row).collect();
+            object.serialize_field("failed_connects", &Named(&failed::named(&failed.counts)))?;
+            object.serialize_field("failed_connects_by", &rows)?;
+            object.serialize_field("failed_connects_elsewhere", &failed.others)?;
+        }
         object.end()
     }
 }

@@ -30,6 +30,14 @@ pub(super) fn text(line: &mut Line, close: &Close) {
         line.word(Paint::Faint, "incomplete");
     }
     retransmits(line, close.retransmits);
+    mptcp(line, close.mptcp);
+}
+
+/// A subflow: the connection above it is not seen.
+pub(super) fn mptcp(line: &mut Line, mptcp: bool) {
+    if mptcp {
+        line.word(Paint::Faint, "mptcp");
+    }
 }
 
 fn outcome(line: &mut Line, outcome: Outcome, reason: Option<Reason>) {

@@ -6,10 +6,11 @@
 use std::fmt::Display;
 
 use super::close;
+use super::failed;
 use super::layout::{Layout, Shape};
 use super::line::Line;
 use super::paint::Paint;
-use crate::model::{Close, Event, Finding, Identity, Owner, ShownComm, ShownName};
+use crate::model::{Close, Event, FailedConnect, Finding, Identity, Owner, ShownComm, ShownName};
 use crate::output::Style;
 use crate::report::Context;
 
@@ -17,6 +18,7 @@ use crate::report::Context;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What<'a> {
     Close(&'a Close),
+    FailedConnect(&'a FailedConnect),
     Finding(&'a Finding),
     Event(&'a Event),
 }
@@ -36,13 +38,10 @@ impl Row<'_> {
     fn bound_if(&self) -> u32 {
         match self.what {
             What::Close(close) => close.bound_if,
+            What::FailedConnect(_) => 0,
             What::Finding(finding) => finding.bound_if,
             What::Event(event) => event.bound_if(),
         }
-    }
-
-    fn close(&self) -> Option<&Close> {
-        if let What::Close(close) = self.what { Some(close) } else { None }
     }
 }
 
@@ -152,10 +151,10 @@ const ROLE: Column = Column {
     widths: &[7, 12],
     usual: [12, 12],
     breaks: true,
-    cell: |row, cell| {
-        if let Some(close) = row.close() {
-            cell.put(Paint::Plain, close.role.as_str());
-        }
+    cell: |row, cell| match row.what {
+        What::Close(close) => cell.put(Paint::Plain, close.role.as_str()),
+        What::FailedConnect(_) => cell.put(Paint::Plain, "connect"),
+        What::Finding(_) | What::Event(_) => {}
     },
     ..TIME
 };
@@ -166,10 +165,10 @@ const TOTAL: Column = Column {
     widths: &[6],
     usual: [6, 6],
     is_right: true,
-    cell: |row, cell| {
-        if let Some(close) = row.close() {
-            close::total(cell, close);
-        }
+    cell: |row, cell| match row.what {
+        What::Close(close) => close::total(cell, close),
+        What::FailedConnect(failed) => failed::took(cell, failed),
+        What::Finding(_) | What::Event(_) => {}
     },
     ..TIME
 };

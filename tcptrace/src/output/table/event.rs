@@ -1,5 +1,6 @@
 //! A single event, for `--transitions`.
 
+use super::close::mptcp;
 use super::line::Line;
 use super::paint::Paint;
 use crate::model::{Event, EventKind, RetransmitKind};
@@ -40,4 +41,5 @@ pub(super) fn text(line: &mut Line, event: &Event) {
     if event.flags.orphan {
         line.word(Paint::Plain, "orphan");
     }
+    mptcp(line, event.flags.mptcp);
 }

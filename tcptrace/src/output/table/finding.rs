@@ -1,7 +1,7 @@
 //! A finding, as it arises and as it clears.
 
 use super::census::Held;
-use super::close::retransmits;
+use super::close::{mptcp, retransmits};
 use super::line::Line;
 use super::paint::Paint;
 use super::stuck::prospects;
@@ -45,6 +45,7 @@ pub(super) fn text(line: &mut Line, finding: &Finding) {
     if finding.orphan == Some(true) {
         line.word(Paint::Plain, "orphan");
     }
+    mptcp(line, finding.mptcp);
 }
 
 /// Who holds the socket, as far as the owner's column does not say it.

@@ -11,6 +11,7 @@ mod census;
 mod close;
 mod columns;
 mod event;
+mod failed;
 mod finding;
 mod histogram;
 mod layout;
@@ -23,7 +24,7 @@ mod summary;
 mod tests;
 
 use super::{AdvicePage, Home, Style, time::Calendar};
-use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
+use crate::model::{Advice, Close, Event, FailedConnect, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 use columns::{Column, Row, What};
@@ -87,6 +88,10 @@ impl Table {
 
     pub(super) fn finding(&mut self, out: &mut Vec<u8>, finding: &Finding, context: &Context) {
         self.row(out, context, finding.time_ns, (&finding.socket, finding.owner.as_ref()), What::Finding(finding));
+    }
+
+    pub(super) fn failed_connect(&mut self, out: &mut Vec<u8>, failed: &FailedConnect, context: &Context) {
+        self.row(out, context, failed.time_ns, (&failed.socket, failed.owner.as_ref()), What::FailedConnect(failed));
     }
 
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event, context: &Context) {
@@ -177,6 +182,10 @@ impl Table {
             What::Close(close) => {
                 self.line.text_at(text);
                 close::text(&mut self.line, close);
+            }
+            What::FailedConnect(failed) => {
+                self.line.text_at(text);
+                failed::text(&mut self.line, failed);
             }
             What::Finding(finding) => {
                 self.line.text_at(self.text_of_others());

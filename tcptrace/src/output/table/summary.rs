@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use super::line::Line;
 use super::paint::Paint;
-use super::short;
+use super::{failed, short};
 use crate::model::{Books, PHASES, Phase, ShownName};
 use crate::output::{Style, units::DurationNs};
-use crate::report::{Quantiles, Run, Summary};
+use crate::report::{FailedSummary, Quantiles, Run, Summary};
 
 const NAME: usize = 18;
 const COUNT: usize = 10;
@@ -34,6 +34,11 @@ pub(super) fn blocks(out: &mut Vec<u8>, summary: &Summary, end_time: &str, style
     page.named("findings raised", &summary.findings, Paint::Warning);
     let [tlp, rto, fast, failed] = summary.fin_retransmits;
     page.named("fin retransmits", &[("tlp", tlp), ("rto", rto), ("fast", fast), ("failed", failed)], Paint::Plain);
+    page.some("listeners closed", summary.listener_closed, "connections reset in their queues");
+    page.some("mptcp", summary.mptcp, "closes are of subflows; the connections above are not traced");
+    if let Some(failed) = &summary.failed_connects {
+        page.failed_connects(failed);
+    }
     let status = &summary.status;
     let others = [("data_retransmits", status.data_retransmits), ("foreign_resets", status.foreign_resets)];
     page.named("beside closes", &others, Paint::Plain);
@@ -137,6 +142,37 @@ impl Page<'_> {
             self.line.word(paint, format_args!("{name} {count}{comma}"));
         }
         self.flush();
+    }
+
+    /// A count with its meaning; nothing where it is 0.
+    fn some(&mut self, title: &str, count: u64, what: &str) {
+        if count > 0 {
+            self.line.left(NAME, Paint::Strong, title);
+            self.line.word(Paint::Plain, format_args!("{count} {what}"));
+            self.flush();
+        }
+    }
+
+    fn failed_connects(&mut self, summary: &FailedSummary) {
+        self.blank();
+        self.line.left(NAME, Paint::Strong, "failed connects");
+        self.line.right(COUNT, Paint::Strong, summary.total());
+        if summary.total() > 0 {
+            self.line.word(Paint::Plain, format_args!("({})", failed::words(&summary.counts)));
+        }
+        self.flush();
+        for (comm, count, what) in failed::rows(summary) {
+            self.line.left(NAME, Paint::Plain, comm);
+            self.line.right(COUNT, Paint::Plain, count);
+            self.line.word(Paint::Plain, what);
+            self.flush();
+        }
+        if summary.others > 0 {
+            self.line.left(NAME, Paint::Faint, "others");
+            self.line.right(COUNT, Paint::Plain, summary.others);
+            self.flush();
+        }
+        self.blank();
     }
 
     fn books(&mut self, books: &Books) {

@@ -36,7 +36,7 @@ python3/7434 in netns 4026532177  1 stuck in last_ack: fin_unacked, oldest 6.00s
   outlook   unacked 10B, never gives up: probes_answered
   advice    look at the network
      6.00s 10.1.2.3:443 10.9.8.7:51234 python3/7434 fd 7 +1 fin_rtx 5 unacked 10B, next in 3.20s,
-             never gives up: probes_answered
+                                       never gives up: probes_answered
 
 2 stuck sockets in 2 groups; 2 network namespaces looked at, 1 could not be, 4 younger or unknown,
              2 new (0.25 a second), 3 gone since the last look

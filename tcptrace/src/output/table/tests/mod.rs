@@ -4,8 +4,8 @@ mod histogram;
 mod summary;
 
 use crate::model::{
-    Close, EventKind, Finding, FindingKind, FindingReason, FindingStatus, Flags, LeakCause, Outcome, Output, Phase,
-    Phases, Reason, RetransmitKind, Retransmits, Role, State,
+    Close, ConnectFailure, EventKind, FailedConnect, Finding, FindingKind, FindingReason, FindingStatus, Flags,
+    LeakCause, Outcome, Output, Phase, Phases, Reason, RetransmitKind, Retransmits, Role, State,
 };
 use crate::output::fixtures::{close, context, event, finding, owner, phases, socket, transition};
 use crate::output::{Format, Renderer, Style};
@@ -153,4 +153,30 @@ fn colour_only_where_wanted() {
     let coloured = String::from_utf8(out).unwrap();
     assert!(coloured.contains("\x1b[1;31mSTUCK fin_wait1\x1b[0m"), "{coloured:?}");
     assert!(!show(100, &[Output::Finding(finding(FindingStatus::Raised))]).contains('\x1b'));
+}
+
+#[test]
+fn a_subflow_says_that_it_is_one() {
+    let subflow = Close { mptcp: true, close_ns: None, complete: false, ..orphan() };
+    assert!(line(140, Output::Close(subflow)).ends_with("?orphan_fin_wait2 fw1 21.4us mptcp\n"));
+    let found = Finding { mptcp: true, ..finding(FindingStatus::Raised) };
+    assert!(line(140, Output::Finding(found)).ends_with("orphan mptcp\n"));
+}
+
+#[test]
+fn a_failed_connect_says_why_and_how_long_it_took() {
+    let failed = FailedConnect {
+        time_ns: close().end_ns,
+        socket: close().socket,
+        failure: ConnectFailure::Refused,
+        errno: 111,
+        owner: close().owner,
+        took_ns: Some(1_200_000),
+        mptcp: false,
+    };
+    let text = line(100, Output::FailedConnect(failed));
+    assert!(text.ends_with("127.0.0.1:49530 connect 1.20ms refused\n"), "{text}");
+    let odd = FailedConnect { failure: ConnectFailure::Other, errno: 12, took_ns: None, ..failed };
+    let text = line(100, Output::FailedConnect(odd));
+    assert!(text.ends_with("127.0.0.1:49530 connect      ? other errno 12\n"), "{text}");
 }

@@ -23,6 +23,7 @@ fn close(comm: &str, remote: [u8; 4], ns: u64) -> Close {
         phases,
         close_ns: Some(ns + 10),
         orphan: false,
+        mptcp: false,
         three_way: None,
         complete: true,
         retransmits: Retransmits::default(),
