@@ -15,6 +15,7 @@ use super::{
     args::{LiveArgs, OutputFormat, ReplayArgs, SocketFilterArgs, duration},
     captures::{Fleet, Thresholds},
     exit::{self, CliError},
+    input::Reading,
     session::{self, NoTee},
     setup::{self, nanos},
     talk, watch,
@@ -181,7 +182,7 @@ pub(super) fn replay(args: &ReplayArgs, filter: &Filter) -> Result<ExitCode, Cli
 fn replay_one(args: &ReplayArgs, filter: &Filter, file: &Path, text: &mut Vec<u8>) -> Result<bool, CliError> {
     let mut pipeline = Pipeline::new(Replayed::default());
     let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: true };
-    let mut fleet = Fleet::open(&[file.to_owned()], thresholds, filter, &mut pipeline)?;
+    let mut fleet = Fleet::open(&[file.to_owned()], thresholds, filter, &Reading::default(), &mut pipeline)?;
     let hostname = fleet.hosts().next().map(|host| host.hostname.clone());
     let hostname = hostname.filter(|_| args.files.len() > 1);
     fleet.read(&mut pipeline)?;

@@ -19,6 +19,7 @@ use self::{args::TableArg, target::Target};
 use super::{
     captures::{Fleet, Thresholds, tell_namesakes},
     exit::{self, CliError},
+    input::{Reading, STREAM},
     setup::replay_filter,
     signals, talk,
 };
@@ -35,6 +36,9 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, CliError> {
     let filter = replay_filter(&args.filter)?;
     let place = place(args)?;
     let mut tables = Tables::new(args, &place)?;
+    if args.files.iter().filter(|file| file.as_os_str() == STREAM).count() > 1 {
+        return Err(CliError::Usage("-: standard input is one capture, and was named twice".to_owned()));
+    }
     for path in &args.files {
         tables = export(path, args, &filter, tables)?;
     }
@@ -68,6 +72,9 @@ fn place(args: &ExportArgs) -> Result<Place, CliError> {
             };
         }
         (Some(out), _) => out.clone(),
+        (None, [file]) if file.as_os_str() == STREAM => {
+            return refused("export -: standard input has no name: name the tables with --out PREFIX");
+        }
         (None, [file]) => file.file_stem().map(PathBuf::from).unwrap_or_default(),
         (None, _) => return refused("several captures: name the tables with --out PREFIX"),
     };
@@ -81,8 +88,9 @@ fn place(args: &ExportArgs) -> Result<Place, CliError> {
 fn export(path: &PathBuf, args: &ExportArgs, filter: &Filter, tables: Tables) -> Result<Tables, CliError> {
     let failed = tables.failure();
     let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: false };
+    let reading = Reading { follow: false, stop: Some(Arc::clone(&tables.stop)) };
     let mut pipeline = Pipeline::new(tables);
-    let mut fleet = Fleet::open(slice::from_ref(path), thresholds, filter, &mut pipeline)?;
+    let mut fleet = Fleet::open(slice::from_ref(path), thresholds, filter, &reading, &mut pipeline)?;
     let host = fleet.hosts().next().cloned().unwrap_or_default();
     let read = fleet.read(&mut pipeline);
     let ended = read.and_then(|()| Ok(pipeline.end()?));

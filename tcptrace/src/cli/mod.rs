@@ -7,8 +7,12 @@ mod doctor;
 mod exit;
 mod export;
 mod hist;
+mod input;
 mod inspect;
+mod limits;
+mod out;
 mod page;
+mod progress;
 mod record;
 mod replay;
 mod session;
@@ -28,6 +32,10 @@ use args::{Cli, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = limits::check() {
+        talk::error(&error);
+        return error.exit_code();
+    }
     let done = match &cli.command {
         Command::Trace(args) => trace::run(args),
         Command::Record(args) => record::run(args),

@@ -7,7 +7,8 @@ use super::{
     captures::{Fleet, Thresholds},
     doctor,
     exit::CliError,
-    session, setup,
+    input::Reading,
+    session, setup, signals,
 };
 
 /// Runs captures through the same pipeline.
@@ -25,7 +26,14 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let mut pipeline = setup::pipeline(&args.show, draw);
     let thresholds =
         Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: args.show.transitions };
-    let mut fleet = Fleet::open(&args.files, thresholds, &filter, &mut pipeline)?;
+    let reading = if args.follow {
+        // The first signal ends the waiting, and what was read is reported.
+        let stop = signals::asked_to_stop().map_err(|source| CliError::System { what: "handle signals", source })?;
+        Reading { follow: true, stop: Some(stop) }
+    } else {
+        Reading::default()
+    };
+    let mut fleet = Fleet::open(&args.files, thresholds, &filter, &reading, &mut pipeline)?;
     let read = fleet.read(&mut pipeline);
     session::report_after(read, pipeline, args.show.exit_code)
 }

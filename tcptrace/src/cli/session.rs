@@ -10,13 +10,14 @@ use tokio::{
 use super::{
     args::LiveArgs,
     exit::{self, CliError},
+    progress::Losses,
     setup::nanos,
     signals, talk,
     watch::Watch,
 };
 use crate::{
     decode::Frame,
-    model::HostInfo,
+    model::{Books, HostInfo},
     pipeline::{Pipeline, Sink, Text},
     source::{Answers, Live, LiveOptions, Looker},
 };
@@ -57,10 +58,14 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Takes a copy of each frame before it is used.
 pub(super) trait Tee {
+    /// The run begins: whatever is wrong with the place of the copy is said now.
+    fn begin(&mut self) -> Result<(), CliError> {
+        Ok(())
+    }
     /// One frame; an error ends the run.
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), CliError>;
-    /// A batch is over.
-    fn batch(&mut self) -> Result<(), CliError>;
+    /// A batch is over: so many closes were seen, and such are the books.
+    fn batch(&mut self, closes: u64, books: &Books) -> Result<(), CliError>;
 }
 
 /// Copies nothing.
@@ -71,7 +76,7 @@ impl Tee for NoTee {
         Ok(())
     }
 
-    fn batch(&mut self) -> Result<(), CliError> {
+    fn batch(&mut self, _closes: u64, _books: &Books) -> Result<(), CliError> {
         Ok(())
     }
 }
@@ -114,14 +119,13 @@ async fn live<S: Sink>(
         sock_diag: looker.is_some(),
         ..watch.tell(&source, source.host())
     };
-    let mut both = Both { pipeline, tee, watch, failed: None };
+    // A capture that cannot be made is said at once, and there is nothing to report.
+    tee.begin()?;
+    let losses = Losses::new(args.ring_mib);
+    let mut both = Both { pipeline, tee, watch, losses, failed: None };
     let mut asked = Instant::now();
     both.frame(Frame::Host(Box::new(host)))?;
     both.frame(Frame::Tick(source.tick()))?;
-    // A capture that cannot be made is said at once.
-    if let Some(error) = both.failed {
-        return Err(error);
-    }
     both.drain(&mut source)?;
     talk::note(&"watching TCP closes on this host; Ctrl-C ends it with a report");
     let end = args.duration.and_then(|time| Instant::now().checked_add(time));
@@ -198,6 +202,7 @@ struct Both<'a, S, T> {
     pipeline: &'a mut Pipeline<S>,
     tee: &'a mut T,
     watch: &'a Watch,
+    losses: Losses,
     /// Why the tee gets nothing more. What the kernel side holds is reported all the same.
     failed: Option<CliError>,
 }
@@ -212,10 +217,12 @@ impl<S: Sink, T: Tee> Both<'_, S, T> {
 
     fn drain(&mut self, source: &mut Live) -> Result<bool, CliError> {
         let emptied = source.drain(|frame| self.frame(frame))?;
-        if self.failed.is_none() {
-            self.failed = self.tee.batch().err();
-        }
         self.pipeline.flush()?;
+        let books = self.pipeline.books();
+        self.losses.tell(&books);
+        if self.failed.is_none() {
+            self.failed = self.tee.batch(self.pipeline.closes(), &books).err();
+        }
         Ok(emptied)
     }
 

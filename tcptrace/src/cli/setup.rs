@@ -9,6 +9,7 @@ use std::{
 use super::{
     args::{FamilyArg, FilterArgs, LiveArgs, OutputFormat, ShowArgs, SocketFilterArgs, TraceArgs},
     exit::CliError,
+    out::{Loose, Out},
 };
 use crate::{
     engine::{Bounds, Config},
@@ -23,9 +24,19 @@ use crate::{
 const DEFAULT_WIDTH: usize = 100;
 
 /// The pipeline of a live run.
-pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Stdout>>, CliError> {
+pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Out>>, CliError> {
     let filter = live_filter(&args.filter)?;
     let mut pipeline = pipeline(&args.show, None);
+    let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
+    pipeline.add_host(config, filter);
+    Ok(pipeline)
+}
+
+/// The pipeline of a recording, whose text is not to hold it up.
+pub(super) fn record_pipeline(args: &TraceArgs, lines: bool, out: Loose) -> Result<Pipeline<Text<Loose>>, CliError> {
+    let filter = live_filter(&args.filter)?;
+    let renderer = renderer(args.show.output, &std::io::stdout());
+    let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines, draw: None, max_rate: args.show.max_rate });
     let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
     pipeline.add_host(config, filter);
     Ok(pipeline)
@@ -37,21 +48,22 @@ pub(super) fn hist_pipeline(
     filter: &FilterArgs,
     output: OutputFormat,
     draw: Draw,
-) -> Result<Pipeline<Text<Stdout>>, CliError> {
+) -> Result<Pipeline<Text<Out>>, CliError> {
     let filter = live_filter(filter)?;
     let out = std::io::stdout();
     let renderer = renderer(output, &out);
+    let out = Out::Stdout(out);
     let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines: false, draw: Some(draw), max_rate: None });
     pipeline.add_host(config(false, nanos(live.stuck_after), nanos(live.leak_after)), filter);
     Ok(pipeline)
 }
 
 /// A pipeline to standard output, without hosts. Histograms take the place of lines.
-pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Stdout>> {
+pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Out>> {
     let out = std::io::stdout();
     let renderer = renderer(show.output, &out);
     let lines = !show.summary && draw.is_none();
-    Pipeline::to_text(Parts { renderer, out, lines, draw, max_rate: show.max_rate })
+    Pipeline::to_text(Parts { renderer, out: Out::Stdout(out), lines, draw, max_rate: show.max_rate })
 }
 
 /// The engine's configuration.
