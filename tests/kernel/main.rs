@@ -60,6 +60,8 @@ mod runs;
 #[cfg(test)]
 mod sampling;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod transitions;
 #[cfg(test)]
 mod worlds;

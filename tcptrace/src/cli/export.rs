@@ -1,6 +1,7 @@
 //! `tcptrace export`.
 
 mod args;
+mod stale;
 mod target;
 
 use std::{
@@ -90,14 +91,14 @@ fn export(path: &PathBuf, args: &ExportArgs, filter: &Filter, tables: Tables) ->
     let thresholds = Thresholds { stuck_after: args.stuck_after, leak_after: args.leak_after, echo_events: false };
     let reading = Reading { follow: false, stop: Some(Arc::clone(&tables.stop)) };
     let mut pipeline = Pipeline::new(tables);
-    let mut fleet = Fleet::open(slice::from_ref(path), thresholds, filter, &reading, &mut pipeline)?;
+    let opened = Fleet::open(slice::from_ref(path), thresholds, filter, &reading, &mut pipeline);
+    let mut fleet = opened.map_err(|error| if reading.is_stopped() { stopped() } else { error })?;
     let host = fleet.hosts().next().cloned().unwrap_or_default();
     let read = fleet.read(&mut pipeline);
     let ended = read.and_then(|()| Ok(pipeline.end()?));
     let tables = pipeline.into_sink();
     if tables.stop.load(Ordering::Relaxed) {
-        let source = io::Error::other("a signal ended it, and nothing is left behind");
-        return Err(CliError::System { what: "finish the export", source });
+        return Err(stopped());
     }
     // What a sink cannot write, the pipeline takes for standard output.
     let status = ended.map_err(|error| match error {
@@ -110,6 +111,11 @@ fn export(path: &PathBuf, args: &ExportArgs, filter: &Filter, tables: Tables) ->
     }
     let HostInfo { hostname, kernel_release, .. } = host;
     Ok(tables.with_origin(Origin { host: hostname, kernel_release }))
+}
+
+fn stopped() -> CliError {
+    let source = io::Error::other("a signal ended it, and nothing is left behind");
+    CliError::System { what: "finish the export", source }
 }
 
 /// The tables that were asked for.

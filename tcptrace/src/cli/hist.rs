@@ -31,7 +31,7 @@ pub(super) struct HistArgs {
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     output: OutputFormat,
     #[command(flatten)]
-    live: LiveArgs,
+    pub(super) live: LiveArgs,
     #[command(flatten)]
     filter: FilterArgs,
 }

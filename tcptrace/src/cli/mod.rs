@@ -32,7 +32,7 @@ use args::{Cli, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = limits::check() {
+    if let Err(error) = limits::check(&cli.command) {
         talk::error(&error);
         return error.exit_code();
     }
