@@ -37,10 +37,19 @@ fn recording(file: &str, more: &[&str]) -> Result<Command> {
     tool::command(["record", file, "--duration", "120s"].iter().chain(more))
 }
 
-fn some_closes() -> Result<u64> {
+/// A capture holds the closes of a load. Few may lack: a busy kernel skips programs, and nothing tells.
+/// There may be more of an earlier namespace with the same inode.
+fn has_all(finished: &Finished, netns: &NetNs) -> Result<()> {
+    let (held, made) = (count(finished, netns.inode())?, 2 * CONNECTIONS);
+    ensure!(held * 100 >= made * 97, "{held} of {made} closes: {}", finished.summary()?.text);
+    Ok(())
+}
+
+/// The namespace lives on with what is returned, so that no other one gets its inode.
+fn some_closes() -> Result<NetNs> {
     let netns = NetNs::new()?;
     netns.run(|netns| load::run(netns, Amount::Connections(CONNECTIONS), Ending::ThreeWay))?;
-    Ok(netns.inode())
+    Ok(netns)
 }
 
 /// `record FILE --show | head -1`.
@@ -62,8 +71,8 @@ fn a_reader_that_goes_away_does_not_end_a_recording() -> Result<()> {
         finished.expect_code(0)?;
         ensure!(!finished.stderr.contains("error"), "{}", finished.stderr);
         let again = closes(&file)?;
-        ensure!(count(&again, first)? == 2 * CONNECTIONS && count(&again, second)? == 2 * CONNECTIONS, "closes lack");
-        Ok(())
+        has_all(&again, &first)?;
+        has_all(&again, &second)
     })
 }
 
@@ -82,7 +91,7 @@ fn a_full_standard_output_does_not_end_a_recording() -> Result<()> {
             finished.expect_code(5)?;
             ensure!(finished.stderr.contains("standard output: No space left"), "{}", finished.stderr);
             ensure!(finished.stderr.contains("recorded to"), "{}", finished.stderr);
-            ensure!(count(&closes(&file)?, netns)? == 2 * CONNECTIONS, "closes lack");
+            has_all(&closes(&file)?, &netns)?;
         }
         Ok(())
     })
@@ -105,8 +114,8 @@ fn a_reader_that_does_not_read_does_not_hold_up_a_recording() -> Result<()> {
         finished.expect_code(5)?;
         ensure!(finished.stderr.contains("recorded to") && finished.stderr.contains("dropped"), "{}", finished.stderr);
         let again = closes(&file)?;
-        ensure!(count(&again, first)? == 2 * CONNECTIONS && count(&again, second)? == 2 * CONNECTIONS, "closes lack");
-        Ok(())
+        has_all(&again, &first)?;
+        has_all(&again, &second)
     })
 }
 
@@ -159,8 +168,7 @@ fn a_recording_to_standard_output_is_a_capture() -> Result<()> {
         ensure!(finished.stderr.contains(r#"{"type":"summary""#), "no summary: {}", finished.stderr);
         let again = closes(&file)?;
         ensure!(again.stderr.is_empty(), "{}", again.stderr);
-        ensure!(count(&again, netns)? == 2 * CONNECTIONS, "closes lack");
-        Ok(())
+        has_all(&again, &netns)
     })
 }
 
@@ -219,8 +227,7 @@ fn a_second_recorder_is_refused() -> Result<()> {
         let netns = some_closes()?;
         let first = tool.stop()?;
         first.expect_code(0)?;
-        ensure!(count(&closes(&file)?, netns)? == 2 * CONNECTIONS, "closes lack");
-        Ok(())
+        has_all(&closes(&file)?, &netns)
     })
 }
 
@@ -240,8 +247,8 @@ fn a_capture_that_is_truncated_goes_on() -> Result<()> {
         ensure!(finished.stderr.contains("was truncated"), "{}", finished.stderr);
         let again = closes(&file)?;
         ensure!(again.stderr.contains("lost to damage"), "{}", again.stderr);
-        ensure!(count(&again, kept)? == 2 * CONNECTIONS, "behind the hole: {}", count(&again, kept)?);
-        ensure!(count(&again, lost)? < 2 * CONNECTIONS, "nothing was lost");
+        has_all(&again, &kept)?;
+        ensure!(has_all(&again, &lost).is_err(), "nothing was lost");
         Ok(())
     })
 }
@@ -270,6 +277,7 @@ fn a_replay_follows_a_recording() -> Result<()> {
         fs::rename(&file, folder.file("moved.cap"))?;
         let live = tool.stop()?;
         live.expect_code(5)?;
+        ensure!(live.stderr.contains("whole under another name"), "{}", live.stderr);
         let followed = follower.finish(LIMIT)?;
         followed.expect_code(0)?;
         ensure!(followed.stderr.is_empty(), "{}", followed.stderr);

@@ -26,17 +26,21 @@ pub enum CaptureError {
         path: PathBuf,
     },
     /// Somebody has removed the file while it was written.
-    #[error("the capture {} was removed while it was recorded, so it is lost: record again", path.display())]
+    #[error("the capture {} was removed or renamed while it was recorded; {}", path.display(), whereabouts(*inode))]
     Removed {
         /// The file.
         path: PathBuf,
+        /// By which it is known, if it has another name.
+        inode: Option<u64>,
     },
     /// Another file has its name.
-    #[error("the capture {} was replaced by another file while it was recorded, so it is lost: record again",
-        path.display())]
+    #[error("the capture {} was replaced by another file while it was recorded; {}", path.display(),
+        whereabouts(*inode))]
     Replaced {
         /// The file.
         path: PathBuf,
+        /// By which it is known, if it has another name.
+        inode: Option<u64>,
     },
     /// Somebody has cut the file while it was written.
     #[error("the capture {} was truncated while it was recorded, so its beginning is lost; what came later can be \
@@ -244,6 +248,13 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::FileTooLarge => "raise the limit (ulimit -f) or record elsewhere",
         ErrorKind::BrokenPipe => "the reader of the pipe has gone",
         _ => "check the disk (dmesg) or record elsewhere",
+    }
+}
+
+fn whereabouts(inode: Option<u64>) -> String {
+    match inode {
+        Some(inode) => format!("it is whole under another name: look for it with `find -inum {inode}`"),
+        None => "it is lost: record again".to_owned(),
     }
 }
 

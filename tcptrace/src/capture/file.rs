@@ -168,17 +168,18 @@ impl Writer<File> {
     pub fn finish_at(mut self, path: &Path) -> Result<(), CaptureError> {
         // Before the closing block, so that the header reaches the disk with the rest.
         let before = self.fate(path);
-        let kept = self.sink().try_clone().ok();
+        let kept = self.sink().try_clone().ok().filter(|file| file.metadata().is_ok_and(|own| own.is_file()));
         self.finish()?;
+        let named = kept.as_ref().is_none_or(|file| is_named(file, path));
+        let own = kept.and_then(|file| file.metadata().ok());
+        let inode = own.filter(|own| own.nlink() > 0).map(|own| own.ino());
         let path = path.to_owned();
-        let named = kept.is_none_or(|file| !file.metadata().is_ok_and(|own| own.is_file()) || is_named(&file, &path));
         match before {
-            Fate::Removed => Err(CaptureError::Removed { path }),
-            Fate::Replaced => Err(CaptureError::Replaced { path }),
+            _ if !named && path.exists() => Err(CaptureError::Replaced { path, inode }),
+            _ if !named => Err(CaptureError::Removed { path, inode }),
             Fate::Truncated => Err(CaptureError::Truncated { path }),
-            Fate::Named if named => Ok(()),
-            Fate::Named if path.exists() => Err(CaptureError::Replaced { path }),
-            Fate::Named => Err(CaptureError::Removed { path }),
+            // Also where it was given back its name.
+            Fate::Named | Fate::Removed | Fate::Replaced => Ok(()),
         }
     }
 }

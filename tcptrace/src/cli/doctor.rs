@@ -18,7 +18,7 @@ use super::{
     input::Reading,
     session::{self, NoTee},
     setup::{self, nanos},
-    talk, watch,
+    signals, talk, watch,
 };
 use crate::{
     doctor::{self, Host, Place},
@@ -204,6 +204,7 @@ fn wait(time: Duration) -> Result<(), CliError> {
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
+        signals::install().map_err(system("handle signals"))?;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}

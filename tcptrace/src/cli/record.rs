@@ -95,10 +95,11 @@ impl Capture<'_> {
         let path = path.display();
         match fate {
             Fate::Removed | Fate::Replaced => {
-                let what = if fate == Fate::Removed { "was removed" } else { "was replaced by another file" };
+                let what =
+                    if fate == Fate::Removed { "was removed or renamed" } else { "was replaced by another file" };
                 let (pid, fd) = (std::process::id(), writer.descriptor());
                 talk::note(&format_args!(
-                    "{path} {what} while it is recorded: copy the capture from /proc/{pid}/fd/{fd} before this run ends"
+                    "{path} {what} while it is recorded: /proc/{pid}/fd/{fd} leads to the capture until this run ends"
                 ));
             }
             Fate::Truncated => talk::note(&format_args!(
