@@ -54,6 +54,8 @@ mod predictions;
 #[cfg(test)]
 mod random_filters;
 #[cfg(test)]
+mod recordings;
+#[cfg(test)]
 mod resets;
 #[cfg(test)]
 mod runs;

@@ -52,8 +52,8 @@ fn words(more: u64, missed: u64, ring_mib: u32) -> String {
 
 /// One line on standard error that is written again and again, where that is a terminal.
 pub(super) struct Progress {
-    began: Instant,
-    next: Instant,
+    /// When it was asked for first, and is due next.
+    times: Option<(Instant, Instant)>,
     is_shown: bool,
 }
 
@@ -61,17 +61,18 @@ impl Progress {
     /// Shown on a terminal, unless lines are.
     pub(super) fn new(lines: bool) -> Self {
         let is_shown = !lines && std::io::stderr().is_terminal();
-        Self { began: Instant::now(), next: Instant::now(), is_shown }
+        Self { times: None, is_shown }
     }
 
     /// Shows it once a second.
     pub(super) fn show(&mut self, closes: u64, bytes: u64, lost: u64) {
         let now = Instant::now();
-        if !self.is_shown || now < self.next {
+        let (began, next) = *self.times.get_or_insert((now, now + INTERVAL));
+        if !self.is_shown || now < next {
             return;
         }
-        self.next = now + INTERVAL;
-        let time = Duration::from_secs(self.began.elapsed().as_secs());
+        self.times = Some((began, now + INTERVAL));
+        let time = Duration::from_secs(began.elapsed().as_secs());
         let time = humantime::format_duration(time);
         talk::progress(&format_args!(
             "recording for {time}: {closes} closes, {}.{} MB, {lost} events lost",
