@@ -192,16 +192,32 @@ fn fed(arguments: &[&str], bytes: &[u8]) -> Result<Finished> {
 
 /// Memory that cannot be had would abort the program.
 #[test]
-fn a_small_address_space_is_said() -> Result<()> {
+fn a_limit_of_memory_is_said() -> Result<()> {
     let binary = tool::binary()?;
-    for arguments in
-        ["replay closes.cap", "check", "stuck", "trace --duration 1s", "export closes.cap --out /nonexistent/x"]
-    {
-        let script = format!("ulimit -v 60000; exec {} {arguments}", binary.display());
+    for (limit, arguments) in [
+        ("-v 60000", "replay closes.cap"),
+        ("-v 60000", "check"),
+        ("-v 60000", "stuck"),
+        ("-v 100000", "trace --duration 1s"),
+        ("-v 200000", "trace --duration 1s --ring-mib 256"),
+        ("-v 60000", "export closes.cap --out /nonexistent/x"),
+        ("-d 10000", "replay closes.cap"),
+        ("-d 40000", "trace --duration 1s"),
+    ] {
+        let script = format!("ulimit {limit}; exec {} {arguments}", binary.display());
         let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(golden("")).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.code() == Some(5), "{arguments}: {}: {said}", output.status);
-        ensure!(said.contains("ulimit -v") && said.lines().count() == 1, "{arguments}: {said}");
+        ensure!(output.status.code() == Some(5), "{limit} {arguments}: {}: {said}", output.status);
+        let option = format!("ulimit {}", limit.get(..2).unwrap_or_default());
+        ensure!(said.contains(&option) && said.lines().count() == 1, "{limit} {arguments}: {said}");
+    }
+    // What is said to be enough is.
+    for (limit, arguments) in
+        [("-v 131072", "replay closes.cap"), ("-d 16384", "replay closes.cap"), ("-v 131072", "check")]
+    {
+        let script = format!("ulimit {limit}; exec {} {arguments}", binary.display());
+        let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(golden("")).output()?;
+        ensure!(matches!(output.status.code(), Some(0 | 3 | 4)), "{limit} {arguments}: {output:?}");
     }
     Ok(())
 }

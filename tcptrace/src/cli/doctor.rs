@@ -128,7 +128,8 @@ fn look_twice(
         Err(error) => return Err(error),
     };
     watched.orphans_peak = Some(peak.finish());
-    Ok(examination.look(Some(&watched), &live))
+    // Also after Ctrl-C, which ends the watch alone; a large host takes its time.
+    Ok(signals::busy(|| examination.look(Some(&watched), &live)))
 }
 
 /// Follows closes, as `trace` does, and prints nothing.

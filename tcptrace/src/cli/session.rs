@@ -218,6 +218,8 @@ impl<S: Sink, T: Tee> Both<'_, S, T> {
     fn drain(&mut self, source: &mut Live) -> Result<bool, CliError> {
         let emptied = source.drain(|frame| self.frame(frame))?;
         self.pipeline.flush()?;
+        // Whoever drains is not stuck in a write.
+        signals::made_progress();
         let books = self.pipeline.books();
         self.losses.tell(&books);
         if self.failed.is_none() {

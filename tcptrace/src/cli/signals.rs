@@ -60,7 +60,10 @@ fn guard(mut signalled: UnixStream) {
         }
     }
     let said = thread::Builder::new().spawn(|| {
-        talk::error(&"standard output was not read for 5 s after the signal: the rest of the report is dropped");
+        talk::error(
+            &"the run could not end for 5 s after the signal, because its output is not read or a disk does not \
+              answer: the rest of the report is dropped",
+        );
     });
     if said.is_ok() {
         thread::sleep(LAST_WORDS);
