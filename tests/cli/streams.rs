@@ -136,6 +136,92 @@ fn a_capture_from_a_pipe() -> Result<()> {
     Ok(())
 }
 
+/// `zstd -dc a.cap.zst | tcptrace replay -`.
+#[test]
+fn a_dash_is_standard_input() -> Result<()> {
+    for (arguments, same) in [
+        (&["replay", "-"][..], &["replay", "closes.cap"][..]),
+        (&["replay", "-", "--output", "json"], &["replay", "closes.cap", "--output", "json"]),
+        (&["replay", "-", "--doctor"], &["replay", "closes.cap", "--doctor"]),
+        (&["replay", "orderly.cap", "-"], &["replay", "orderly.cap", "closes.cap"]),
+        (
+            &["export", "-", "--table", "closes", "--format", "csv", "--out", "-"],
+            &["export", "closes.cap", "--table", "closes", "--format", "csv", "--out", "-"],
+        ),
+    ] {
+        let finished = fed(arguments, &std::fs::read(golden("closes.cap"))?)?;
+        finished.expect_code(0)?;
+        ensure!(finished.stdout == run(same)?.stdout, "{arguments:?}: other output:\n{}", finished.stdout);
+    }
+    Ok(())
+}
+
+/// Messages name standard input, and what is wrong with it is said as of a file.
+#[test]
+fn what_is_wrong_with_standard_input_is_said() -> Result<()> {
+    let whole = std::fs::read(golden("closes.cap"))?;
+    let cut = fed(&["replay", "-"], &whole[..whole.len() - 1])?;
+    cut.expect_code(0)?;
+    ensure!(cut.stderr.contains("standard input: the capture breaks off"), "{}", cut.stderr);
+    for (bytes, words) in
+        [(&b""[..], "standard input is empty"), (b"\x28\xb5\x2f\xfdpacked, so not to be read", "zstd")]
+    {
+        let refused = fed(&["replay", "-"], bytes)?;
+        refused.expect_code(5)?;
+        ensure!(refused.stdout.is_empty() && refused.stderr.contains(words), "{}", refused.stderr);
+    }
+    Ok(())
+}
+
+fn fed(arguments: &[&str], bytes: &[u8]) -> Result<Finished> {
+    let mut command = tool::command(arguments)?;
+    command.current_dir(golden("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    let bytes = bytes.to_vec();
+    // It may be refused before all is read.
+    let feeding = std::thread::spawn(move || drop(std::io::Write::write_all(&mut stdin, &bytes)));
+    let output = child.wait_with_output()?;
+    feeding.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked));
+    Ok(Finished {
+        status: output.status,
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+    })
+}
+
+/// Memory that cannot be had would abort the program.
+#[test]
+fn a_limit_of_memory_is_said() -> Result<()> {
+    let binary = tool::binary()?;
+    for (limit, arguments) in [
+        ("-v 60000", "replay closes.cap"),
+        ("-v 60000", "check"),
+        ("-v 60000", "stuck"),
+        ("-v 100000", "trace --duration 1s"),
+        ("-v 200000", "trace --duration 1s --ring-mib 256"),
+        ("-v 60000", "export closes.cap --out /nonexistent/x"),
+        ("-d 10000", "replay closes.cap"),
+        ("-d 40000", "trace --duration 1s"),
+    ] {
+        let script = format!("ulimit {limit}; exec {} {arguments}", binary.display());
+        let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(golden("")).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(5), "{limit} {arguments}: {}: {said}", output.status);
+        let option = format!("ulimit {}", limit.get(..2).unwrap_or_default());
+        ensure!(said.contains(&option) && said.lines().count() == 1, "{limit} {arguments}: {said}");
+    }
+    // What is said to be enough is.
+    for (limit, arguments) in
+        [("-v 131072", "replay closes.cap"), ("-d 16384", "replay closes.cap"), ("-v 131072", "check")]
+    {
+        let script = format!("ulimit {limit}; exec {} {arguments}", binary.display());
+        let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(golden("")).output()?;
+        ensure!(matches!(output.status.code(), Some(0 | 3 | 4)), "{limit} {arguments}: {output:?}");
+    }
+    Ok(())
+}
+
 /// The tool itself can be started with nobody listening to its talk.
 #[test]
 fn talk_that_nobody_hears_changes_nothing() -> Result<()> {

@@ -38,8 +38,8 @@ fn options(help: &str) -> Vec<&str> {
 fn help_names_every_option_and_no_other() -> Result<()> {
     let all: &[(&str, &[&[&str]])] = &[
         ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
-        ("record", &[&["--force"], LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
-        ("replay", &[&["--doctor"], THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, LATENCY]),
+        ("record", &[&["--force", "--show"], LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
+        ("replay", &[&["--doctor", "--follow"], THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, LATENCY]),
         ("hist", &[HISTOGRAMS, &["--output", "--failed-connects"], LIVE, THRESHOLDS, FILTERS, LATENCY]),
         ("export", &[&["--format", "--table", "--out", "--force"], THRESHOLDS, FILTERS, LATENCY]),
         ("stuck", &[&["--stuck-after", "--sockets"], LOOK, FILTERS]),
@@ -149,7 +149,12 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["trace", "--netns", "4194304"], &["--netns 4194304", "no process"]),
     (&["record"], &["FILE"]),
     (&["record", "x.cap", "--ring-mib", "3"], &["--ring-mib"]),
+    (&["record", "x.cap", "--show", "--summary"], &["--show", "--summary"]),
     (&["replay"], &["FILE"]),
+    (&["replay", "-", "orderly.cap", "-"], &["standard input", "twice"]),
+    (&["replay", "orderly.cap", "--doctor", "--follow"], &["--doctor", "--follow"]),
+    (&["export", "-"], &["standard input", "--out PREFIX"]),
+    (&["export", "-", "-", "--out", "x"], &["standard input", "twice"]),
     (&["replay", "orderly.cap", "--duration", "3s"], &["--duration"]),
     (&["replay", "orderly.cap", "--doctor", "--port", "80"], &["--doctor", "--netns alone"]),
     (&["replay", "orderly.cap", "--doctor", "--comm", "x"], &["--doctor", "--netns alone"]),

@@ -189,6 +189,52 @@ fn one_bad_capture_of_a_fleet_leaves_nothing() -> Result<()> {
     Ok(())
 }
 
+/// What a killed run left is cleared by the next one; what a running one writes is not.
+#[test]
+fn kill_9_leaves_nothing_behind_the_next_run() -> Result<()> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let folder = Folder::new()?;
+    let begin = || -> Result<_> {
+        let (reader, writer) = pipe()?;
+        let mut command = tool::command([Path::new("export"), Path::new("-"), Path::new("--out")])?;
+        let child = command.arg(folder.file("a")).stdin(reader).stderr(Stdio::null()).spawn()?;
+        Ok((child, writer))
+    };
+    let (mut killed, _kept) = begin()?;
+    wait::until("temporary files", LIMIT, || Ok((names(&folder)?.len() == 2).then_some(())))?;
+    killed.kill()?;
+    killed.wait()?;
+    ensure!(names(&folder)?.len() == 2, "left {:?}", names(&folder)?);
+    let (mut running, mut feed) = begin()?;
+    let of_running = format!(".{}.tmp", running.id());
+    let is_of_running = |names: &[String]| names.len() == 2 && names.iter().all(|name| name.ends_with(&of_running));
+    wait::until("other temporary files", LIMIT, || Ok(is_of_running(&names(&folder)?).then_some(())))?;
+    export(&capture("closes"), &folder.file("a"), "parquet", &[])?.expect_code(0)?;
+    let left = names(&folder)?;
+    ensure!(left.iter().filter(|name| name.ends_with(&of_running)).count() == 2, "{left:?}");
+    ensure!(left.len() == 4, "{left:?}");
+    feed.write_all(&fs::read(golden("closes.cap"))?)?;
+    drop(feed);
+    ensure!(running.wait()?.code() == Some(5), "it overwrote tables");
+    ensure!(names(&folder)?.len() == 2, "left {:?}", names(&folder)?);
+    Ok(())
+}
+
+/// One signal, while nothing comes.
+#[test]
+fn ctrl_c_ends_a_wait_for_input() -> Result<()> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let folder = Folder::new()?;
+    let (reader, _writer) = pipe()?;
+    let mut command = tool::command([Path::new("export"), Path::new("-"), Path::new("--out")])?;
+    let mut child = command.arg(folder.file("a")).stdin(reader).stderr(Stdio::null()).spawn()?;
+    wait::until("temporary files", LIMIT, || Ok((names(&folder)?.len() == 2).then_some(())))?;
+    rustix::process::kill_process(Pid::from_child(&child), Signal::INT)?;
+    let status = wait::until("tcptrace to end", LIMIT, || Ok(child.try_wait()?))?;
+    ensure!(status.code() == Some(5) && names(&folder)?.is_empty(), "{status}: {:?}", names(&folder)?);
+    Ok(())
+}
+
 #[test]
 fn ctrl_c_leaves_nothing() -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(30);

@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SETTLED: Duration = Duration::from_millis(1500);
 
 fn record(file: &str, arguments: &[&str]) -> Result<Tool> {
-    Tool::live(&["record", file], arguments)
+    Tool::live(&["record", file, "--show"], arguments)
 }
 
 fn replay(file: &str, arguments: &[&str]) -> Result<Finished> {

@@ -81,7 +81,7 @@ fn a_full_disk_keeps_what_was_known() -> Result<()> {
             unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.context("no mount namespace")?;
             mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
             mount("tmpfs", &disk, "tmpfs", MountFlags::empty(), Some(c"size=1m"))?;
-            Tool::live(&["record", &file], &["--output", "json"])
+            Tool::live(&["record", &file, "--show"], &["--output", "json"])
         });
         let tool = starter.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))?;
         // 40,000 events and more, far more than fits.

@@ -72,6 +72,8 @@ mod queues;
 #[cfg(test)]
 mod random_filters;
 #[cfg(test)]
+mod recordings;
+#[cfg(test)]
 mod resets;
 #[cfg(test)]
 mod runs;
@@ -79,6 +81,8 @@ mod runs;
 mod sampling;
 #[cfg(test)]
 mod sight;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod stuck_groups;
 #[cfg(test)]

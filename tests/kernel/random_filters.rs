@@ -200,7 +200,8 @@ fn equals_a_filtered_replay(seed: u64) -> Result<()> {
     }
     let inodes = [namespaces[0].inode(), namespaces[1].inode()];
     let [one, other] = inodes.map(|inode| inode.to_string());
-    let record = Tool::live(&["record", file.as_str(), "--output", "json"], &["--netns", &one, "--netns", &other])?;
+    let record =
+        Tool::live(&["record", file.as_str(), "--show", "--output", "json"], &["--netns", &one, "--netns", &other])?;
     let mut filtered = Vec::new();
     for _ in 0..FILTERS {
         let words = filter(&mut dice, inodes, &cgroups)?;

@@ -143,3 +143,16 @@ fn intervals_of_a_fleet_are_those_of_its_hosts() -> Result<()> {
     ensure!(one.get(..whole) == earlier.get(..whole), "{one:?} and alone {earlier:?}");
     Ok(())
 }
+
+/// Findings are few, and what one looks for.
+#[test]
+fn findings_are_never_held_back() -> Result<()> {
+    let all = run(["replay", "closes.cap", "--output", "json"])?;
+    let few = run(["replay", "closes.cap", "--output", "json", "--max-rate", "1"])?;
+    let findings = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with(r#"{"type":"finding""#)).map(str::to_owned).collect()
+    };
+    ensure!(!findings(&all.stdout).is_empty() && few.stdout.contains(r#""type":"held_back""#), "{}", few.stdout);
+    ensure!(findings(&all.stdout) == findings(&few.stdout), "held back:\n{}", few.stdout);
+    Ok(())
+}

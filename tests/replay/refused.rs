@@ -12,7 +12,7 @@ use tcptrace_tests::tool::Tool;
 
 use crate::{
     bad::refused,
-    blocks::{checksum, flipped},
+    blocks::{self, checksum, flipped},
     support::{Folder, LIMIT, golden, run},
 };
 
@@ -54,7 +54,25 @@ fn the_checksum_is_that_of_captures() -> Result<()> {
 
 #[test]
 fn a_missing_file() -> Result<()> {
-    is_refused(&Folder::new()?.file("none.cap"), &["cannot open", "No such file"])
+    is_refused(&Folder::new()?.file("none.cap"), &["cannot open", "No such file", "check the name"])
+}
+
+/// The file begins with a hole: what is behind it is read as after any damage.
+#[test]
+fn a_file_that_was_cut_while_it_was_written() -> Result<()> {
+    let folder = Folder::new()?;
+    let bytes = fs::read(golden("closes.cap"))?;
+    let (blocks, _) = blocks::blocks(&bytes)?;
+    let at = blocks.get(1).context("one block")?.start;
+    let mut cut = vec![0; at];
+    cut.extend_from_slice(bytes.get(at..).unwrap_or_default());
+    let path = folder.write("cut.cap", &cut)?;
+    let finished = run([Path::new("replay"), &path, Path::new("--output"), Path::new("json")])?;
+    finished.expect_code(0)?;
+    anyhow::ensure!(finished.stderr.contains("1 blocks damaged or missing"), "{}", finished.stderr);
+    anyhow::ensure!(finished.stderr.contains(&format!("{at} bytes skipped")), "{}", finished.stderr);
+    anyhow::ensure!(finished.stdout.contains(r#""type":"close""#), "no close:\n{}", finished.stdout);
+    Ok(())
 }
 
 #[test]

@@ -68,6 +68,11 @@ impl<R: Read> Blocks<R> {
         Ok(Step::End)
     }
 
+    /// No frame of the current block is left.
+    pub(super) fn is_between(&self) -> bool {
+        self.bytes_left == 0
+    }
+
     pub(super) fn ending(&self) -> Ending {
         let (at_offset, reason) = (self.window.offset(), BreakReason::Unread);
         self.ending.unwrap_or(Ending::BrokeOff { at_offset, reason })

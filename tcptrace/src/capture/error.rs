@@ -19,6 +19,36 @@ pub enum CaptureError {
         /// The file.
         path: PathBuf,
     },
+    /// Another recorder writes to the file.
+    #[error("{} is being recorded by another tcptrace: name another file, or end that run first", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody has removed the file while it was written.
+    #[error("the capture {} was removed or renamed while it was recorded; {}", path.display(), whereabouts(*inode))]
+    Removed {
+        /// The file.
+        path: PathBuf,
+        /// By which it is known, if it has another name.
+        inode: Option<u64>,
+    },
+    /// Another file has its name.
+    #[error("the capture {} was replaced by another file while it was recorded; {}", path.display(),
+        whereabouts(*inode))]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+        /// By which it is known, if it has another name.
+        inode: Option<u64>,
+    },
+    /// Somebody has cut the file while it was written.
+    #[error("the capture {} was truncated while it was recorded, so its beginning is lost; what came later can be \
+        replayed: keep `copytruncate` and the like away from captures", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
     /// A directory stands where a capture should.
     #[error("{} is a directory: name a capture file", path.display())]
     Directory {
@@ -32,8 +62,7 @@ pub enum CaptureError {
         path: PathBuf,
     },
     /// The file could not be made.
-    #[error("cannot create the capture {}: {source}; name a file in a directory that exists and can be written",
-        path.display())]
+    #[error("cannot create the capture {}: {source}; {}", path.display(), hint(source, Access::Make))]
     Create {
         /// The file.
         path: PathBuf,
@@ -94,8 +123,7 @@ pub enum CaptureError {
         source: serde_json::Error,
     },
     /// The file could not be opened for reading.
-    #[error("cannot open the capture {}: {source}; captures are readable by their owner only, see `ls -l`",
-        path.display())]
+    #[error("cannot open the capture {}: {source}; {}", path.display(), hint(source, Access::Read))]
     Open {
         /// The file.
         path: PathBuf,
@@ -103,8 +131,7 @@ pub enum CaptureError {
         source: io::Error,
     },
     /// The source failed. What was read before was delivered.
-    #[error("cannot read the capture {} at byte {offset}: {source}; check the disk (dmesg) and copy the file",
-        path.display())]
+    #[error("cannot read the capture {} at byte {offset}: {source}; {}", path.display(), hint(source, Access::Read))]
     Read {
         /// The file.
         path: PathBuf,
@@ -182,12 +209,52 @@ pub enum CaptureError {
     },
 }
 
+/// What was tried with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read it.
+    Read,
+    /// To make it.
+    Make,
+}
+
+/// What helps against an error of a file, by what the system says.
+#[must_use]
+pub fn hint(error: &io::Error, access: Access) -> &'static str {
+    let makes = access == Access::Make;
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory if makes => "name a file in a directory that exists",
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "check the name and the directory",
+        ErrorKind::PermissionDenied if makes => "name a file in a directory that you may write to",
+        ErrorKind::PermissionDenied => "captures are readable by their owner only, see `ls -l`",
+        ErrorKind::ReadOnlyFilesystem => "name a file on a file system that can be written",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space, or name a file elsewhere",
+        ErrorKind::FileTooLarge => "raise the limit (ulimit -f)",
+        ErrorKind::InvalidFilename => "name a file with a shorter name",
+        ErrorKind::IsADirectory => "name a file",
+        _ => match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => "raise the limit of open files (ulimit -n)",
+            Some(rustix::io::Errno::LOOP) => "name the file itself, not a symbolic link",
+            Some(rustix::io::Errno::IO) => "check the disk (dmesg) and copy the file",
+            _ if makes => "name a file elsewhere",
+            _ => "check the file and the disk (dmesg)",
+        },
+    }
+}
+
 fn remedy(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space or record elsewhere",
         ErrorKind::FileTooLarge => "raise the limit (ulimit -f) or record elsewhere",
         ErrorKind::BrokenPipe => "the reader of the pipe has gone",
         _ => "check the disk (dmesg) or record elsewhere",
+    }
+}
+
+fn whereabouts(inode: Option<u64>) -> String {
+    match inode {
+        Some(inode) => format!("it is whole under another name: look for it with `find -inum {inode}`"),
+        None => "it is lost: record again".to_owned(),
     }
 }
 

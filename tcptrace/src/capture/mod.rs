@@ -19,10 +19,10 @@ mod sync;
 mod window;
 mod writer;
 
-pub use error::{BreakReason, CaptureError};
-pub use file::create;
+pub use error::{Access, BreakReason, CaptureError, hint};
+pub use file::{Fate, create, create_on_stdout, is_being_written};
 pub use format::{BLOCK_PAYLOAD_MAX, FORMAT_MAJOR, FORMAT_MINOR, FRAME_PAYLOAD_MAX};
-pub use reader::{Reader, open};
+pub use reader::{Reader, open, open_file};
 pub use stats::{Damage, Ending, Stats};
 pub use writer::{Totals, Writer};
 

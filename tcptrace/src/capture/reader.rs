@@ -9,11 +9,14 @@ use std::{
 use tcptrace_ebpf::record::{WIRE_VERSION, WIRE_VERSION_OLDEST};
 
 use super::{
-    CaptureError, Ending, Stats,
+    BreakReason, CaptureError, Damage, Ending, Stats,
     blocks::{Blocks, Step},
-    format::{BYTE_ORDER_MARK, FILE_HEADER_LEN, FILE_MAGIC, FORMAT_MAJOR, FRAME_HOST, FRAME_RECORD, FileHeader},
+    format::{
+        BLOCK_MAGIC, BYTE_ORDER_MARK, FILE_HEADER_LEN, FILE_MAGIC, FORMAT_MAJOR, FRAME_HOST, FRAME_RECORD, FileHeader,
+    },
     frames::{self, Decoded},
     window::Window,
+    writer::header,
 };
 use crate::{decode::Frame, model::HostInfo};
 
@@ -42,13 +45,21 @@ impl Reader<File> {
     /// # Errors
     /// Where the file cannot be opened, is none, or is one that this version cannot read.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
-        let failed = |source| CaptureError::Open { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(CaptureError::Directory { path: path.to_owned() });
-        }
-        Self::new(file, path)
+        Self::new(open_file(path)?, path)
     }
+}
+
+/// Opens a file that may be a capture.
+///
+/// # Errors
+/// Where it cannot be opened, or is a directory.
+pub fn open_file(path: &Path) -> Result<File, CaptureError> {
+    let failed = |source| CaptureError::Open { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(CaptureError::Directory { path: path.to_owned() });
+    }
+    Ok(file)
 }
 
 impl<R: Read> Reader<R> {
@@ -59,6 +70,15 @@ impl<R: Read> Reader<R> {
     pub fn new(source: R, path: impl Into<PathBuf>) -> Result<Self, CaptureError> {
         let path = path.into();
         let mut window = Window::new(source);
+        match headless(&mut window) {
+            // What was no hole before a block was only zeros.
+            Ok(0) if window.offset() > 0 => {
+                return Err(CaptureError::NotACapture { path, looks_like: looks_like(&[0; 8]) });
+            }
+            Ok(0) => {}
+            Ok(skipped_bytes) => return Ok(Self::behind_hole(window, path, skipped_bytes)),
+            Err(source) => return Err(CaptureError::Read { path, offset: window.offset(), source }),
+        }
         let bytes = match window.fill(FILE_HEADER_LEN) {
             Ok(bytes) => bytes,
             Err(source) => {
@@ -94,6 +114,20 @@ impl<R: Read> Reader<R> {
         }
         window.take(FILE_HEADER_LEN);
         Ok(Self { blocks: Blocks::new(window, path), header, ahead: None, missing_told: 0, end_told: false })
+    }
+
+    /// Over a window that stands at the first block behind a hole.
+    fn behind_hole(window: Window<R>, path: PathBuf, skipped_bytes: u64) -> Self {
+        let mut blocks = Blocks::new(window, path);
+        blocks.stats.skipped_bytes = skipped_bytes;
+        blocks.stats.first_damage = Some(Damage { at_offset: 0, reason: BreakReason::NoBlock });
+        Self { blocks, header: header(), ahead: None, missing_told: 0, end_told: false }
+    }
+
+    /// Whether all of the block that was read last is delivered: the next frame may take its time.
+    #[must_use]
+    pub fn at_block_end(&self) -> bool {
+        self.ahead.is_none() && self.blocks.is_between()
     }
 
     /// The next frame; `None` at the end, of which [`Reader::ending`] then tells. Damage is no error: it is skipped
@@ -188,6 +222,27 @@ impl<R: Read> Reader<R> {
     #[must_use]
     pub fn wire_version(&self) -> u16 {
         self.header.wire_version
+    }
+}
+
+/// A file that was cut while it was written begins with zeros, where its header was. Passes over them where a block
+/// follows, and says how many they are; a capture of this version and machine is then taken for granted.
+fn headless<R: Read>(window: &mut Window<R>) -> std::io::Result<u64> {
+    let bytes = window.fill(FILE_HEADER_LEN)?;
+    if bytes.len() < FILE_HEADER_LEN || bytes.iter().take(FILE_HEADER_LEN).any(|byte| *byte != 0) {
+        return Ok(0);
+    }
+    loop {
+        let bytes = window.fill(BLOCK_MAGIC.len())?;
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        if let Some(zeros) = bytes.iter().position(|byte| *byte != 0) {
+            window.take(zeros);
+            let follows = window.fill(BLOCK_MAGIC.len())?.starts_with(&BLOCK_MAGIC);
+            return Ok(if follows { window.offset() } else { 0 });
+        }
+        window.take(usize::MAX);
     }
 }
 

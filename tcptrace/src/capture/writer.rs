@@ -47,6 +47,19 @@ pub struct Writer<W: Write> {
     /// The error that stopped the writer.
     stopped: Option<String>,
     finished: bool,
+    /// Somebody has cut the file.
+    pub(super) is_cut: bool,
+}
+
+/// That of every capture of this version.
+pub(super) const fn header() -> FileHeader {
+    FileHeader {
+        major: FORMAT_MAJOR,
+        minor: FORMAT_MINOR,
+        wire_version: WIRE_VERSION,
+        flags: 0,
+        byte_order_mark: BYTE_ORDER_MARK,
+    }
 }
 
 impl<W: Write> Writer<W> {
@@ -62,15 +75,9 @@ impl<W: Write> Writer<W> {
         let mut block = Vec::with_capacity(BLOCK_LEN_MAX);
         block.resize(BLOCK_HEADER_LEN, 0);
         let written = Totals::default();
-        let mut writer = Self { sink, path, block, block_frames: 0, written, syncer, stopped: None, finished: false };
-        let header = FileHeader {
-            major: FORMAT_MAJOR,
-            minor: FORMAT_MINOR,
-            wire_version: WIRE_VERSION,
-            flags: 0,
-            byte_order_mark: BYTE_ORDER_MARK,
-        };
-        writer.put(&header.encode())?;
+        let mut writer =
+            Self { sink, path, block, block_frames: 0, written, syncer, stopped: None, finished: false, is_cut: false };
+        writer.put(&header().encode())?;
         Ok(writer)
     }
 
@@ -137,6 +144,10 @@ impl<W: Write> Writer<W> {
     #[must_use]
     pub fn written(&self) -> Totals {
         self.written
+    }
+
+    pub(super) fn sink(&self) -> &W {
+        &self.sink
     }
 
     fn close(&mut self) -> Result<(), CaptureError> {

@@ -23,7 +23,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Print each close as it ends, findings as they arise, and a summary
     Trace(TraceArgs),
-    /// Trace, and store everything in a capture file
+    /// Store everything that `trace` would print in a capture file, and print a summary
     Record(RecordArgs),
     /// Print what a capture holds, as `trace` would have; needs no privilege
     Replay(ReplayArgs),
@@ -53,20 +53,26 @@ pub(super) struct TraceArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RecordArgs {
-    /// Capture file to write; only its owner can read it
+    /// Capture file to write; only its owner can read it. - is standard output, with the summary on standard error
     pub(super) file: PathBuf,
     /// Overwrite the file if it exists
     #[arg(long)]
     pub(super) force: bool,
+    /// Print closes and findings, too, as `trace` does; --transitions and --max-rate imply it
+    #[arg(long = "show", conflicts_with = "summary")]
+    pub(super) lines: bool,
     #[command(flatten)]
     pub(super) trace: TraceArgs,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// Capture files to read: several are one fleet, on the clocks of their hosts
+    /// Capture files to read: several are one fleet, on the clocks of their hosts; - is standard input
     #[arg(value_name = "FILE", required = true)]
     pub(super) files: Vec<PathBuf>,
+    /// Read on while the capture is still being recorded, until the recorder ends or Ctrl-C
+    #[arg(long, conflicts_with = "doctor")]
+    pub(super) follow: bool,
     /// Judge with this threshold instead of the recording run's
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) stuck_after: Option<Duration>,
@@ -173,7 +179,7 @@ pub(super) struct ShowArgs {
     /// Print the summary alone
     #[arg(long, conflicts_with = "transitions")]
     pub(super) summary: bool,
-    /// Lines in a second at most; more are counted and held back
+    /// Closes and events printed in a second at most; more are counted and held back. Findings always show
     #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_rate: Option<u32>,
     /// Exit with 1 if there were findings

@@ -2,18 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::{
     exit::CliError,
+    input::{Reading, STREAM, Source},
     setup::{config, nanos},
     talk,
 };
 use crate::{
-    capture::{self, Ending, Reader},
+    capture::{BreakReason, Ending, Reader},
     decode::Frame,
     engine::Config,
     filter::Filter,
@@ -46,13 +46,17 @@ impl Fleet {
         files: &[PathBuf],
         thresholds: Thresholds,
         filter: &Filter,
+        reading: &Reading,
         pipeline: &mut Pipeline<S>,
     ) -> Result<Self, CliError> {
+        if files.iter().filter(|file| file.as_os_str() == STREAM).count() > 1 {
+            return Err(CliError::Usage("-: standard input is one capture, and was named twice".to_owned()));
+        }
         if files.len() > CAPTURES_MAX {
             let count = files.len();
             return Err(CliError::Usage(format!("{count} captures: at most {CAPTURES_MAX} can be read together")));
         }
-        let open = |file: &PathBuf| Capture::open(file, thresholds, filter, pipeline);
+        let open = |file: &PathBuf| Capture::open(file, thresholds, filter, reading, pipeline);
         Ok(Self(files.iter().map(open).collect::<Result<_, _>>()?))
     }
 
@@ -100,7 +104,9 @@ pub(super) fn tell_namesakes<'a>(names: impl Iterator<Item = &'a str>) {
 /// One capture of the fleet.
 struct Capture {
     path: PathBuf,
-    reader: Reader<File>,
+    reader: Reader<Source>,
+    reading: Reading,
+    was_being_written: bool,
     /// Its first frame, until that is handed on.
     host: Option<HostInfo>,
     torn: bool,
@@ -117,9 +123,12 @@ impl Capture {
         path: &Path,
         thresholds: Thresholds,
         filter: &Filter,
+        reading: &Reading,
         pipeline: &mut Pipeline<S>,
     ) -> Result<Self, CliError> {
-        let mut reader = capture::open(path)?;
+        let (source, path) = Source::open(path, reading)?;
+        let was_being_written = source.was_being_written();
+        let mut reader = Reader::new(source, &path)?;
         let torn = reader.gap()?;
         let host = reader.host()?;
         let recorded = host.clone().unwrap_or_default();
@@ -134,7 +143,8 @@ impl Capture {
         );
         let config = Config { failed_connects: thresholds.failed_connects, ..config };
         let number = pipeline.add_host(config, filter.clone());
-        Ok(Self { path: path.to_owned(), reader, host, torn, number, time_ns: None, over: false })
+        let (reading, time_ns, over) = (reading.clone(), None, false);
+        Ok(Self { path, reader, reading, was_being_written, host, torn, number, time_ns, over })
     }
 
     /// Hands on what was read already.
@@ -150,6 +160,10 @@ impl Capture {
 
     /// Hands on one frame.
     fn step<S: Sink>(&mut self, pipeline: &mut Pipeline<S>) -> Result<(), CliError> {
+        if self.reading.follow && self.reader.at_block_end() {
+            // The next block may take its time.
+            pipeline.flush()?;
+        }
         if self.reader.gap()? {
             pipeline.gap(self.number)?;
         }
@@ -167,6 +181,16 @@ impl Capture {
     /// What is wrong with the capture, if anything is.
     fn tell_state(&self) {
         let (path, reader) = (self.path.display(), &self.reader);
+        let follows = self.reading.follow && !self.reading.is_stopped();
+        if let Ending::BrokeOff { at_offset, reason: BreakReason::NoClosingBlock | BreakReason::CutOff } =
+            reader.ending()
+            && self.was_being_written
+            && !follows
+        {
+            let more = if self.reading.follow { "" } else { "; --follow reads on" };
+            talk::note(&format_args!("{path} is still being recorded: read up to byte {at_offset}{more}"));
+            return;
+        }
         if !reader.stats().is_whole() {
             talk::note(&format_args!("{path}: {}", reader.stats()));
         }

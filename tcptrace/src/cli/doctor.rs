@@ -15,10 +15,11 @@ use super::{
     args::{LiveArgs, OutputFormat, ReplayArgs, SocketFilterArgs, duration},
     captures::{Fleet, Thresholds},
     exit::{self, CliError},
+    input::Reading,
     runtime,
     session::{self, NoTee},
     setup::{self, nanos},
-    talk, watch,
+    signals, talk, watch,
 };
 use crate::{
     doctor::{self, Host, Place},
@@ -142,7 +143,8 @@ fn look_twice(
         Err(error) => return Err(error),
     };
     watched.orphans_peak = Some(peak.finish());
-    Ok(examination.look(Some(&watched), &live))
+    // Also after Ctrl-C, which ends the watch alone; a large host takes its time.
+    Ok(signals::busy(|| examination.look(Some(&watched), &live)))
 }
 
 /// Follows closes, as `trace` does, and prints nothing.
@@ -201,7 +203,7 @@ fn replay_one(args: &ReplayArgs, filter: &Filter, file: &Path, text: &mut Vec<u8
         echo_events: true,
         failed_connects: false,
     };
-    let mut fleet = Fleet::open(&[file.to_owned()], thresholds, filter, &mut pipeline)?;
+    let mut fleet = Fleet::open(&[file.to_owned()], thresholds, filter, &Reading::default(), &mut pipeline)?;
     let hostname = fleet.hosts().next().map(|host| host.hostname.clone());
     let hostname = hostname.filter(|_| args.files.len() > 1);
     fleet.read(&mut pipeline)?;
@@ -227,6 +229,7 @@ fn wait(time: Duration) -> Result<(), CliError> {
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
+        signals::install().map_err(system("handle signals"))?;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}

@@ -1,6 +1,7 @@
 //! `tcptrace export`.
 
 mod args;
+mod stale;
 mod target;
 
 use std::{
@@ -20,6 +21,7 @@ use self::{args::TableArg, target::Target};
 use super::{
     captures::{Fleet, Thresholds, tell_namesakes},
     exit::{self, CliError},
+    input::{Reading, STREAM},
     setup::replay_filter,
     signals, talk,
 };
@@ -36,6 +38,9 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, CliError> {
     let filter = replay_filter(&args.filter)?;
     let place = place(args)?;
     let mut tables = Tables::new(args, &place)?;
+    if args.files.iter().filter(|file| file.as_os_str() == STREAM).count() > 1 {
+        return Err(CliError::Usage("-: standard input is one capture, and was named twice".to_owned()));
+    }
     for path in &args.files {
         tables = export(path, args, &filter, tables)?;
     }
@@ -69,6 +74,9 @@ fn place(args: &ExportArgs) -> Result<Place, CliError> {
             };
         }
         (Some(out), _) => out.clone(),
+        (None, [file]) if file.as_os_str() == STREAM => {
+            return refused("export -: standard input has no name: name the tables with --out PREFIX");
+        }
         (None, [file]) => file.file_stem().map(PathBuf::from).unwrap_or_default(),
         (None, _) => return refused("several captures: name the tables with --out PREFIX"),
     };
@@ -87,15 +95,16 @@ fn export(path: &PathBuf, args: &ExportArgs, filter: &Filter, tables: Tables) ->
         echo_events: false,
         failed_connects: false,
     };
+    let reading = Reading { follow: false, stop: Some(Arc::clone(&tables.stop)) };
     let mut pipeline = Pipeline::new(tables);
-    let mut fleet = Fleet::open(slice::from_ref(path), thresholds, filter, &mut pipeline)?;
+    let opened = Fleet::open(slice::from_ref(path), thresholds, filter, &reading, &mut pipeline);
+    let mut fleet = opened.map_err(|error| if reading.is_stopped() { stopped() } else { error })?;
     let host = fleet.hosts().next().cloned().unwrap_or_default();
     let read = fleet.read(&mut pipeline);
     let ended = read.and_then(|()| Ok(pipeline.end()?));
     let tables = pipeline.into_sink();
     if tables.stop.load(Ordering::Relaxed) {
-        let source = io::Error::other("a signal ended it, and nothing is left behind");
-        return Err(CliError::System { what: "finish the export", source });
+        return Err(stopped());
     }
     // What a sink cannot write, the pipeline takes for standard output.
     let status = ended.map_err(|error| match error {
@@ -108,6 +117,11 @@ fn export(path: &PathBuf, args: &ExportArgs, filter: &Filter, tables: Tables) ->
     }
     let HostInfo { hostname, kernel_release, .. } = host;
     Ok(tables.with_origin(Origin { host: hostname, kernel_release }))
+}
+
+fn stopped() -> CliError {
+    let source = io::Error::other("a signal ended it, and nothing is left behind");
+    CliError::System { what: "finish the export", source }
 }
 
 /// The tables that were asked for.

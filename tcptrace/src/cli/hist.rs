@@ -33,7 +33,7 @@ pub(super) struct HistArgs {
     #[command(flatten)]
     failed: FailedArgs,
     #[command(flatten)]
-    live: LiveArgs,
+    pub(super) live: LiveArgs,
     #[command(flatten)]
     filter: FilterArgs,
 }

@@ -7,8 +7,12 @@ mod doctor;
 mod exit;
 mod export;
 mod hist;
+mod input;
 mod inspect;
+mod limits;
+mod out;
 mod page;
+mod progress;
 mod record;
 mod replay;
 mod runtime;
@@ -36,6 +40,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => refused(error).exit(),
     };
+    if let Err(error) = limits::check(&cli.command) {
+        talk::error(&error);
+        return error.exit_code();
+    }
     let done = match &cli.command {
         Command::Trace(args) => trace::run(args),
         Command::Record(args) => record::run(args),

@@ -7,7 +7,8 @@ use super::{
     captures::{Fleet, Thresholds},
     doctor,
     exit::CliError,
-    session, setup,
+    input::Reading,
+    session, setup, signals,
 };
 
 /// Runs captures through the same pipeline.
@@ -29,7 +30,14 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
         echo_events: args.show.transitions,
         failed_connects: args.show.failed.failed_connects,
     };
-    let mut fleet = Fleet::open(&args.files, thresholds, &filter, &mut pipeline)?;
+    let reading = if args.follow {
+        // The first signal ends the waiting, and what was read is reported.
+        let stop = signals::asked_to_stop().map_err(|source| CliError::System { what: "handle signals", source })?;
+        Reading { follow: true, stop: Some(stop) }
+    } else {
+        Reading::default()
+    };
+    let mut fleet = Fleet::open(&args.files, thresholds, &filter, &reading, &mut pipeline)?;
     let read = fleet.read(&mut pipeline);
     session::report_after(read, pipeline, args.show.exit_code)
 }

@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     args::LiveArgs,
     exit::{self, CliError},
+    progress::Losses,
     runtime,
     setup::nanos,
     signals, talk,
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     decode::Frame,
-    model::HostInfo,
+    model::{Books, HostInfo},
     pipeline::{Pipeline, Sink, Text},
     source::{Answers, Live, LiveOptions, Looker, proc::Sight},
 };
@@ -60,10 +61,14 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Takes a copy of each frame before it is used.
 pub(super) trait Tee {
+    /// The run begins: whatever is wrong with the place of the copy is said now.
+    fn begin(&mut self) -> Result<(), CliError> {
+        Ok(())
+    }
     /// One frame; an error ends the run.
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), CliError>;
-    /// A batch is over.
-    fn batch(&mut self) -> Result<(), CliError>;
+    /// A batch is over: so many closes were seen, and such are the books.
+    fn batch(&mut self, closes: u64, books: &Books) -> Result<(), CliError>;
 }
 
 /// Copies nothing.
@@ -74,7 +79,7 @@ impl Tee for NoTee {
         Ok(())
     }
 
-    fn batch(&mut self) -> Result<(), CliError> {
+    fn batch(&mut self, _closes: u64, _books: &Books) -> Result<(), CliError> {
         Ok(())
     }
 }
@@ -116,14 +121,13 @@ async fn live<S: Sink>(
         sock_diag: looker.is_some(),
         ..watch.tell(&source, source.host())
     };
-    let mut both = Both { pipeline, tee, watch, failed: None };
+    // A capture that cannot be made is said at once, and there is nothing to report.
+    tee.begin()?;
+    let losses = Losses::new(args.ring_mib);
+    let mut both = Both { pipeline, tee, watch, losses, failed: None };
     let mut asked = Instant::now();
     both.frame(Frame::Host(Box::new(host)))?;
     both.frame(Frame::Tick(source.tick()))?;
-    // A capture that cannot be made is said at once.
-    if let Some(error) = both.failed {
-        return Err(error);
-    }
     both.drain(&mut source)?;
     both.interfaces(&mut source, &mut looker).await?;
     talk::note(&"watching TCP closes on this host; Ctrl-C ends it with a report");
@@ -207,6 +211,7 @@ struct Both<'a, S, T> {
     pipeline: &'a mut Pipeline<S>,
     tee: &'a mut T,
     watch: &'a Watch,
+    losses: Losses,
     /// Why the tee gets nothing more. What the kernel side holds is reported all the same.
     failed: Option<CliError>,
 }
@@ -221,10 +226,14 @@ impl<S: Sink, T: Tee> Both<'_, S, T> {
 
     fn drain(&mut self, source: &mut Live) -> Result<bool, CliError> {
         let emptied = source.drain(|frame| self.frame(frame))?;
-        if self.failed.is_none() {
-            self.failed = self.tee.batch().err();
-        }
         self.pipeline.flush()?;
+        // Whoever drains is not stuck in a write.
+        signals::made_progress();
+        let books = self.pipeline.books();
+        self.losses.tell(&books);
+        if self.failed.is_none() {
+            self.failed = self.tee.batch(self.pipeline.closes(), &books).err();
+        }
         Ok(emptied)
     }
 

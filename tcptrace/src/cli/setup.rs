@@ -9,6 +9,7 @@ use std::{
 use super::{
     args::{FamilyArg, FilterArgs, LiveArgs, OutputFormat, ShowArgs, SocketFilterArgs, TraceArgs},
     exit::CliError,
+    out::{Loose, Out},
 };
 use crate::{
     engine::{Bounds, Config},
@@ -23,11 +24,22 @@ use crate::{
 const DEFAULT_WIDTH: usize = 100;
 
 /// The pipeline of a live run.
-pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Stdout>>, CliError> {
+pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Out>>, CliError> {
     let filter = live_filter(&args.filter)?;
     let mut pipeline = pipeline(&args.show, None);
     let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
     pipeline.add_host(Config { failed_connects: args.show.failed.failed_connects, ..config }, filter);
+    Ok(pipeline)
+}
+
+/// The pipeline of a recording, whose text is not to hold it up.
+pub(super) fn record_pipeline(args: &TraceArgs, lines: bool, out: Loose) -> Result<Pipeline<Text<Loose>>, CliError> {
+    let filter = live_filter(&args.filter)?;
+    let renderer = renderer(args.show.output, &std::io::stdout());
+    let (failed_connects, max_rate) = (args.show.failed.failed_connects, args.show.max_rate);
+    let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines, draw: None, failed_connects, max_rate });
+    let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
+    pipeline.add_host(Config { failed_connects, ..config }, filter);
     Ok(pipeline)
 }
 
@@ -38,10 +50,11 @@ pub(super) fn hist_pipeline(
     output: OutputFormat,
     failed_connects: bool,
     draw: Draw,
-) -> Result<Pipeline<Text<Stdout>>, CliError> {
+) -> Result<Pipeline<Text<Out>>, CliError> {
     let filter = live_filter(filter)?;
     let out = std::io::stdout();
     let renderer = renderer(output, &out);
+    let out = Out::Stdout(out);
     let draw = Some(draw);
     let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines: false, draw, failed_connects, max_rate: None });
     let config = config(false, nanos(live.stuck_after), nanos(live.leak_after));
@@ -50,12 +63,12 @@ pub(super) fn hist_pipeline(
 }
 
 /// A pipeline to standard output, without hosts. Histograms take the place of lines.
-pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Stdout>> {
+pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Out>> {
     let out = std::io::stdout();
     let renderer = renderer(show.output, &out);
     let lines = !show.summary && draw.is_none();
     let failed_connects = show.failed.failed_connects;
-    Pipeline::to_text(Parts { renderer, out, lines, draw, failed_connects, max_rate: show.max_rate })
+    Pipeline::to_text(Parts { renderer, out: Out::Stdout(out), lines, draw, failed_connects, max_rate: show.max_rate })
 }
 
 /// The engine's configuration.

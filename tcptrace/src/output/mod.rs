@@ -132,6 +132,14 @@ impl Renderer {
         }
     }
 
+    /// Appends that so many events were lost until here; `real_ns` is the time since 1970.
+    pub fn lost(&mut self, out: &mut Vec<u8>, events: u64, real_ns: u64) {
+        match &mut self.0 {
+            Kind::Table(table) => table.lost(out, events, real_ns),
+            Kind::Json(json) => json.lost(out, events, real_ns),
+        }
+    }
+
     /// Appends the summary of a run.
     pub fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary) {
         match &mut self.0 {

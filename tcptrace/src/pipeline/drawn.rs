@@ -20,7 +20,7 @@ pub(super) struct Drawn {
     width: fn() -> Option<usize>,
     /// End of the running interval; `None` before the first tick.
     end_ns: Option<u64>,
-    /// The running interval has closes.
+    /// The running interval has closes, or lost events.
     has_closes: bool,
     hosts: Hosts,
 }
@@ -44,6 +44,12 @@ impl Drawn {
         self.has_closes = true;
         let host = self.hosts.number(context);
         self.histograms.record(close, host, context.weight(), context);
+    }
+
+    /// More events were lost, in the running interval as far as is known.
+    pub(super) fn lost(&mut self, events: u64) {
+        self.histograms.lost(events);
+        self.has_closes = true;
     }
 
     /// Time has passed: appends the interval if it is over.

@@ -7,7 +7,7 @@ use crate::{
     decode::{Frame, decode, decode_record},
     engine::{Config, Engine},
     filter::Filter,
-    model::{Event, Input, Status, Tick},
+    model::{Event, Input, Output, Status, Tick},
     report::Context,
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Host {
     pub(super) context: Context,
     /// Newest time in any input, CLOCK_MONOTONIC nanoseconds.
     mono_ns: u64,
+    /// Closes that were given.
+    pub(super) closes: u64,
     /// Nothing more comes of it.
     pub(super) is_over: bool,
     /// The first tick: wall clocks step, so only this one aligns the host with others.
@@ -33,6 +35,7 @@ impl Host {
             filter,
             context: Context::default(),
             mono_ns: 0,
+            closes: 0,
             is_over: false,
             first_tick: None,
         }
@@ -97,6 +100,7 @@ impl Host {
     fn poll<S: Sink>(&mut self, sink: &mut S) -> io::Result<()> {
         while let Some(output) = self.engine.poll() {
             if self.filter.admits(&output) {
+                self.closes += u64::from(matches!(output, Output::Close(_)));
                 sink.output(&output, self.filter.shows(&output), &self.context)?;
             }
         }
@@ -120,6 +124,11 @@ impl Host {
             open: status.open.map(|open| open.saturating_mul(self.context.weight())),
             ..status
         }
+    }
+
+    /// The newest time, nanoseconds since 1970.
+    pub(super) fn now_ns(&self) -> u64 {
+        self.context.real_ns(self.mono_ns)
     }
 
     /// See [`super::Pipeline::time_ns`].

@@ -11,7 +11,7 @@ use crate::{
     decode::Frame,
     engine::Config,
     filter::Filter,
-    model::{Input, Output, Status, Want},
+    model::{Books, Input, Output, Status, Want},
     output::Renderer,
     report::{Context, Summary, histogram},
 };
@@ -38,6 +38,15 @@ pub trait Sink {
     /// Ends the run.
     fn tick(&mut self, time_ns: u64) -> io::Result<()> {
         let _ = time_ns;
+        Ok(())
+    }
+
+    /// So many events were lost on all hosts until now, which the counters have just told.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn lost(&mut self, events: u64, time_ns: u64) -> io::Result<()> {
+        let _ = (events, time_ns);
         Ok(())
     }
 
@@ -86,6 +95,8 @@ pub struct Pipeline<S> {
     /// The host whose frame came last.
     current: usize,
     began: bool,
+    /// Lost events that the sink knows of.
+    lost_told: u64,
 }
 
 impl<W: Write> Pipeline<Text<W>> {
@@ -108,7 +119,7 @@ impl<W: Write> Pipeline<Text<W>> {
 impl<S: Sink> Pipeline<S> {
     /// A pipeline that has no hosts yet.
     pub fn new(sink: S) -> Self {
-        Self { hosts: Vec::new(), sink, current: 0, began: false }
+        Self { hosts: Vec::new(), sink, current: 0, began: false, lost_told: 0 }
     }
 
     /// Adds a host, with its own engine and the filter for what it says; its number is given to [`Pipeline::frame`].
@@ -135,11 +146,37 @@ impl<S: Sink> Pipeline<S> {
             self.catch_up()?;
             self.current = host;
         }
-        let is_tick = matches!(frame, Frame::Tick(_));
+        let (is_tick, is_counters) = (matches!(frame, Frame::Tick(_)), matches!(frame, Frame::Counters(_)));
         if let Some(host) = self.hosts.get_mut(host) {
             host.frame(frame, &mut self.sink)?;
         }
-        if is_tick { self.tick() } else { Ok(()) }
+        if is_tick {
+            self.tick()?;
+        }
+        if is_counters { self.count_lost() } else { Ok(()) }
+    }
+
+    /// Tells the sink of events that were lost since it was last told.
+    fn count_lost(&mut self) -> io::Result<()> {
+        let lost = self.books().lost;
+        if lost <= self.lost_told {
+            return Ok(());
+        }
+        self.lost_told = lost;
+        let time_ns = self.hosts.get(self.current).map_or(0, Host::now_ns);
+        self.sink.lost(lost, time_ns)
+    }
+
+    /// The books of all hosts, as of the last flush.
+    #[must_use]
+    pub fn books(&self) -> Books {
+        self.hosts.iter().fold(Books::default(), |sum, host| sum.plus(host.engine.status().books))
+    }
+
+    /// Closes that were given to the sink.
+    #[must_use]
+    pub fn closes(&self) -> u64 {
+        self.hosts.iter().map(|host| host.closes).sum()
     }
 
     /// Tells the sink how far all hosts have come.

@@ -22,6 +22,32 @@ pub struct Text<W> {
     drawn: Option<Drawn>,
     rate: Option<Rate>,
     findings: u64,
+    losses: Losses,
+}
+
+/// Events that were lost, and how many of them lines have told.
+#[derive(Default)]
+struct Losses {
+    total: u64,
+    told: u64,
+    /// When they were told last, nanoseconds since 1970.
+    told_ns: Option<u64>,
+}
+
+/// Between two lines of losses, in the hosts' time: a long one is no flood of lines.
+const LOSS_INTERVAL_NS: u64 = 1_000_000_000;
+
+impl Losses {
+    /// How many are to be told now, if any are.
+    fn untold(&mut self, time_ns: u64) -> Option<u64> {
+        let early = self.told_ns.is_some_and(|told_ns| time_ns < told_ns.saturating_add(LOSS_INTERVAL_NS));
+        if early || self.total == self.told {
+            return None;
+        }
+        let more = self.total - self.told;
+        (self.told, self.told_ns) = (self.total, Some(time_ns));
+        Some(more)
+    }
 }
 
 impl<W: Write> Text<W> {
@@ -35,11 +61,13 @@ impl<W: Write> Text<W> {
             drawn: parts.draw.map(Drawn::new),
             rate: parts.max_rate.map(Rate::new),
             findings: 0,
+            losses: Losses::default(),
         }
     }
 
     fn print(&mut self, output: &Output, context: &Context) -> io::Result<()> {
-        if let Some(rate) = &mut self.rate {
+        // Findings are few, and what one looks for.
+        if let (Some(rate), false) = (&mut self.rate, matches!(output, Output::Finding(_))) {
             let time_ns = context.real_ns(output.time_ns());
             if !rate.admits(time_ns) {
                 return Ok(());
@@ -50,6 +78,15 @@ impl<W: Write> Text<W> {
         }
         self.renderer.render(&mut self.text, output, context);
         if self.text.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// A line where lines are missing, or may not be whole.
+    fn tell_losses(&mut self, time_ns: u64) {
+        if self.lines
+            && let Some(events) = self.losses.untold(time_ns)
+        {
+            self.renderer.lost(&mut self.text, events, time_ns);
+        }
     }
 
     /// Writes the summary. `status` is that of all hosts, with times since 1970.
@@ -104,6 +141,16 @@ impl<W: Write> Sink for Text<W> {
         if let Some(lines) = self.rate.as_mut().and_then(|rate| rate.tell_at(time_ns)) {
             self.renderer.held_back(&mut self.text, lines, time_ns);
         }
+        self.tell_losses(time_ns);
+        Ok(())
+    }
+
+    fn lost(&mut self, events: u64, time_ns: u64) -> io::Result<()> {
+        if let Some(drawn) = &mut self.drawn {
+            drawn.lost(events.saturating_sub(self.losses.total));
+        }
+        self.losses.total = self.losses.total.max(events);
+        self.tell_losses(time_ns);
         Ok(())
     }
 

@@ -11,7 +11,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExportArgs {
-    /// Capture files to read; several of them: rows in the order of the files, and --out names the tables
+    /// Capture files to read, - is standard input; several of them: rows in the order of the files, and --out names
+    /// the tables
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// How to write the tables

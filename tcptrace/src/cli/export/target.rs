@@ -1,9 +1,8 @@
 //! Where one table goes: standard output, or a file that has its name only once it is whole.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Stdout, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process,
 };
@@ -13,7 +12,11 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{capture::CaptureError, cli::exit::CliError};
+use super::stale;
+use crate::{
+    capture::{Access, CaptureError, hint},
+    cli::exit::CliError,
+};
 
 pub(super) enum Target {
     Stdout(Stdout),
@@ -41,11 +44,11 @@ impl Target {
             // Whatever is wrong with the place is said when a file is made in it.
             Ok(_) | Err(_) => {}
         }
+        stale::clear(&path);
         let mut temporary = path.as_os_str().to_owned();
-        temporary.push(format!(".{}.tmp", process::id()));
+        temporary.push(format!(".{}{}", process::id(), stale::SUFFIX));
         let temporary = PathBuf::from(temporary);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = file.map_err(|error| failed(&temporary, &error))?;
+        let file = stale::create(&temporary).map_err(|error| failed(&temporary, &error))?;
         Ok(Self::File(Pending { file, temporary, path, overwrite }))
     }
 
@@ -117,5 +120,6 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 }
 
 fn failed(path: &Path, error: &io::Error) -> CliError {
-    CliError::System { what: "write the tables", source: named(path, error) }
+    let words = format!("{}: {error}; {}", path.display(), hint(error, Access::Make));
+    CliError::System { what: "write the tables", source: io::Error::new(error.kind(), words) }
 }

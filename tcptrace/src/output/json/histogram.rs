@@ -125,7 +125,7 @@ impl Serialize for End<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Span { view, from, to } = self.span;
         let memory = &view.memory;
-        let mut object = serializer.serialize_struct("Histograms", 14)?;
+        let mut object = serializer.serialize_struct("Histograms", 15)?;
         object.serialize_field("type", "histograms")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("span", view.span.as_str())?;
@@ -140,6 +140,7 @@ impl Serialize for End<'_> {
         object.serialize_field("key_bytes_max", &memory.key_bytes_max)?;
         object.serialize_field("sample_one_in", &view.sample_one_in)?;
         object.serialize_field("quantile_error_percent", &Distribution::ERROR_PERCENT)?;
+        object.serialize_field("lost", &view.lost)?;
         object.end()
     }
 }

@@ -53,7 +53,7 @@ fn every_field_is_there() {
         memory.bytes,
         r#""bytes_max":67108864,"key_bytes_max":"#,
         memory.key_bytes_max,
-        r#""sample_one_in":5,"quantile_error_percent":1}"#,
+        r#""sample_one_in":5,"quantile_error_percent":1,"lost":0}"#,
     );
     assert_eq!(*end, expected);
 }

@@ -106,6 +106,10 @@ impl Json {
         line(out, &HeldBack { kind: "held_back", schema: SCHEMA, time: self.calendar.stamp(real_ns), lines });
     }
 
+    pub(super) fn lost(&mut self, out: &mut Vec<u8>, events: u64, real_ns: u64) {
+        line(out, &Lost { kind: "lost", schema: SCHEMA, time: self.calendar.stamp(real_ns), events });
+    }
+
     pub(super) fn histograms(&mut self, out: &mut Vec<u8>, view: &View) {
         let [from, to] = [view.from_ns, view.to_ns].map(|ns| self.calendar.stamp(ns).to_owned());
         let span = histogram::Span { view, from: &from, to: &to };
@@ -147,6 +151,15 @@ struct HeldBack<'a> {
     schema: u32,
     time: &'a str,
     lines: u64,
+}
+
+#[derive(Serialize)]
+struct Lost<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    schema: u32,
+    time: &'a str,
+    events: u64,
 }
 
 pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {

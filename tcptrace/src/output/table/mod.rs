@@ -106,6 +106,15 @@ impl Table {
         self.line.flush(out, self.style);
     }
 
+    pub(super) fn lost(&mut self, out: &mut Vec<u8>, events: u64, real_ns: u64) {
+        self.date(out, real_ns);
+        self.line.word(Paint::Faint, self.calendar.time_of_day(real_ns));
+        let were = if events == 1 { "event was" } else { "events were" };
+        let words = format_args!("{events} {were} lost until here: closes may be missing, or incomplete");
+        self.line.word(Paint::Bad, words);
+        self.line.flush(out, self.style);
+    }
+
     pub(super) fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary) {
         if self.lines_below_heading.take().is_some() {
             out.push(b'\n');

@@ -64,6 +64,8 @@ pub struct Histograms {
     began: Option<(u64, u64)>,
     /// Largest weight until now: closes that were not seen may have had it, too.
     sample_one_in: u64,
+    /// Lost events of the interval, and of all intervals before it.
+    lost: (u64, u64),
     /// Used again for each close.
     parts: Vec<Part>,
     values: Vec<Option<u64>>,
@@ -82,6 +84,7 @@ impl Histograms {
             heat: Ring::new(config.ofs.len()),
             began: None,
             sample_one_in: 1,
+            lost: (0, 0),
             parts: Vec::with_capacity(config.bys.len()),
             values: Vec::with_capacity(config.ofs.len()),
             config,
@@ -123,6 +126,11 @@ impl Histograms {
         }
     }
 
+    /// Says that so many events were lost in the running interval: closes may be missing.
+    pub fn lost(&mut self, events: u64) {
+        self.lost.0 = self.lost.0.saturating_add(events);
+    }
+
     /// Ends the interval: it becomes a part of the total and a column of the heat map, and the next one begins.
     pub fn next_interval(&mut self, now_ns: u64) {
         self.begin(now_ns);
@@ -131,6 +139,7 @@ impl Histograms {
         let bytes_max = self.span_bytes_max();
         self.total.absorb(&mut self.interval, bytes_max);
         self.began = Some((start_ns, now_ns));
+        self.lost = (0, self.lost.1.saturating_add(self.lost.0));
     }
 
     /// The running interval until now. `hosts` are names by number.

@@ -42,6 +42,8 @@ pub struct View {
     pub memory: Memory,
     /// One in so many closes was traced; 1: all. Of several hosts, the largest until now.
     pub sample_one_in: u64,
+    /// Events that were lost in it: closes may be missing.
+    pub lost: u64,
 }
 
 /// The histograms of one duration.
@@ -181,6 +183,10 @@ impl Histograms {
             splits: splits.collect(),
             memory: self.memory(span),
             sample_one_in: self.sample_one_in,
+            lost: match kind {
+                SpanKind::Interval => self.lost.0,
+                SpanKind::Total => self.lost.0.saturating_add(self.lost.1),
+            },
         }
     }
 

@@ -53,6 +53,11 @@ impl Page<'_> {
         let total = if view.span == SpanKind::Total { " in total" } else { "" };
         self.words(Paint::Plain, &format!("{count} {plural}{total}, {from} to {to} UTC"));
         self.flush();
+        if view.lost > 0 {
+            let were = if view.lost == 1 { "event was" } else { "events were" };
+            self.words(Paint::Bad, &format!("LOST {} {were} not seen: closes are missing, or incomplete", view.lost));
+            self.flush();
+        }
         if view.sample_one_in > 1 {
             let (one_in, error) = (view.sample_one_in, view.count_error(&split.all));
             self.words(
