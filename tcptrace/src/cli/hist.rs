@@ -41,11 +41,11 @@ pub(super) struct HistArgs {
 #[command(next_help_heading = "Histograms")]
 pub(super) struct HistogramArgs {
     /// Durations: close (the default), network, local-app, remote-app, fin-wait1, fin-wait2, closing, close-wait,
-    /// last-ack
+    /// last-ack, lifetime, srtt
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     of: Vec<Of>,
     /// A histogram for each process, cgroup, container, unit, remote-addr, remote-addr/24 (/V4,V6), local-port,
-    /// remote-port, role, outcome, netns or host; several are combined
+    /// remote-port, role, outcome, reason, netns or host; several are combined
     #[arg(long, value_name = "KEY", value_parser = bys)]
     by: Vec<Bys>,
     /// Keys that get a row of their own (10), those with most closes first; the others are one row
@@ -54,7 +54,8 @@ pub(super) struct HistogramArgs {
     /// Histograms of each interval, not of the whole run alone; `hist` has them every 10s
     #[arg(long, value_name = "TIME", value_parser = interval)]
     interval: Option<Duration>,
-    /// Also draw how the distribution changes with time: a column for each interval (10s)
+    /// Also draw, at the end, how the distribution changed with time: a column for each interval, or narrower ones so
+    /// that there are at least 20
     #[arg(long)]
     heatmap: bool,
 }
@@ -118,10 +119,11 @@ impl HistogramArgs {
 /// Watches, and draws what was seen whatever ended the watch.
 pub(super) fn run(args: &HistArgs) -> Result<ExitCode, CliError> {
     let draw = args.histograms.draw(true)?;
-    let by_owner = draw.config.bys.iter().any(|by| by.is_of_owner());
+    let connects =
+        draw.config.bys.iter().any(|by| by.is_of_owner()) || draw.config.ofs.iter().any(|of| of.needs_connects());
     let mut pipeline = setup::hist_pipeline(&args.live, &args.filter, args.output, draw)?;
     let watch = Watch::new(&args.live, &args.filter.socket)?;
-    let watch = if by_owner { watch } else { watch.without_owners() };
+    let watch = if connects { watch } else { watch.without_owners() };
     session::report_after(session::run(&args.live, &watch, &mut pipeline, &mut NoTee), pipeline, false)
 }
 

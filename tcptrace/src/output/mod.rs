@@ -62,6 +62,12 @@ impl Renderer {
         })
     }
 
+    /// A person reads it: nothing has to be said twice.
+    #[must_use]
+    pub const fn is_for_people(&self) -> bool {
+        matches!(self.0, Kind::Table(_))
+    }
+
     /// The reader has another width from now on: columns, as [`Style::width`]. JSON has none.
     pub fn set_width(&mut self, width: usize) {
         if let Kind::Table(table) = &mut self.0 {

@@ -23,6 +23,8 @@ pub enum By {
     Role,
     /// How it ended.
     Outcome,
+    /// Why it ended so.
+    Reason,
     /// Network namespace.
     Netns,
     /// Host that it was seen on.
@@ -31,7 +33,7 @@ pub enum By {
 
 impl By {
     /// All of them, addresses whole.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Process,
         Self::Cgroup,
         Self::Container,
@@ -41,6 +43,7 @@ impl By {
         Self::RemotePort,
         Self::Role,
         Self::Outcome,
+        Self::Reason,
         Self::Netns,
         Self::Host,
     ];
@@ -58,6 +61,7 @@ impl By {
             Self::RemotePort => "remote_port",
             Self::Role => "role",
             Self::Outcome => "outcome",
+            Self::Reason => "reason",
             Self::Netns => "netns",
             Self::Host => "host",
         }
