@@ -3,12 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tcptrace_ebpf::filter::SAMPLE_MAX;
 
 use super::export::ExportArgs;
 use super::hist::{HistArgs, HistogramArgs};
 
 use super::doctor::DoctorArgs;
+pub(super) use super::filters::{FilterArgs, SocketFilterArgs};
+pub(super) use super::values::duration;
+use super::values::{self, sample};
 
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
 /// which programs leak CLOSE_WAIT.
@@ -149,7 +151,7 @@ pub(super) struct LiveArgs {
     #[arg(long, value_name = "1/N", value_parser = sample)]
     pub(super) sample: Option<u32>,
     /// Ring buffer between kernel and reader, MiB: a power of two
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = values::mebibytes)]
     pub(super) ring_mib: u32,
     /// Print debug messages of the BPF programs on stderr; slows them down
     #[arg(long)]
@@ -169,55 +171,11 @@ pub(super) struct ShowArgs {
     #[arg(long, conflicts_with = "transitions")]
     pub(super) summary: bool,
     /// Lines in a second at most; more are counted and held back
-    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "LINES", value_parser = values::rate)]
     pub(super) max_rate: Option<u32>,
     /// Exit with 1 if there were findings
     #[arg(long)]
     pub(super) exit_code: bool,
-}
-
-/// What to leave out. Several values of one option: any of them; several options: all of them.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Filters")]
-pub(super) struct FilterArgs {
-    #[command(flatten)]
-    pub(super) socket: SocketFilterArgs,
-    /// Show closes that took at least this long; the rest are counted all the same
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) min_latency: Option<Duration>,
-}
-
-/// What sockets to leave out, and whose.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Filters")]
-pub(super) struct SocketFilterArgs {
-    /// Local or remote port
-    #[arg(long, value_name = "PORT")]
-    pub(super) port: Vec<u16>,
-    /// Local port
-    #[arg(long, value_name = "PORT")]
-    pub(super) local_port: Vec<u16>,
-    /// Remote port
-    #[arg(long, value_name = "PORT")]
-    pub(super) remote_port: Vec<u16>,
-    /// Local or remote address, or prefix such as 10.0.0.0/8
-    #[arg(long, value_name = "CIDR")]
-    pub(super) addr: Vec<String>,
-    /// Process id of the owner
-    #[arg(long)]
-    pub(super) pid: Vec<u32>,
-    /// Name of the owner, as printed
-    #[arg(long, value_name = "NAME")]
-    pub(super) comm: Vec<String>,
-    /// cgroup of the owner (v2), or one above it, such as /system.slice/nginx.service
-    #[arg(long, value_name = "PATH")]
-    pub(super) cgroup: Vec<String>,
-    /// Network namespace: name (`ip netns`), path, process id, inode, or self; of a capture, inode
-    #[arg(long)]
-    pub(super) netns: Vec<String>,
-    /// Address family
-    #[arg(long, value_enum)]
-    pub(super) family: Option<FamilyArg>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -228,35 +186,6 @@ pub(super) enum OutputFormat {
     Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum FamilyArg {
-    /// IPv4, also through an IPv6 socket
-    Ipv4,
-    /// IPv6
-    Ipv6,
-}
-
-/// Durations are bounded by what nanoseconds in 64 bits hold, with room to add.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if time.is_zero() {
-        return Err("must be more than 0".to_owned());
-    }
-    if time > MAX {
-        return Err("must be less than 100 years".to_owned());
-    }
-    Ok(time)
-}
-
-/// `1/N`, and nothing that looks like it.
-fn sample(text: &str) -> Result<u32, String> {
-    let digits = text.strip_prefix("1/").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let one_in = digits.and_then(|digits| digits.parse().ok());
-    let one_in = one_in.filter(|one_in| (1..=SAMPLE_MAX).contains(one_in));
-    one_in.ok_or_else(|| format!("must be 1/N with N from 1 to {SAMPLE_MAX}, such as 1/100"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,21 +194,5 @@ mod tests {
     fn arguments_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn samples_are_read_strictly() {
-        assert_eq!(["1/1", "1/100", "1/1000000"].map(sample), [Ok(1), Ok(100), Ok(1_000_000)]);
-        for text in ["", "1", "1/", "1/0", "2/3", "1/+5", "1/ 5", "1/1000001", "1/99999999999", "0.1", "10%", "1/x"] {
-            assert!(sample(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_have_bounds() {
-        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
-        assert!(duration("0s").is_err());
-        assert!(duration("5").is_err());
-        assert!(duration("1000000years").is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! `tcptrace hist`, and what else draws histograms.
 
-use std::{ops::RangeInclusive, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::{
     args::{FilterArgs, LiveArgs, OutputFormat, duration},
     exit::CliError,
     session::{self, NoTee},
-    setup,
+    setup, values,
     watch::Watch,
 };
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(10);
 /// The clock is read some 20 times a second: of shorter intervals most would have nothing.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// Rows that anybody reads.
-const TOP: RangeInclusive<i64> = 1..=10_000;
 
 #[derive(Debug, Args)]
 pub(super) struct HistArgs {
@@ -49,7 +47,7 @@ pub(super) struct HistogramArgs {
     #[arg(long, value_name = "KEY", value_parser = bys)]
     by: Vec<Bys>,
     /// Keys that get a row of their own (10), those with most closes first; the others are one row
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(TOP))]
+    #[arg(long, value_name = "ROWS", value_parser = values::rows)]
     top: Option<u32>,
     /// Histograms of each interval, not of the whole run alone; `hist` has them every 10s
     #[arg(long, value_name = "TIME", value_parser = interval)]
@@ -79,7 +77,7 @@ fn bys(text: &str) -> Result<Bys, String> {
 
 fn interval(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
-    if time < INTERVAL_MIN { Err("must be at least 100ms".to_owned()) } else { Ok(time) }
+    if time < INTERVAL_MIN { Err("must be at least 100ms, such as 1s".to_owned()) } else { Ok(time) }
 }
 
 impl HistogramArgs {
@@ -118,6 +116,11 @@ impl HistogramArgs {
 
 /// Watches, and draws what was seen whatever ended the watch.
 pub(super) fn run(args: &HistArgs) -> Result<ExitCode, CliError> {
+    if args.filter.findings_only {
+        return Err(CliError::Usage(
+            "--findings-only: histograms are of closes alone; see `tcptrace trace`".to_owned(),
+        ));
+    }
     let draw = args.histograms.draw(true)?;
     let connects =
         draw.config.bys.iter().any(|by| by.is_of_owner()) || draw.config.ofs.iter().any(|of| of.needs_connects());

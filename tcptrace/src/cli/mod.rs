@@ -6,6 +6,7 @@ mod check;
 mod doctor;
 mod exit;
 mod export;
+mod filters;
 mod hist;
 mod inspect;
 mod page;
@@ -16,6 +17,7 @@ mod setup;
 mod signals;
 mod talk;
 mod trace;
+mod values;
 mod watch;
 
 use std::process::ExitCode;

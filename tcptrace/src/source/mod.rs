@@ -13,6 +13,7 @@ mod held;
 pub mod host;
 mod idle;
 pub mod layout;
+mod lists;
 mod live;
 mod load;
 mod looker;
