@@ -94,3 +94,124 @@ impl Excluded {
 fn rules_out<T>(wanted: &[T], is_excluded: impl Fn(&T) -> bool) -> bool {
     !wanted.is_empty() && wanted.iter().all(is_excluded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::{Filter, parse_prefix};
+    use crate::model::{CgroupName, FindingStatus, Holder, Output, Reason};
+    use crate::output::fixtures;
+
+    fn not(excluded: Excluded) -> Filter {
+        Filter::new(FilterSpec { not: excluded, ..FilterSpec::default() }).unwrap()
+    }
+
+    macro_rules! without {
+        ($($field:ident: $value:expr),+) => { not(Excluded { $($field: $value,)+ ..Excluded::default() }) };
+    }
+
+    #[test]
+    fn sockets_that_match_are_left_out() {
+        // 127.0.0.1:45555 to 127.0.0.1:49530 in namespace 4026531840.
+        let close = Output::Close(fixtures::close());
+        let socket = fixtures::close().socket;
+        let (local, remote) = (socket.local.port, socket.remote.port);
+        let prefix = |text: &str| vec![parse_prefix(text).unwrap()];
+        for (filter, admits) in [
+            (without!(ports: vec![1, local]), false),
+            (without!(ports: vec![remote]), false),
+            (without!(ports: vec![1]), true),
+            (without!(local_ports: vec![local]), false),
+            (without!(local_ports: vec![remote]), true),
+            (without!(remote_ports: vec![remote]), false),
+            (without!(remote_ports: vec![local]), true),
+            (without!(prefixes: prefix("127.0.0.0/8")), false),
+            (without!(prefixes: prefix("10.0.0.0/8")), true),
+            (without!(netns: vec![socket.netns]), false),
+            (without!(netns: vec![1]), true),
+        ] {
+            assert_eq!(filter.admits(&close), admits, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn owners_that_match_are_left_out_and_unknown_ones_stay() {
+        let close = fixtures::close();
+        let owner = close.owner.unwrap();
+        let nobody = Output::Close(crate::model::Close { owner: None, ..close });
+        let mut cgroup = without!(cgroup_paths: vec!["/web".to_owned()]);
+        assert!(cgroup.admits(&Output::Close(close)), "not known yet");
+        cgroup.learn_cgroup(&CgroupName { id: owner.cgroup_id, path: "/web/worker".to_owned() });
+        for filter in
+            [without!(pids: vec![owner.pid]), without!(comms: vec!["a".into(), owner.comm.to_string()]), cgroup]
+        {
+            assert!(!filter.admits(&Output::Close(close)), "{filter:?}");
+            assert!(filter.admits(&nobody), "{filter:?}");
+        }
+        assert!(without!(pids: vec![owner.pid + 1]).admits(&Output::Close(close)));
+        let both = FilterSpec {
+            comms: vec![owner.comm.to_string()],
+            not: Excluded { pids: vec![owner.pid], ..Excluded::default() },
+            ..FilterSpec::default()
+        };
+        assert!(!Filter::new(both.clone()).unwrap().admits(&Output::Close(close)));
+        assert!(!Filter::new(both).unwrap().admits(&nobody), "who is asked for has to be known");
+    }
+
+    #[test]
+    fn a_socket_of_several_stays_while_one_is_left() {
+        let holder = |pid, comm: &str| Holder { pid, comm: comm.into(), fd: 3, cgroup: "/".into() };
+        let filter = without!(comms: vec!["nginx".into()]);
+        assert!(!filter.admits_holders(&[holder(1, "nginx"), holder(2, "nginx")]));
+        assert!(filter.admits_holders(&[holder(1, "nginx"), holder(2, "envoy")]));
+        assert!(filter.admits_holders(&[]));
+    }
+
+    #[test]
+    fn ends_are_known_or_match_nothing() {
+        let reset = crate::model::Close {
+            role: Role::Abort,
+            outcome: Outcome::ResetSent,
+            reason: Some(Reason::Linger0),
+            ..fixtures::close()
+        };
+        let (close, reset) = (Output::Close(fixtures::close()), Output::Close(reset));
+        let raised = Output::Finding(fixtures::finding(FindingStatus::Raised));
+        let ended = Output::Finding(fixtures::finding(FindingStatus::Ended(Outcome::Timeout)));
+        let Output::Finding(finding) = &raised else { unreachable!() };
+        let reason = finding.reason.as_str().to_owned();
+        let wants = |spec: FilterSpec| {
+            let filter = Filter::new(spec).unwrap();
+            [&close, &reset, &raised, &ended].map(|output| filter.admits(output))
+        };
+        let none = FilterSpec::default;
+        assert_eq!(wants(FilterSpec { outcomes: vec![Outcome::ResetSent], ..none() }), [false, true, false, false]);
+        assert_eq!(wants(FilterSpec { outcomes: vec![Outcome::Timeout], ..none() }), [false, false, false, true]);
+        assert_eq!(wants(FilterSpec { roles: vec![Role::Active], ..none() }), [true, false, false, false]);
+        assert_eq!(wants(FilterSpec { reasons: vec!["linger_0".into()], ..none() }), [false, true, false, false]);
+        assert_eq!(wants(FilterSpec { reasons: vec!["none".into()], ..none() }), [true, false, false, false]);
+        assert_eq!(wants(FilterSpec { reasons: vec![reason.clone()], ..none() }), [false, false, true, true]);
+        let excludes = |not: Excluded| wants(FilterSpec { not, ..none() });
+        let no = Excluded::default;
+        assert_eq!(excludes(Excluded { outcomes: vec![Outcome::Fin], ..no() }), [false, true, true, true]);
+        assert_eq!(excludes(Excluded { roles: vec![Role::Abort], ..no() }), [true, false, true, true]);
+        assert_eq!(excludes(Excluded { reasons: vec![reason], ..no() }), [true, true, false, false]);
+        let findings = Filter::new(FilterSpec { findings_only: true, ..none() }).unwrap();
+        assert!(findings.admits(&close) && !findings.shows(&close) && findings.shows(&raised));
+    }
+
+    #[test]
+    fn what_leaves_nothing_is_refused() {
+        let spec = |not: Excluded| FilterSpec { ports: vec![80], local_ports: vec![80], not, ..FilterSpec::default() };
+        let refused = |not: Excluded| Filter::new(spec(not)).err();
+        assert_eq!(refused(Excluded { ports: vec![81], ..Excluded::default() }), None);
+        assert_eq!(
+            refused(Excluded { ports: vec![80], ..Excluded::default() }),
+            Some(FilterError::AllExcluded { option: "--port" })
+        );
+        assert_eq!(
+            refused(Excluded { local_ports: vec![80], ..Excluded::default() }),
+            Some(FilterError::AllExcluded { option: "--local-port" })
+        );
+    }
+}

@@ -47,7 +47,7 @@ pub(super) fn context() -> Context {
 }
 
 /// DESIGN's example.
-pub(super) fn close() -> Close {
+pub(crate) fn close() -> Close {
     Close {
         end_ns: 5_678_901_234,
         socket: socket("127.0.0.1:45555", "127.0.0.1:49530"),
@@ -66,7 +66,7 @@ pub(super) fn close() -> Close {
     }
 }
 
-pub(super) fn finding(status: FindingStatus) -> Finding {
+pub(crate) fn finding(status: FindingStatus) -> Finding {
     Finding {
         time_ns: 5_678_901_234,
         socket: socket("127.0.0.1:45555", "127.0.0.1:49530"),

@@ -3,7 +3,7 @@
 //! Appends to a buffer that the caller writes out and clears: no I/O here, and in steady state no allocation.
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod json;
 mod table;
 mod time;
