@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::support::{Folder, run};
 
-const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--max-rate", "--exit-code"];
+const SHOW: &[&str] = &["--output", "--columns", "--transitions", "--summary", "--max-rate", "--exit-code"];
 const THRESHOLDS: &[&str] = &["--stuck-after", "--leak-after"];
 const LIVE: &[&str] = &["--duration", "--sample", "--ring-mib", "--debug-bpf"];
 const LOOK: &[&str] = &["--watch", "--duration", "--output", "--exit-code"];
@@ -175,6 +175,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["hist", "--of", "nope"], &["'nope'", "fin-wait1", "lifetime"]),
     (&["hist", "--findings-only"], &["--findings-only", "closes alone"]),
     (&["trace", "--outcome", "resets"], &["--outcome", "reset-sent"]),
+    (&["trace", "--columns", "rtt"], &["--columns", "srtt", "bytes-sent"]),
     (&["trace", "--role", "server"], &["--role", "active"]),
     (&["trace", "--reason", "No Way"], &["--reason", "linger-0"]),
     (&["trace", "--comm", "nginx,"], &["--comm", "empty"]),

@@ -48,6 +48,7 @@ const VIEWS: &[(&str, &[&str])] = &[
     ("resets.sent.txt", &["--outcome", "reset-sent,timeout", "--not-reason", "linger-0"]),
     ("resets.hist.txt", &["--by", "outcome,reason", "--heatmap"]),
     ("closes.findings.txt", &["--findings-only"]),
+    ("orderly.columns.txt", &["--columns", "lifetime,srtt", "--columns", "bytes-sent,bytes_received"]),
     ("open.txt", &[]),
     ("open.jsonl", &["--output", "json"]),
     ("many.summary.txt", &["--summary"]),

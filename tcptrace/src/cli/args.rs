@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::output::Extra;
+
 use super::export::ExportArgs;
 use super::hist::{HistArgs, HistogramArgs};
 
@@ -164,6 +166,9 @@ pub(super) struct ShowArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub(super) output: OutputFormat,
+    /// Also show in lines of closes: lifetime, srtt, bytes-sent, bytes-received (JSON has them)
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', value_parser = values::column)]
+    pub(super) columns: Vec<Extra>,
     /// Also print every teardown transition, FIN retransmit and reset
     #[arg(long)]
     pub(super) transitions: bool,

@@ -51,7 +51,8 @@ pub(super) fn hist_pipeline(
 /// A pipeline to standard output, without hosts. Histograms take the place of lines.
 pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Stdout>> {
     let out = std::io::stdout();
-    let renderer = renderer(show.output, &out);
+    let mut renderer = renderer(show.output, &out);
+    renderer.set_extras(&show.columns);
     let lines = !show.summary && draw.is_none();
     Pipeline::to_text(Parts { renderer, out, lines, draw, max_rate: show.max_rate })
 }

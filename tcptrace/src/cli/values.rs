@@ -5,7 +5,10 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use tcptrace_ebpf::filter::SAMPLE_MAX;
 
-use crate::model::{Outcome, Role};
+use crate::{
+    model::{Outcome, Role},
+    output::Extra,
+};
 
 /// Durations are bounded by what nanoseconds in 64 bits hold, with room to add.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -55,6 +58,11 @@ pub(super) fn mebibytes(text: &str) -> Result<u32, String> {
 /// A word of outcomes, with dashes or with underscores.
 pub(super) fn outcome(text: &str) -> Result<Outcome, String> {
     word(text, &Outcome::ALL, Outcome::as_str)
+}
+
+/// A column by choice.
+pub(super) fn column(text: &str) -> Result<Extra, String> {
+    word(text, &Extra::ALL, Extra::as_str)
 }
 
 /// A word of roles.

@@ -2,6 +2,7 @@
 //!
 //! Appends to a buffer that the caller writes out and clears: no I/O here, and in steady state no allocation.
 
+mod extra;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod json;
@@ -12,6 +13,7 @@ mod units;
 use crate::model::{Advice, LeaksReport, Output, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
+pub use extra::Extra;
 pub(crate) use time::Calendar;
 
 /// `--output`.
@@ -66,6 +68,13 @@ impl Renderer {
     #[must_use]
     pub const fn is_for_people(&self) -> bool {
         matches!(self.0, Kind::Table(_))
+    }
+
+    /// Lines of closes show these, too, in this order.
+    pub fn set_extras(&mut self, extras: &[Extra]) {
+        if let Kind::Table(table) = &mut self.0 {
+            table.set_extras(extras);
+        }
     }
 
     /// The reader has another width from now on: columns, as [`Style::width`]. JSON has none.

@@ -4,7 +4,8 @@ use super::line::Line;
 use super::paint::Paint;
 use super::short;
 use crate::model::{Close, Outcome, PHASES, Reason, Retransmits};
-use crate::output::units::DurationNs;
+use crate::output::Extra;
+use crate::output::units::{Bytes, DurationNs};
 use crate::report::has_latency;
 
 /// Role, total, outcome with reason, phases, retransmits. What is not known is `?`.
@@ -26,6 +27,24 @@ pub(super) fn cells(line: &mut Line, close: &Close, role_width: usize, total_wid
         line.word(Paint::Faint, "incomplete");
     }
     retransmits(line, close.retransmits);
+}
+
+/// A column by choice, behind all that every line has: its word and its value, `?` where that is not known.
+pub(super) fn extra(line: &mut Line, close: &Close, extra: Extra) {
+    let known = match extra {
+        Extra::Lifetime => close.lifetime_ns.map(|ns| DurationNs(ns).to_string()),
+        // 0 until the first acknowledgement was measured.
+        Extra::Srtt => {
+            let us = close.totals.map(|totals| totals.srtt_us).filter(|us| *us > 0);
+            us.map(|us| DurationNs(u64::from(us) * 1_000).to_string())
+        }
+        Extra::BytesSent => close.totals.map(|totals| Bytes(totals.bytes_sent).to_string()),
+        Extra::BytesReceived => close.totals.map(|totals| Bytes(totals.bytes_received).to_string()),
+    };
+    match known {
+        Some(value) => line.word(Paint::Plain, format_args!("{} {value}", extra.as_str())),
+        None => line.word(Paint::Faint, format_args!("{} ?", extra.as_str())),
+    }
 }
 
 fn outcome(line: &mut Line, outcome: Outcome, reason: Option<Reason>) {

@@ -21,7 +21,7 @@ mod tests;
 
 use std::fmt::{self, Write as _};
 
-use super::{AdvicePage, Style, time::Calendar};
+use super::{AdvicePage, Extra, Style, time::Calendar};
 use crate::model::{Advice, Close, Event, Finding, Identity, LeaksReport, Owner, Phase, StuckReport, printable};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
@@ -42,6 +42,8 @@ pub(super) struct Table {
     calendar: Calendar,
     line: Line,
     lines_below_heading: Option<usize>,
+    /// What lines of closes show by choice.
+    extras: Vec<Extra>,
 }
 
 /// Width of each column where its text is no longer.
@@ -77,7 +79,12 @@ impl Table {
             calendar: Calendar::default(),
             line: Line::default(),
             lines_below_heading: None,
+            extras: Vec::new(),
         }
+    }
+
+    pub(super) fn set_extras(&mut self, extras: &[Extra]) {
+        self.extras = extras.to_vec();
     }
 
     pub(super) fn set_width(&mut self, width: usize) {
@@ -88,6 +95,7 @@ impl Table {
     pub(super) fn close(&mut self, out: &mut Vec<u8>, close: &Close, context: &Context) {
         self.start(out, context, close.end_ns, &close.socket, close.owner.as_ref());
         close::cells(&mut self.line, close, self.columns.role, Columns::TOTAL);
+        self.extras.iter().for_each(|extra| close::extra(&mut self.line, close, *extra));
         self.line.flush(out, self.style);
     }
 
