@@ -90,8 +90,8 @@ impl fmt::Display for Count {
     }
 }
 
-/// So many in so many nanoseconds, as a rate for a second with three digits: `0.25`, `12.5`, `41,000`. What is more than
-/// nothing never prints as nothing. `-` where no time passed.
+/// So many in so many nanoseconds, as a rate for a second with three digits: `0.25`, `12.5`, `41,000`. What is more
+/// than nothing never prints as nothing. `-` where no time passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PerSecond(pub(super) u64, pub(super) u64);
 
