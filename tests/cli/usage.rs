@@ -203,6 +203,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["replay", "orderly.cap", "--max-rate", "0"], &["--max-rate"]),
     (&["replay", "orderly.cap", "--of", "closes"], &["--of", "closes", "local-app"]),
     (&["replay", "orderly.cap", "--of", "close", "--of", "close"], &["--of close", "twice"]),
+    (&["hist", "--of", "fin_wait1,fin-wait1"], &["--of fin-wait1", "twice"]),
     (&["replay", "orderly.cap", "--by", "pid"], &["--by", "pid", "remote-addr"]),
     (&["replay", "orderly.cap", "--by", "remote-addr/33"], &["--by", "33", "32"]),
     (&["replay", "orderly.cap", "--by", "role,role"], &["--by role", "twice"]),

@@ -32,7 +32,7 @@ impl FilterArgs {
     }
 }
 
-const HEADING: &str = "Filters (any value of an option, all options; values in lists, such as 80,443)";
+const HEADING: &str = "Filters (values of one option: any of them; several options: all; lists such as 80,443)";
 
 /// How a close ended: known at its end, so the kernel side sends all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
@@ -77,7 +77,7 @@ pub(super) struct SocketFilterArgs {
     /// Process id of the owner
     #[arg(long, value_delimiter = ',', value_parser = values::pid)]
     pub(super) pid: Vec<u32>,
-    /// Name of the owner, as printed; a comma in it is \\,
+    /// Name of the owner, as printed; a comma in it is \,
     #[arg(long, value_name = "NAME")]
     pub(super) comm: Vec<String>,
     /// cgroup of the owner (v2), or one above it, such as /system.slice/nginx.service

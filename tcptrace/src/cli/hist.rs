@@ -75,6 +75,11 @@ fn bys(text: &str) -> Result<Bys, String> {
     words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map(Bys)
 }
 
+/// A word as help has it.
+fn typed(word: &str) -> String {
+    word.replace('_', "-")
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time < INTERVAL_MIN { Err("must be at least 100ms, such as 1s".to_owned()) } else { Ok(time) }
@@ -95,12 +100,12 @@ impl HistogramArgs {
         }
         for (at, by) in bys.iter().enumerate() {
             if bys.iter().take(at).any(|before| before.as_str() == by.as_str()) {
-                return Err(CliError::Usage(format!("--by {by}: it is there twice")));
+                return Err(CliError::Usage(format!("--by {}: it is there twice", typed(by.as_str()))));
             }
         }
         if let Some((_, of)) = ofs.iter().enumerate().find(|(at, of)| ofs.iter().take(*at).any(|before| before == *of))
         {
-            return Err(CliError::Usage(format!("--of {of}: it is there twice")));
+            return Err(CliError::Usage(format!("--of {}: it is there twice", typed(of.as_str()))));
         }
         let default = Config::default();
         let top = self.top.map_or(default.top, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
