@@ -31,13 +31,13 @@ pub struct Filter {
     pub sockets: u32,
     /// `--port`: list [`PORTS_EITHER`].
     pub has_ports: u32,
-    /// `--local-port`: list [`PORTS_LOCAL`].
+    /// `--local-port`, and ports of this end that are not excluded: list [`PORTS_LOCAL`].
     pub has_local_ports: u32,
-    /// `--remote-port`: list [`PORTS_REMOTE`].
+    /// `--remote-port`, likewise: list [`PORTS_REMOTE`].
     pub has_remote_ports: u32,
-    /// `--addr`.
+    /// `--addr` and `--not-addr`: [`PREFIXES_WANTED`], [`PREFIXES_EXCLUDED`], or both.
     pub has_prefixes: u32,
-    /// `--netns`.
+    /// `--netns` or `--not-netns`: what the list holds, [`NETNS_WANTED`] or [`NETNS_EXCLUDED`].
     pub has_netns: u32,
     /// `--pid`.
     pub has_pids: u32,
@@ -107,6 +107,15 @@ pub const fn span(first: u16, last: u16) -> u32 {
 pub const fn spans_meet(one: u32, other: u32) -> bool {
     one & 0xffff <= other >> 16 && other & 0xffff <= one >> 16
 }
+
+/// An address lies in a prefix of `--addr`. With [`PREFIXES_EXCLUDED`] the value of a prefix.
+pub const PREFIXES_WANTED: u32 = 1;
+/// An address lies in a prefix of `--not-addr`.
+pub const PREFIXES_EXCLUDED: u32 = 2;
+/// Namespaces of the list pass.
+pub const NETNS_WANTED: u32 = 1;
+/// Namespaces of the list do not pass.
+pub const NETNS_EXCLUDED: u32 = 2;
 
 /// Ports of either end.
 pub const PORTS_EITHER: u32 = 0;

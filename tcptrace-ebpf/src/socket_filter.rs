@@ -2,8 +2,8 @@
 
 use aya_ebpf::maps::lpm_trie::Key;
 use tcptrace_ebpf::filter::{
-    PORTS_EITHER, PORTS_LOCAL, PORTS_REMOTE, PREFIX_BITS, is_v4_mapped, port_place, prefix_data, sampled, span,
-    spans_meet,
+    NETNS_WANTED, PORTS_EITHER, PORTS_LOCAL, PORTS_REMOTE, PREFIX_BITS, PREFIXES_EXCLUDED, PREFIXES_WANTED,
+    is_v4_mapped, port_place, prefix_data, sampled, span, spans_meet,
 };
 
 use crate::{
@@ -60,7 +60,7 @@ pub(crate) fn judge(sk: Sock, local_port: impl FnOnce() -> u16, connecting: bool
     if filter!(sockets) == 0 {
         return Wanted::Yes;
     }
-    if filter!(has_netns) != 0 && NETNS.get_ptr(sk.netns()).is_none() {
+    if filter!(has_netns) != 0 && NETNS.get_ptr(sk.netns()).is_some() != (filter!(has_netns) == NETNS_WANTED) {
         return Wanted::No;
     }
     if filter!(family) | filter!(has_prefixes) != 0 && !addresses(sk) {
@@ -121,10 +121,20 @@ fn addresses(sk: Sock) -> bool {
             return false;
         }
     }
-    filter!(has_prefixes) == 0 || in_prefixes(remote, v6) || in_prefixes(local, v6)
+    let given = filter!(has_prefixes);
+    if given == 0 {
+        return true;
+    }
+    let first = lists(remote, v6);
+    if given == PREFIXES_WANTED && first != 0 {
+        return true;
+    }
+    let lists = first | lists(local, v6);
+    (given & PREFIXES_WANTED == 0 || lists & PREFIXES_WANTED != 0) && lists & PREFIXES_EXCLUDED == 0
 }
 
+/// Which lists an address is in.
 #[inline(always)]
-fn in_prefixes(addr: [u32; 4], v6: bool) -> bool {
-    PREFIXES.get(Key::new(PREFIX_BITS, prefix_data(addr, v6))).is_some()
+fn lists(addr: [u32; 4], v6: bool) -> u32 {
+    PREFIXES.get(Key::new(PREFIX_BITS, prefix_data(addr, v6))).map_or(0, |lists| u32::from(*lists))
 }

@@ -4,12 +4,34 @@ use anyhow::{Context, Result, ensure};
 
 use crate::support::{Folder, run};
 
-const SHOW: &[&str] = &["--output", "--transitions", "--summary", "--max-rate", "--failed-connects", "--exit-code"];
+const SHOW: &[&str] =
+    &["--output", "--columns", "--transitions", "--summary", "--max-rate", "--failed-connects", "--exit-code"];
 const THRESHOLDS: &[&str] = &["--stuck-after", "--leak-after"];
 const LIVE: &[&str] = &["--duration", "--sample", "--ring-mib", "--debug-bpf"];
 const LOOK: &[&str] = &["--watch", "--duration", "--output", "--exit-code"];
 const FILTERS: &[&str] =
     &["--port", "--local-port", "--remote-port", "--addr", "--pid", "--comm", "--cgroup", "--netns", "--family"];
+const EXCLUSIONS: &[&str] = &[
+    "--not-port",
+    "--not-local-port",
+    "--not-remote-port",
+    "--not-addr",
+    "--not-pid",
+    "--not-comm",
+    "--not-cgroup",
+    "--not-netns",
+    "--not-family",
+];
+const ENDS: &[&str] = &[
+    "--outcome",
+    "--reason",
+    "--role",
+    "--not-outcome",
+    "--not-reason",
+    "--not-role",
+    "--min-latency",
+    "--findings-only",
+];
 const DOCTOR: &[&str] = &[
     "--watch",
     "--only",
@@ -21,7 +43,6 @@ const DOCTOR: &[&str] = &[
     "--explain",
     "--exit-code",
 ];
-const LATENCY: &[&str] = &["--min-latency"];
 const HISTOGRAMS: &[&str] = &["--of", "--by", "--top", "--interval", "--heatmap"];
 
 /// The options at the start of a line of `--help`, without their values.
@@ -37,13 +58,13 @@ fn options(help: &str) -> Vec<&str> {
 #[test]
 fn help_names_every_option_and_no_other() -> Result<()> {
     let all: &[(&str, &[&[&str]])] = &[
-        ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
-        ("record", &[&["--force", "--show"], LIVE, THRESHOLDS, SHOW, FILTERS, LATENCY]),
-        ("replay", &[&["--doctor", "--follow"], THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, LATENCY]),
-        ("hist", &[HISTOGRAMS, &["--output", "--failed-connects"], LIVE, THRESHOLDS, FILTERS, LATENCY]),
-        ("export", &[&["--format", "--table", "--out", "--force"], THRESHOLDS, FILTERS, LATENCY]),
-        ("stuck", &[&["--stuck-after", "--sockets"], LOOK, FILTERS]),
-        ("leaks", &[&["--leak-after", "--sockets"], LOOK, FILTERS]),
+        ("trace", &[LIVE, THRESHOLDS, SHOW, FILTERS, EXCLUSIONS, ENDS]),
+        ("record", &[&["--force", "--show"], LIVE, THRESHOLDS, SHOW, FILTERS, EXCLUSIONS, ENDS]),
+        ("replay", &[&["--doctor", "--follow"], THRESHOLDS, HISTOGRAMS, SHOW, FILTERS, EXCLUSIONS, ENDS]),
+        ("hist", &[HISTOGRAMS, &["--output", "--failed-connects"], LIVE, THRESHOLDS, FILTERS, EXCLUSIONS, ENDS]),
+        ("export", &[&["--format", "--table", "--out", "--force"], THRESHOLDS, FILTERS, EXCLUSIONS, ENDS]),
+        ("stuck", &[&["--stuck-after", "--sockets"], LOOK, FILTERS, EXCLUSIONS]),
+        ("leaks", &[&["--leak-after", "--sockets"], LOOK, FILTERS, EXCLUSIONS]),
         ("doctor", &[DOCTOR]),
         ("check", &[&["--output"]]),
     ];
@@ -144,6 +165,30 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["trace", "--comm", ""], &["--comm"]),
     (&["trace", "--pid", "0"], &["--pid 0"]),
     (&["trace", "--netns", "0"], &["--netns 0"]),
+    (&["trace", "--port", "http"], &["'http'", "--port", "from 1 to 65535, such as 443"]),
+    (&["trace", "--port", "80,,443"], &["--port", "such as 443"]),
+    (&["trace", "--pid", "-5"], &["-5"]),
+    (&["trace", "--pid", "nginx"], &["--pid", "such as 1234"]),
+    (&["trace", "--ring-mib", "x"], &["--ring-mib", "such as 16"]),
+    (&["trace", "--max-rate", "fast"], &["--max-rate", "such as 100"]),
+    (&["hist", "--top", "ten"], &["--top", "such as 20"]),
+    (&["hist", "--interval", "10"], &["--interval", "such as 500ms"]),
+    (&["hist", "--of", "nope"], &["'nope'", "fin-wait1", "lifetime"]),
+    (&["hist", "--findings-only"], &["--findings-only", "closes alone"]),
+    (&["trace", "--outcome", "resets"], &["--outcome", "reset-sent"]),
+    (&["trace", "--columns", "rtt"], &["--columns", "srtt", "bytes-sent"]),
+    (&["trace", "--role", "server"], &["--role", "active"]),
+    (&["trace", "--reason", "No Way"], &["--reason", "linger-0"]),
+    (&["trace", "--comm", "nginx,"], &["--comm", "empty"]),
+    (&["trace", "--not-comm", "longer than fifteen"], &["--not-comm", "15"]),
+    (&["trace", "--not-port", "0"], &["--not-port 0"]),
+    (&["trace", "--not-pid", "0"], &["--not-pid 0"]),
+    (&["trace", "--port", "80,443", "--not-port", "443,80"], &["--port", "left out"]),
+    (&["trace", "--family", "ipv4", "--not-family", "ipv4"], &["--family", "--not-family", "contradict"]),
+    (&["trace", "--outcome", "fin", "--not-outcome", "fin"], &["--outcome", "left out"]),
+    (&["stuck", "--outcome", "fin"], &["--outcome"]),
+    (&["replay", "orderly.cap", "--not-netns", "self"], &["--not-netns self", "inode"]),
+    (&["replay", "orderly.cap", "--doctor", "--not-port", "80"], &["--doctor", "--netns alone"]),
     (&["trace", "--netns", "no-such-name"], &["--netns no-such-name", "no network namespace"]),
     (&["trace", "--netns", "/no/such/path"], &["--netns /no/such/path", "no network namespace"]),
     (&["trace", "--netns", "4194304"], &["--netns 4194304", "no process"]),
@@ -162,8 +207,9 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["replay", "orderly.cap", "--doctor", "--heatmap"], &["--doctor"]),
     (&["replay", "orderly.cap", "--doctor", "--summary"], &["--doctor", "--summary"]),
     (&["replay", "orderly.cap", "--max-rate", "0"], &["--max-rate"]),
-    (&["replay", "orderly.cap", "--of", "closes"], &["--of", "closes", "local_app"]),
+    (&["replay", "orderly.cap", "--of", "closes"], &["--of", "closes", "local-app"]),
     (&["replay", "orderly.cap", "--of", "close", "--of", "close"], &["--of close", "twice"]),
+    (&["hist", "--of", "fin_wait1,fin-wait1"], &["--of fin-wait1", "twice"]),
     (&["replay", "orderly.cap", "--by", "pid"], &["--by", "pid", "remote-addr"]),
     (&["replay", "orderly.cap", "--by", "remote-addr/33"], &["--by", "33", "32"]),
     (&["replay", "orderly.cap", "--by", "role,role"], &["--by role", "twice"]),

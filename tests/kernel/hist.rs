@@ -36,12 +36,12 @@ fn by_role(lines: &[Line], of: &str, span: &str) -> Result<BTreeMap<String, u64>
     Ok(counts)
 }
 
-/// Closes that have no duration are not in any histogram, and are counted beside it.
+/// Closes that have no duration are not in any histogram, and are counted beside it: who resets, and why.
 #[test]
 fn aborted_closes_are_counted_beside_the_histogram() -> Result<()> {
     bounded(|| {
         let netns = NetNs::new()?;
-        let by = ["--by", "outcome", "--netns", &netns.inode().to_string()];
+        let by = ["--by", "outcome,reason", "--netns", &netns.inode().to_string()];
         let tool = Tool::live(&["hist", "--output", "json"], &by)?;
         netns.run(|_| {
             for number in 0..7 {
@@ -64,11 +64,23 @@ fn aborted_closes_are_counted_beside_the_histogram() -> Result<()> {
         let mut told = BTreeMap::new();
         for line in finished.lines()?.iter().filter(|line| line.is("histogram") && *line.at("/span") == "total") {
             let outcome = line.at("/key/outcome").as_str().with_context(|| format!("no outcome: {}", line.text))?;
-            told.insert(outcome.to_owned(), (line.count("/count"), line.count("/without")));
+            let reason = line.at("/key/reason").as_str().with_context(|| format!("no reason: {}", line.text))?;
+            let (count, without) = (line.count("/count"), line.count("/without"));
+            ensure!(line.count("/closes") == count + without, "{}", line.text);
+            ensure!(line.at("/closes_per_second").as_f64().is_some_and(|rate| rate > 0.0), "{}", line.text);
+            told.insert(format!("{outcome} {reason}"), (count, without));
         }
-        let wanted = [("fin", (6, 0)), ("reset_received", (0, 4)), ("reset_sent", (0, 4))];
+        let wanted = [("fin none", (6, 0)), ("reset_received none", (0, 4)), ("reset_sent linger_0", (0, 4))];
         let wanted: BTreeMap<_, _> = wanted.map(|(outcome, counts)| (outcome.to_owned(), counts)).into_iter().collect();
         ensure!(told == wanted, "{told:?} and not {wanted:?}");
+        let summary = finished.summary()?;
+        let reasons = summary.at("/reasons").as_array().context("no reasons")?;
+        let text =
+            |reason: &serde_json::Value| format!("{} {} {}", reason["outcome"], reason["reason"], reason["closes"]);
+        let mut reasons: Vec<String> = reasons.iter().map(text).collect();
+        reasons.sort_unstable();
+        let wanted = [r#""reset_received" null 4"#, r#""reset_sent" "linger_0" 4"#];
+        ensure!(reasons == wanted, "{reasons:?} and not {wanted:?}");
         Ok(())
     })
 }

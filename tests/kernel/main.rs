@@ -39,6 +39,7 @@ mod doctor_settings;
 #[cfg(test)]
 mod doctor_watch;
 #[cfg(test)]
+mod exclusions;
 mod failures;
 #[cfg(test)]
 mod filters;

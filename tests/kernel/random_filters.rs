@@ -59,6 +59,8 @@ fn filter(dice: &mut Dice, inodes: [u64; 2], cgroups: &Cgroups) -> Result<Vec<St
         0 => option("--port", dice.one(&PORTS)),
         1 => option("--local-port", dice.one(&PORTS)),
         2 => option("--remote-port", dice.one(&PORTS)),
+        3 => option("--not-port", &[dice.one(&PORTS), dice.one(&PORTS)].join(",")),
+        4 => option(["--not-local-port", "--not-remote-port"][dice.below(2)], dice.one(&PORTS)),
         _ => {}
     }
     let family = dice.below(7);
@@ -71,6 +73,12 @@ fn filter(dice: &mut Dice, inodes: [u64; 2], cgroups: &Cgroups) -> Result<Vec<St
             option("--addr", dice.one(&[["127.0.0.0/9", "::ffff:127.0.0.0/98"], ["::1", "::/0"]][family]));
         }
         (0..=dice.below(2)).for_each(|_| option("--addr", dice.one(&PREFIXES)));
+    }
+    if dice.below(4) == 0 {
+        option("--not-addr", dice.one(&["127.0.0.0/10", "127.192.0.0/10,::1", "::/0"]));
+    }
+    if dice.below(5) == 0 {
+        option("--not-comm", dice.one(&NAMES));
     }
     match dice.below(6) {
         0 => option("--cgroup", &cgroups.name()?),
@@ -240,7 +248,8 @@ fn equals_a_filtered_replay(seed: u64) -> Result<()> {
         let sockets = same_closes(&wanted, &lines, |_| true).with_context(context)?;
         let (crossed, made) = (summary.count("/events/delivered"), events_of(&all, &sockets)?);
         // Of owners, the kernel side does not always know enough; of sockets it does.
-        let by_socket = !words.iter().any(|word| ["--comm", "--pid", "--cgroup"].contains(&word.as_str()));
+        let by_socket =
+            !words.iter().any(|word| ["--comm", "--pid", "--cgroup", "--not-comm"].contains(&word.as_str()));
         ensure!(!by_socket || crossed == made, "{crossed} events crossed of {made}; {}", context());
     }
     Ok(())

@@ -3,12 +3,16 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tcptrace_ebpf::filter::SAMPLE_MAX;
+
+use crate::output::Extra;
 
 use super::export::ExportArgs;
 use super::hist::{HistArgs, HistogramArgs};
 
 use super::doctor::DoctorArgs;
+pub(super) use super::filters::{FilterArgs, SocketFilterArgs};
+pub(super) use super::values::duration;
+use super::values::{self, sample};
 
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
 /// which programs leak CLOSE_WAIT.
@@ -122,7 +126,7 @@ pub(super) struct LeaksArgs {
 #[derive(Debug, Args)]
 pub(super) struct LookArgs {
     /// Look again at this interval (such as 1s; at least 100ms), until Ctrl-C or SIGTERM
-    #[arg(long, value_name = "TIME", value_parser = interval)]
+    #[arg(long, value_name = "TIME", value_parser = values::interval)]
     pub(super) watch: Option<Duration>,
     /// Stop watching after this time (such as 10s, 5m)
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "watch")]
@@ -158,7 +162,7 @@ pub(super) struct LiveArgs {
     #[arg(long, value_name = "1/N", value_parser = sample)]
     pub(super) sample: Option<u32>,
     /// Ring buffer between kernel and reader, MiB: a power of two
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = values::mebibytes)]
     pub(super) ring_mib: u32,
     /// Print debug messages of the BPF programs on stderr; slows them down
     #[arg(long)]
@@ -171,6 +175,9 @@ pub(super) struct ShowArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub(super) output: OutputFormat,
+    /// Also show in lines of closes: lifetime, srtt, bytes-sent, bytes-received (JSON has them)
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', value_parser = values::column)]
+    pub(super) columns: Vec<Extra>,
     /// Also print every teardown transition, FIN retransmit and reset
     #[arg(long)]
     pub(super) transitions: bool,
@@ -180,7 +187,7 @@ pub(super) struct ShowArgs {
     #[arg(long, conflicts_with = "transitions")]
     pub(super) summary: bool,
     /// Closes and events printed in a second at most; more are counted and held back. Findings always show
-    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "LINES", value_parser = values::rate)]
     pub(super) max_rate: Option<u32>,
     /// Exit with 1 if there were findings
     #[arg(long)]
@@ -195,92 +202,12 @@ pub(super) struct FailedArgs {
     pub(super) failed_connects: bool,
 }
 
-/// What to leave out. Several values of one option: any of them; several options: all of them.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Filters")]
-pub(super) struct FilterArgs {
-    #[command(flatten)]
-    pub(super) socket: SocketFilterArgs,
-    /// Show closes that took at least this long; the rest are counted all the same
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) min_latency: Option<Duration>,
-}
-
-/// What sockets to leave out, and whose.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Filters")]
-pub(super) struct SocketFilterArgs {
-    /// Local or remote port
-    #[arg(long, value_name = "PORT")]
-    pub(super) port: Vec<u16>,
-    /// Local port
-    #[arg(long, value_name = "PORT")]
-    pub(super) local_port: Vec<u16>,
-    /// Remote port
-    #[arg(long, value_name = "PORT")]
-    pub(super) remote_port: Vec<u16>,
-    /// Local or remote address, or prefix such as 10.0.0.0/8
-    #[arg(long, value_name = "CIDR")]
-    pub(super) addr: Vec<String>,
-    /// Process id of the owner
-    #[arg(long)]
-    pub(super) pid: Vec<u32>,
-    /// Name of the owner, as printed
-    #[arg(long, value_name = "NAME")]
-    pub(super) comm: Vec<String>,
-    /// cgroup of the owner (v2), or one above it, such as /system.slice/nginx.service
-    #[arg(long, value_name = "PATH")]
-    pub(super) cgroup: Vec<String>,
-    /// Network namespace: name (`ip netns`), path, process id, inode, or self; of a capture, inode or the name in it
-    #[arg(long)]
-    pub(super) netns: Vec<String>,
-    /// Address family
-    #[arg(long, value_enum)]
-    pub(super) family: Option<FamilyArg>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputFormat {
     /// Aligned lines for people
     Table,
     /// One JSON object a line
     Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum FamilyArg {
-    /// IPv4, also through an IPv6 socket
-    Ipv4,
-    /// IPv6
-    Ipv6,
-}
-
-/// Durations are bounded by what nanoseconds in 64 bits hold, with room to add.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if time.is_zero() {
-        return Err("must be more than 0".to_owned());
-    }
-    if time > MAX {
-        return Err("must be less than 100 years".to_owned());
-    }
-    Ok(time)
-}
-
-/// From look to look. Each looks at all sockets of the host, and at files of processes at most once a second.
-fn interval(text: &str) -> Result<Duration, String> {
-    const LEAST: Duration = Duration::from_millis(100);
-    let time = duration(text)?;
-    if time < LEAST { Err("must be at least 100ms".to_owned()) } else { Ok(time) }
-}
-
-/// `1/N`, and nothing that looks like it.
-fn sample(text: &str) -> Result<u32, String> {
-    let digits = text.strip_prefix("1/").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let one_in = digits.and_then(|digits| digits.parse().ok());
-    let one_in = one_in.filter(|one_in| (1..=SAMPLE_MAX).contains(one_in));
-    one_in.ok_or_else(|| format!("must be 1/N with N from 1 to {SAMPLE_MAX}, such as 1/100"))
 }
 
 #[cfg(test)]
@@ -291,30 +218,5 @@ mod tests {
     fn arguments_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn samples_are_read_strictly() {
-        assert_eq!(["1/1", "1/100", "1/1000000"].map(sample), [Ok(1), Ok(100), Ok(1_000_000)]);
-        for text in ["", "1", "1/", "1/0", "2/3", "1/+5", "1/ 5", "1/1000001", "1/99999999999", "0.1", "10%", "1/x"] {
-            assert!(sample(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn intervals_have_a_floor() {
-        assert_eq!(interval("100ms"), Ok(Duration::from_millis(100)));
-        assert_eq!(interval("1h"), Ok(Duration::from_secs(3600)));
-        for text in ["99ms", "1ns", "1us", "99999us", "0s", "-1s", "", "x"] {
-            assert!(interval(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_have_bounds() {
-        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
-        assert!(duration("0s").is_err());
-        assert!(duration("5").is_err());
-        assert!(duration("1000000years").is_err());
     }
 }

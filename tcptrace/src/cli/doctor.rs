@@ -175,11 +175,7 @@ pub(super) fn replay(args: &ReplayArgs, filter: &Filter) -> Result<ExitCode, Cli
         return Err(CliError::Usage("--doctor draws nothing".to_owned()));
     }
     // What was left out would count as not there.
-    let SocketFilterArgs { port, local_port, remote_port, addr, pid, comm, cgroup, netns: _, family } =
-        &args.filter.socket;
-    let ports = [port, local_port, remote_port].into_iter().any(|list| !list.is_empty());
-    let words = [addr, comm, cgroup].into_iter().any(|list| !list.is_empty());
-    if ports || words || !pid.is_empty() || family.is_some() || args.filter.min_latency.is_some() {
+    if !args.filter.is_netns_alone() {
         let why = "--doctor judges whole namespaces: of filters, it takes --netns alone";
         return Err(CliError::Usage(why.to_owned()));
     }

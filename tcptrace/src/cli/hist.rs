@@ -1,14 +1,14 @@
 //! `tcptrace hist`, and what else draws histograms.
 
-use std::{ops::RangeInclusive, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 
 use super::{
-    args::{FailedArgs, FilterArgs, LiveArgs, OutputFormat, duration},
+    args::{FailedArgs, FilterArgs, LiveArgs, OutputFormat},
     exit::CliError,
     session::{self, NoTee},
-    setup,
+    setup, values,
     watch::Watch,
 };
 use crate::{
@@ -18,10 +18,6 @@ use crate::{
 
 /// Where nothing else is said.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// The clock is read some 20 times a second: of shorter intervals most would have nothing.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// Rows that anybody reads.
-const TOP: RangeInclusive<i64> = 1..=10_000;
 
 #[derive(Debug, Args)]
 pub(super) struct HistArgs {
@@ -43,20 +39,21 @@ pub(super) struct HistArgs {
 #[command(next_help_heading = "Histograms")]
 pub(super) struct HistogramArgs {
     /// Durations: close (the default), network, ack-wait, local-app, remote-app, fin-wait1, fin-wait2, closing,
-    /// close-wait, last-ack
+    /// close-wait, last-ack, lifetime, srtt
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     of: Vec<Of>,
     /// A histogram for each process, cgroup, container, unit, remote-addr, remote-addr/24 (/V4,V6), local-port,
-    /// remote-port, role, outcome, netns, interface or host; several are combined
+    /// remote-port, role, outcome, reason, netns, interface or host; several are combined
     #[arg(long, value_name = "KEY", value_parser = bys)]
     by: Vec<Bys>,
     /// Keys that get a row of their own (10), those with most closes first; the others are one row
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(TOP))]
+    #[arg(long, value_name = "ROWS", value_parser = values::rows)]
     top: Option<u32>,
     /// Histograms of each interval, not of the whole run alone; `hist` has them every 10s
-    #[arg(long, value_name = "TIME", value_parser = interval)]
+    #[arg(long, value_name = "TIME", value_parser = values::interval)]
     interval: Option<Duration>,
-    /// Also draw how the distribution changes with time: a column for each interval (10s)
+    /// Also draw, at the end, how the distribution changed with time: a column for each interval, or narrower ones so
+    /// that there are at least 20
     #[arg(long)]
     heatmap: bool,
 }
@@ -78,9 +75,9 @@ fn bys(text: &str) -> Result<Bys, String> {
     words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map(Bys)
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time < INTERVAL_MIN { Err("must be at least 100ms".to_owned()) } else { Ok(time) }
+/// A word as help has it.
+fn typed(word: &str) -> String {
+    word.replace('_', "-")
 }
 
 impl HistogramArgs {
@@ -98,12 +95,12 @@ impl HistogramArgs {
         }
         for (at, by) in bys.iter().enumerate() {
             if bys.iter().take(at).any(|before| before.as_str() == by.as_str()) {
-                return Err(CliError::Usage(format!("--by {by}: it is there twice")));
+                return Err(CliError::Usage(format!("--by {}: it is there twice", typed(by.as_str()))));
             }
         }
         if let Some((_, of)) = ofs.iter().enumerate().find(|(at, of)| ofs.iter().take(*at).any(|before| before == *of))
         {
-            return Err(CliError::Usage(format!("--of {of}: it is there twice")));
+            return Err(CliError::Usage(format!("--of {}: it is there twice", typed(of.as_str()))));
         }
         let default = Config::default();
         let top = self.top.map_or(default.top, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
@@ -119,24 +116,25 @@ impl HistogramArgs {
 
 /// Watches, and draws what was seen whatever ended the watch.
 pub(super) fn run(args: &HistArgs) -> Result<ExitCode, CliError> {
+    if args.filter.findings_only {
+        return Err(CliError::Usage(
+            "--findings-only: histograms are of closes alone; see `tcptrace trace`".to_owned(),
+        ));
+    }
     let draw = args.histograms.draw(true)?;
-    let by_owner = draw.config.bys.iter().any(|by| by.is_of_owner());
     let FailedArgs { failed_connects } = args.failed;
+    let connects = failed_connects
+        || draw.config.bys.iter().any(|by| by.is_of_owner())
+        || draw.config.ofs.iter().any(|of| of.needs_connects());
     let mut pipeline = setup::hist_pipeline(&args.live, &args.filter, args.output, failed_connects, draw)?;
     let watch = Watch::new(&args.live, &args.filter.socket)?;
-    let watch = if by_owner || failed_connects { watch } else { watch.without_owners() };
+    let watch = if connects { watch } else { watch.without_owners() };
     session::report_after(session::run(&args.live, &watch, &mut pipeline, &mut NoTee), pipeline, false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn intervals_have_a_least_length() {
-        assert_eq!(interval("100ms"), Ok(INTERVAL_MIN));
-        assert!(["99ms", "1ns", "0s", "5"].iter().all(|text| interval(text).is_err()));
-    }
 
     #[test]
     fn keys_are_read_with_their_lengths() {

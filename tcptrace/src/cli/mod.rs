@@ -6,6 +6,7 @@ mod check;
 mod doctor;
 mod exit;
 mod export;
+mod filters;
 mod hist;
 mod input;
 mod inspect;
@@ -22,6 +23,7 @@ mod signals;
 mod talk;
 mod trace;
 mod unseen;
+mod values;
 mod watch;
 
 use std::{env, process::ExitCode};

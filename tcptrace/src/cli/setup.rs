@@ -7,13 +7,15 @@ use std::{
 };
 
 use super::{
-    args::{FamilyArg, FilterArgs, LiveArgs, OutputFormat, ShowArgs, SocketFilterArgs, TraceArgs},
+    args::{FilterArgs, LiveArgs, OutputFormat, ShowArgs, SocketFilterArgs, TraceArgs},
     exit::CliError,
+    filters::FamilyArg,
     out::{Loose, Out},
+    values::names,
 };
 use crate::{
     engine::{Bounds, Config},
-    filter::{Filter, FilterError, FilterSpec, parse_prefix},
+    filter::{Excluded, Filter, FilterError, FilterSpec, parse_prefix},
     model::Family,
     output::{Format, Renderer, Style},
     pipeline::{Draw, Parts, Pipeline, Text},
@@ -35,7 +37,8 @@ pub(super) fn live_pipeline(args: &TraceArgs) -> Result<Pipeline<Text<Out>>, Cli
 /// The pipeline of a recording, whose text is not to hold it up.
 pub(super) fn record_pipeline(args: &TraceArgs, lines: bool, out: Loose) -> Result<Pipeline<Text<Loose>>, CliError> {
     let filter = live_filter(&args.filter)?;
-    let renderer = renderer(args.show.output, &std::io::stdout());
+    let mut renderer = renderer(args.show.output, &std::io::stdout());
+    renderer.set_extras(&args.show.columns);
     let (failed_connects, max_rate) = (args.show.failed.failed_connects, args.show.max_rate);
     let mut pipeline = Pipeline::to_text(Parts { renderer, out, lines, draw: None, failed_connects, max_rate });
     let config = config(args.show.transitions, nanos(args.live.stuck_after), nanos(args.live.leak_after));
@@ -65,7 +68,8 @@ pub(super) fn hist_pipeline(
 /// A pipeline to standard output, without hosts. Histograms take the place of lines.
 pub(super) fn pipeline(show: &ShowArgs, draw: Option<Draw>) -> Pipeline<Text<Out>> {
     let out = std::io::stdout();
-    let renderer = renderer(show.output, &out);
+    let mut renderer = renderer(show.output, &out);
+    renderer.set_extras(&show.columns);
     let lines = !show.summary && draw.is_none();
     let failed_connects = show.failed.failed_connects;
     Pipeline::to_text(Parts { renderer, out: Out::Stdout(out), lines, draw, failed_connects, max_rate: show.max_rate })
@@ -104,8 +108,7 @@ pub(super) fn terminal_width() -> Option<usize> {
 
 /// The filter of a live run: cgroups and namespaces are those of this host.
 fn live_filter(args: &FilterArgs) -> Result<Filter, CliError> {
-    let spec = FilterSpec { min_latency_ns: args.min_latency.map(nanos), ..live_spec(&args.socket)? };
-    Ok(Filter::new(spec)?)
+    Ok(Filter::new(with_ends(args, live_spec(&args.socket)?))?)
 }
 
 /// As [`live_filter`], of sockets as they are.
@@ -115,41 +118,90 @@ pub(super) fn socket_filter(args: &SocketFilterArgs) -> Result<Filter, CliError>
 
 /// The filter of a replay: cgroups and namespaces are those of the recording host, which the capture names.
 pub(super) fn replay_filter(args: &FilterArgs) -> Result<Filter, CliError> {
-    let wanted = args.socket.netns.iter();
-    if wanted.clone().any(|text| text == "self") {
-        let why = "--netns self: a capture knows namespaces by inode, and by the names that they had";
-        return Err(CliError::Usage(why.to_owned()));
-    }
-    let netns = wanted.clone().filter_map(|text| text.parse().ok()).collect();
     // A process id is a name in captures, too; an inode is larger than any.
-    let netns_names = wanted.cloned().collect();
-    let spec = FilterSpec { netns, netns_names, min_latency_ns: args.min_latency.map(nanos), ..spec(&args.socket)? };
-    Ok(Filter::new(spec)?)
+    let inodes = |texts: &[String]| texts.iter().filter_map(|text| text.parse().ok()).collect();
+    let (netns, not_netns) = (&args.socket.netns, &args.socket.not.not_netns);
+    for (option, texts) in [("--netns", netns), ("--not-netns", not_netns)] {
+        if texts.iter().any(|text| text == "self") {
+            let why = format!("{option} self: a capture knows namespaces by inode, and by the names that they had");
+            return Err(CliError::Usage(why));
+        }
+    }
+    let mut spec = FilterSpec { netns: inodes(netns), netns_names: netns.clone(), ..spec(&args.socket)? };
+    spec.not.netns = inodes(not_netns);
+    spec.not.netns_names = not_netns.clone();
+    Ok(Filter::new(with_ends(args, spec))?)
+}
+
+/// Adds what is known at the end alone.
+fn with_ends(args: &FilterArgs, spec: FilterSpec) -> FilterSpec {
+    let end = &args.end;
+    let not = Excluded {
+        outcomes: end.not_outcome.clone(),
+        roles: end.not_role.clone(),
+        reasons: end.not_reason.clone(),
+        ..spec.not
+    };
+    FilterSpec {
+        outcomes: end.outcome.clone(),
+        roles: end.role.clone(),
+        reasons: end.reason.clone(),
+        not,
+        findings_only: args.findings_only,
+        min_latency_ns: args.min_latency.map(nanos),
+        ..spec
+    }
 }
 
 pub(super) fn live_spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
-    let ids: Result<Vec<u64>, String> = args.cgroup.iter().map(|path| cgroup_id(path)).collect();
-    let inode = |text: &String| resolve(text).map_err(|error| format!("--netns {text}: {error}"));
-    let netns: Result<Vec<u32>, String> = args.netns.iter().map(inode).collect();
-    let (cgroup_ids, netns) = (ids.map_err(CliError::Usage)?, netns.map_err(CliError::Usage)?);
-    Ok(FilterSpec { cgroup_ids, netns, ..spec(args)? })
+    let mut spec = spec(args)?;
+    let ids = |paths: &[String]| paths.iter().map(|path| cgroup_id(path)).collect::<Result<Vec<u64>, String>>();
+    spec.cgroup_ids = ids(&spec.cgroup_paths).map_err(CliError::Usage)?;
+    spec.not.cgroup_ids = ids(&spec.not.cgroup_paths).map_err(CliError::Usage)?;
+    let inode = |option: &str, text: &String| resolve(text).map_err(|error| format!("{option} {text}: {error}"));
+    let inodes = |option: &str, texts: &[String]| {
+        texts.iter().map(|text| inode(option, text)).collect::<Result<Vec<u32>, String>>().map_err(CliError::Usage)
+    };
+    spec.netns = inodes("--netns", &args.netns)?;
+    spec.not.netns = inodes("--not-netns", &args.not.not_netns)?;
+    Ok(spec)
 }
 
 /// All that means the same on every host.
 fn spec(args: &SocketFilterArgs) -> Result<FilterSpec, CliError> {
-    let prefixes: Result<Vec<_>, FilterError> = args.addr.iter().map(|text| parse_prefix(text)).collect();
+    let prefixes = |texts: &[String]| texts.iter().map(|text| parse_prefix(text)).collect::<Result<Vec<_>, _>>();
+    let family = |family| match family {
+        FamilyArg::Ipv4 => Family::Ipv4,
+        FamilyArg::Ipv6 => Family::Ipv6,
+    };
+    let others = args.not.not_family.map(|excluded| match excluded {
+        FamilyArg::Ipv4 => Family::Ipv6,
+        FamilyArg::Ipv6 => Family::Ipv4,
+    });
+    let wanted = args.family.map(family);
+    if wanted.is_some() && others.is_some() && wanted != others {
+        return Err(FilterError::FamilyExcluded.into());
+    }
+    let not = Excluded {
+        ports: args.not.not_port.clone(),
+        local_ports: args.not.not_local_port.clone(),
+        remote_ports: args.not.not_remote_port.clone(),
+        prefixes: prefixes(&args.not.not_addr)?,
+        pids: args.not.not_pid.clone(),
+        comms: names(&args.not.not_comm),
+        cgroup_paths: names(&args.not.not_cgroup),
+        ..Excluded::default()
+    };
     Ok(FilterSpec {
         ports: args.port.clone(),
         local_ports: args.local_port.clone(),
         remote_ports: args.remote_port.clone(),
-        prefixes: prefixes?,
+        prefixes: prefixes(&args.addr)?,
         pids: args.pid.clone(),
-        comms: args.comm.clone(),
-        cgroup_paths: args.cgroup.clone(),
-        family: args.family.map(|family| match family {
-            FamilyArg::Ipv4 => Family::Ipv4,
-            FamilyArg::Ipv6 => Family::Ipv6,
-        }),
+        comms: names(&args.comm),
+        cgroup_paths: names(&args.cgroup),
+        family: wanted.or(others),
+        not,
         ..FilterSpec::default()
     })
 }

@@ -3,13 +3,14 @@
 use tcptrace_ebpf::filter::sampled;
 
 use super::{
-    args::{FamilyArg, LiveArgs, SocketFilterArgs},
+    args::{LiveArgs, SocketFilterArgs},
     exit::CliError,
+    filters::FamilyArg,
     setup::live_spec,
 };
 use crate::{
     decode::Frame,
-    filter::{Filter, FilterSpec},
+    filter::{Excluded, Filter, FilterSpec},
     model::HostInfo,
     source::{KernelFilter, Live},
 };
@@ -37,6 +38,13 @@ impl Watch {
             comms: none.comms,
             cgroup_ids: none.cgroup_ids,
             cgroup_paths: none.cgroup_paths,
+            not: Excluded {
+                pids: Vec::new(),
+                comms: Vec::new(),
+                cgroup_ids: Vec::new(),
+                cgroup_paths: Vec::new(),
+                ..spec.not
+            },
             ..spec
         };
         Ok(Self { kernel, sockets: Filter::new(sockets)?, sample_one_in, filters_owners, words: words(filter) })
@@ -80,12 +88,14 @@ impl Watch {
 /// The options as one would type them.
 fn words(args: &SocketFilterArgs) -> String {
     fn option<T: ToString>(name: &str, values: &[T]) -> Vec<String> {
-        values.iter().map(|value| format!("--{name} {}", value.to_string())).collect()
+        values.iter().map(|value| format!("--{name} {}", quoted(&value.to_string()))).collect()
     }
-    let family = args.family.map(|family| match family {
+    let word = |family| match family {
         FamilyArg::Ipv4 => "ipv4",
         FamilyArg::Ipv6 => "ipv6",
-    });
+    };
+    let (family, not_family) = (args.family.map(word), args.not.not_family.map(word));
+    let not = &args.not;
     let all = [
         option("port", &args.port),
         option("local-port", &args.local_port),
@@ -96,6 +106,40 @@ fn words(args: &SocketFilterArgs) -> String {
         option("cgroup", &args.cgroup),
         option("netns", &args.netns),
         option("family", family.as_slice()),
+        option("not-port", &not.not_port),
+        option("not-local-port", &not.not_local_port),
+        option("not-remote-port", &not.not_remote_port),
+        option("not-addr", &not.not_addr),
+        option("not-pid", &not.not_pid),
+        option("not-comm", &not.not_comm),
+        option("not-cgroup", &not.not_cgroup),
+        option("not-netns", &not.not_netns),
+        option("not-family", not_family.as_slice()),
     ];
     all.concat().join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_can_be_typed_again() {
+        let args = SocketFilterArgs {
+            port: vec![80, 443],
+            comm: vec!["it's a,b".to_owned()],
+            not: super::super::filters::NotArgs { not_port: vec![22], ..Default::default() },
+            ..SocketFilterArgs::default()
+        };
+        assert_eq!(words(&args), r"--port 80 --port 443 --comm 'it'\''s a,b' --not-port 22");
+    }
 }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::model::Family;
+use super::Excluded;
+use crate::model::{Family, Outcome, Role};
 
 /// Longest name that the kernel keeps for a task, bytes (`TASK_COMM_LEN` without its NUL).
 pub(super) const COMM_BYTES_MAX: usize = 15;
@@ -38,6 +39,16 @@ pub struct FilterSpec {
     pub netns_names: Vec<String>,
     /// `--family`, as spoken on the wire.
     pub family: Option<Family>,
+    /// `--outcome`: of closes, and of findings that ended with one.
+    pub outcomes: Vec<Outcome>,
+    /// `--role`: of closes.
+    pub roles: Vec<Role>,
+    /// `--reason`: words of closes or findings as they are printed; `none` stands for closes without one.
+    pub reasons: Vec<String>,
+    /// `--not-...`.
+    pub not: Excluded,
+    /// `--findings-only`: show no closes; count all.
+    pub findings_only: bool,
     /// `--min-latency`: show closes that took, and findings that last, at least this long, nanoseconds; count all.
     pub min_latency_ns: Option<u64>,
 }
@@ -79,13 +90,18 @@ pub enum FilterError {
         max_bits: u8,
     },
     /// `--comm` without a name.
-    #[error("--comm: the name is empty")]
-    CommEmpty,
+    #[error("{option}: the name is empty; give names as tcptrace prints them, such as nginx,envoy")]
+    CommEmpty {
+        /// As written on the command line.
+        option: &'static str,
+    },
     /// Longer than any task's name.
     #[error(
-        "--comm {name}: the kernel keeps 15 bytes of a name, this has {bytes}; give the name as tcptrace prints it"
+        "{option} {name}: the kernel keeps 15 bytes of a name, this has {bytes}; give the name as tcptrace prints it"
     )]
     CommTooLong {
+        /// As written on the command line.
+        option: &'static str,
         /// As written.
         name: String,
         /// Its length.
@@ -100,11 +116,26 @@ pub enum FilterError {
         max: usize,
     },
     /// pid 0.
-    #[error("--pid 0: that is the kernel's idle task, which owns no socket")]
-    PidZero,
+    #[error("{option} 0: that is the kernel's idle task, which owns no socket")]
+    PidZero {
+        /// As written on the command line.
+        option: &'static str,
+    },
     /// Inode 0.
-    #[error("--netns 0: no network namespace has inode 0; see `ls -Li /proc/PID/ns/net`")]
-    NetnsZero,
+    #[error("{option} 0: no network namespace has inode 0; see `ls -Li /proc/PID/ns/net`")]
+    NetnsZero {
+        /// As written on the command line.
+        option: &'static str,
+    },
+    /// An exclusion for each value of an option.
+    #[error("{option} and its exclusions contradict each other: every value given is left out")]
+    AllExcluded {
+        /// As written on the command line.
+        option: &'static str,
+    },
+    /// `--family` and `--not-family`.
+    #[error("--family and --not-family contradict each other")]
+    FamilyExcluded,
 }
 
 /// Reads `--addr`: an address, or an address and a prefix length. IPv6 sockets that speak IPv4 count as IPv4,
@@ -151,6 +182,12 @@ impl FilterSpec {
     /// Whether it compares owners.
     #[must_use]
     pub fn has_owners(&self) -> bool {
+        self.wants_owners() || self.not.has_owners()
+    }
+
+    /// Whether it asks for owners: then what has none is not wanted.
+    #[must_use]
+    pub fn wants_owners(&self) -> bool {
         !(self.pids.is_empty() && self.comms.is_empty() && self.has_no_cgroup())
     }
 
@@ -158,14 +195,14 @@ impl FilterSpec {
     pub(super) fn check(&self) -> Result<(), FilterError> {
         self.check_ports()?;
         self.check_family()?;
-        self.comms.iter().try_for_each(|name| check_comm(name))?;
+        self.comms.iter().try_for_each(|name| check_comm("--comm", name))?;
         if self.pids.contains(&0) {
-            return Err(FilterError::PidZero);
+            return Err(FilterError::PidZero { option: "--pid" });
         }
         if self.netns.contains(&0) {
-            return Err(FilterError::NetnsZero);
+            return Err(FilterError::NetnsZero { option: "--netns" });
         }
-        Ok(())
+        self.not.check(self)
     }
 
     fn check_ports(&self) -> Result<(), FilterError> {
@@ -199,13 +236,13 @@ impl FilterSpec {
 }
 
 /// A replacement character stands for at least one byte of the real name, which may be just one.
-fn check_comm(name: &str) -> Result<(), FilterError> {
+pub(super) fn check_comm(option: &'static str, name: &str) -> Result<(), FilterError> {
     if name.is_empty() {
-        return Err(FilterError::CommEmpty);
+        return Err(FilterError::CommEmpty { option });
     }
     let bytes = name.chars().map(|c| if c == char::REPLACEMENT_CHARACTER { 1 } else { c.len_utf8() }).sum();
     if bytes > COMM_BYTES_MAX {
-        return Err(FilterError::CommTooLong { name: name.to_owned(), bytes });
+        return Err(FilterError::CommTooLong { option, name: name.to_owned(), bytes });
     }
     Ok(())
 }

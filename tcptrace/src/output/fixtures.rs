@@ -47,7 +47,7 @@ pub(super) fn context() -> Context {
 }
 
 /// DESIGN's example.
-pub(super) fn close() -> Close {
+pub(crate) fn close() -> Close {
     Close {
         end_ns: 5_678_901_234,
         socket: socket("127.0.0.1:45555", "127.0.0.1:49530"),
@@ -68,7 +68,7 @@ pub(super) fn close() -> Close {
     }
 }
 
-pub(super) fn finding(status: FindingStatus) -> Finding {
+pub(crate) fn finding(status: FindingStatus) -> Finding {
     Finding {
         time_ns: 5_678_901_234,
         socket: socket("127.0.0.1:45555", "127.0.0.1:49530"),
@@ -283,7 +283,8 @@ pub(super) fn leaks_report() -> LeaksReport {
 /// programs that are there in passing. Each counts `weight` times.
 pub(super) fn histograms(ofs: &[Of], bys: &[&str], weight: u64) -> Histograms {
     let bys: Vec<By> = bys.iter().map(|by| by.parse().unwrap()).collect();
-    let mut found = Histograms::new(Config { ofs: ofs.to_vec(), bys, top: 3, ..Config::default() });
+    let mut found =
+        Histograms::new(Config { ofs: ofs.to_vec(), bys, top: 3, heat_ns: Some(10_000_000_000), ..Config::default() });
     let mut context = context();
     let path = "/kubepods.slice/kubepods-burstable.slice/web.service".to_owned();
     context.cgroup(CgroupName { id: 2, path });

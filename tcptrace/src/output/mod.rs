@@ -2,8 +2,9 @@
 //!
 //! Appends to a buffer that the caller writes out and clears: no I/O here, and in steady state no allocation.
 
+mod extra;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod json;
 mod table;
 mod time;
@@ -12,6 +13,7 @@ mod units;
 use crate::model::{Advice, LeaksReport, Output, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
+pub use extra::Extra;
 pub(crate) use json::{Escaping, to_json};
 pub(crate) use time::Calendar;
 
@@ -61,6 +63,19 @@ impl Renderer {
             Format::Table => Kind::Table(Box::new(table::Table::new(style))),
             Format::Json => Kind::Json(json::Json::default()),
         })
+    }
+
+    /// A person reads it: nothing has to be said twice.
+    #[must_use]
+    pub const fn is_for_people(&self) -> bool {
+        matches!(self.0, Kind::Table(_))
+    }
+
+    /// Lines of closes show these, too, in this order.
+    pub fn set_extras(&mut self, extras: &[Extra]) {
+        if let Kind::Table(table) = &mut self.0 {
+            table.set_extras(extras);
+        }
     }
 
     /// The reader has another width from now on: columns, as [`Style::width`]. JSON has none.

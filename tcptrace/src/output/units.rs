@@ -73,9 +73,79 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A count for people: `1,234,567`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count(pub(super) u64);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.char_indices() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                fmt::Write::write_char(f, ',')?;
+            }
+            fmt::Write::write_char(f, digit)?;
+        }
+        Ok(())
+    }
+}
+
+/// So many in so many nanoseconds, as a rate for a second with three digits: `0.25`, `12.5`, `41,000`. What is more
+/// than nothing never prints as nothing. `-` where no time passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PerSecond(pub(super) u64, pub(super) u64);
+
+impl PerSecond {
+    /// Thousandths for a second, rounded; `None` where no time passed.
+    pub(super) fn thousandths(self) -> Option<u64> {
+        let (count, ns) = (u128::from(self.0), u128::from(self.1));
+        let scaled = (count * u128::from(SECOND) * 1_000 + ns / 2).checked_div(ns)?;
+        Some(u64::try_from(scaled).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for PerSecond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(thousandths) = self.thousandths() else { return f.write_str("-") };
+        let (hundredths, tenths) = (thousandths.saturating_add(5) / 10, thousandths.saturating_add(50) / 100);
+        match self.0 {
+            0 => f.write_str("0"),
+            _ if hundredths == 0 => f.write_str("<0.01"),
+            _ if hundredths < 1_000 => write!(f, "{}.{:02}", hundredths / 100, hundredths % 100),
+            _ if tenths < 1_000 => write!(f, "{}.{}", tenths / 10, tenths % 10),
+            _ => Count(thousandths.saturating_add(500) / 1_000).fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_in_groups_of_three() {
+        for (count, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+            assert_eq!(Count(count).to_string(), text);
+        }
+        assert_eq!(Count(u64::MAX).to_string(), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn rates_have_three_digits() {
+        for (count, seconds, text) in [
+            (0, 9, "0"),
+            (5, 0, "-"),
+            (1, 1_000, "<0.01"),
+            (1, 4, "0.25"),
+            (9_996, 1_000, "10.0"),
+            (25, 2, "12.5"),
+            (9_996, 100, "100"),
+            (41_000, 1, "41,000"),
+        ] {
+            assert_eq!(PerSecond(count, seconds * SECOND).to_string(), text);
+        }
+        assert_eq!(PerSecond(u64::MAX, 1).to_string(), "18,446,744,073,709,551");
+    }
 
     #[test]
     fn bytes_in_decimal_units() {

@@ -16,23 +16,25 @@ pub(super) struct Drawn {
     histograms: Histograms,
     interval_ns: u64,
     intervals: bool,
-    heatmap: bool,
     width: fn() -> Option<usize>,
     /// End of the running interval; `None` before the first tick.
     end_ns: Option<u64>,
     /// The running interval has closes, or lost events.
     has_closes: bool,
+    /// An interval with closes was told: the total is not the same again.
+    told: bool,
     hosts: Hosts,
 }
 
 impl Drawn {
     pub(super) fn new(draw: Draw) -> Self {
-        let Draw { config, interval_ns, intervals, heatmap, width } = draw;
-        let histograms = Histograms::new(config);
+        let Draw { mut config, interval_ns, intervals, heatmap, width } = draw;
         // Never 0, or it would never pass.
         let interval_ns = interval_ns.max(1);
+        config.heat_ns = heatmap.then_some(interval_ns);
+        let histograms = Histograms::new(config);
         let hosts = Hosts::default();
-        Self { histograms, interval_ns, intervals, heatmap, width, end_ns: None, has_closes: false, hosts }
+        Self { histograms, interval_ns, intervals, width, end_ns: None, has_closes: false, told: false, hosts }
     }
 
     /// One socket in so many is followed on a host, so that intervals without closes say so, too.
@@ -75,28 +77,26 @@ impl Drawn {
     fn next(&mut self, out: &mut Vec<u8>, renderer: &mut Renderer, time_ns: u64) {
         self.interval(out, renderer, time_ns);
         self.histograms.next_interval(time_ns);
-        if self.intervals {
-            self.heat(out, renderer);
-        }
     }
 
     fn interval(&mut self, out: &mut Vec<u8>, renderer: &mut Renderer, time_ns: u64) {
         if self.intervals {
+            self.told |= self.has_closes;
             self.fit(renderer);
             renderer.histograms(out, &self.histograms.interval(time_ns, &self.hosts.names));
         }
         self.has_closes = false;
     }
 
-    /// Appends the interval that was cut short, and the total.
+    /// Appends the interval that was cut short, and the total. People are not shown the only interval twice.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>, renderer: &mut Renderer, time_ns: u64) {
-        if self.has_closes {
+        if self.has_closes && (self.told || !renderer.is_for_people()) {
             self.interval(out, renderer, time_ns);
         }
         self.fit(renderer);
         let total = self.histograms.total(time_ns, &self.hosts.names);
         renderer.histograms(out, &total);
-        self.heat(out, renderer);
+        self.heat(out, renderer, time_ns);
     }
 
     fn fit(&self, renderer: &mut Renderer) {
@@ -105,12 +105,9 @@ impl Drawn {
         }
     }
 
-    fn heat(&self, out: &mut Vec<u8>, renderer: &mut Renderer) {
-        if !self.heatmap {
-            return;
-        }
+    fn heat(&self, out: &mut Vec<u8>, renderer: &mut Renderer, time_ns: u64) {
         for of in &self.histograms.config().ofs {
-            if let Some(heat) = self.histograms.heat(*of) {
+            if let Some(heat) = self.histograms.heat(*of, time_ns) {
                 renderer.heatmap(out, &heat);
             }
         }

@@ -5,12 +5,14 @@ mod context;
 mod distribution;
 mod failed;
 pub mod histogram;
+mod reasons;
 mod summary;
 mod workload;
 
 pub use context::{Cgroup, Context, netns_in_words};
 pub use distribution::Distribution;
 pub use failed::{FailedSummary, FailedTo, FailureCounts};
+pub use reasons::ReasonCount;
 pub use summary::{Quantiles, Run, Summary};
 pub use workload::Workload;
 
@@ -18,20 +20,21 @@ use crate::model::{Close, Finding, FindingKind, FindingStatus, Outcome, Output, 
 use failed::Failed;
 use histogram::Of;
 
-/// What a run has come to so far. Of a fixed size, whatever the length of the run.
+/// What a run has come to so far. Its size is bounded, whatever the length of the run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     closes: u64,
     incomplete: u64,
     by_role: [u64; Role::ALL.len()],
     by_outcome: [u64; Outcome::ALL.len()],
+    reasons: reasons::Reasons,
     findings: [u64; FindingKind::ALL.len()],
     fin_retransmits: [u64; 4],
     failed: Failed,
     tells_failed: bool,
     listener_closed: u64,
     mptcp: u64,
-    /// In the order of [`Of::ALL`], without those at its end that are other names for a phase.
+    /// In the order of [`Of::OF_CLOSE`], without those at its end that are other names for a phase.
     latencies: [Distribution; Of::DISTINCT],
 }
 
@@ -61,7 +64,8 @@ impl Report {
             incomplete: self.incomplete,
             by_role: named(Role::ALL.map(Role::as_str), self.by_role),
             by_outcome: named(Outcome::ALL.map(Outcome::as_str), self.by_outcome),
-            latency: Of::ALL.into_iter().map(|of| (of.as_str(), self.quantiles(of))).collect(),
+            reasons: self.reasons.counts(),
+            latency: Of::OF_CLOSE.into_iter().map(|of| (of.as_str(), self.quantiles(of))).collect(),
             findings: named(FindingKind::ALL.map(FindingKind::as_str), self.findings),
             fin_retransmits: self.fin_retransmits,
             listener_closed: self.listener_closed,
@@ -79,11 +83,12 @@ impl Report {
         self.mptcp += u64::from(close.mptcp) * weight;
         count(&mut self.by_role, close.role as usize, weight);
         count(&mut self.by_outcome, close.outcome as usize, weight);
+        self.reasons.record(close, weight);
         let again = close.retransmits;
         for (sum, n) in self.fin_retransmits.iter_mut().zip([again.tlp, again.rto, again.fast, again.failed]) {
             *sum += u64::from(n) * weight;
         }
-        for (of, latency) in Of::ALL.into_iter().zip(&mut self.latencies) {
+        for (of, latency) in Of::OF_CLOSE.into_iter().zip(&mut self.latencies) {
             if let Some(ns) = of.ns(close) {
                 latency.record(ns, weight);
             }
@@ -91,7 +96,7 @@ impl Report {
     }
 
     fn quantiles(&self, of: Of) -> Quantiles {
-        let place = Of::ALL.iter().position(|known| *known == of.first_name());
+        let place = Of::OF_CLOSE.iter().position(|known| *known == of.first_name());
         place.and_then(|place| self.latencies.get(place)).map(Distribution::quantiles).unwrap_or_default()
     }
 

@@ -1,6 +1,6 @@
 //! The summary at the end of a run, as data.
 
-use super::FailedSummary;
+use super::{FailedSummary, ReasonCount};
 use crate::model::Status;
 
 /// Quantiles of one latency, nanoseconds; each within 1 % of the exact one, `max` exact.
@@ -47,6 +47,8 @@ pub struct Summary {
     pub by_role: Vec<(&'static str, u64)>,
     /// Closes by outcome, in the order of [`crate::model::Outcome::ALL`].
     pub by_outcome: Vec<(&'static str, u64)>,
+    /// Closes that did not end with both FINs by outcome and reason, most first.
+    pub reasons: Vec<ReasonCount>,
     /// Each phase, then `close`, `network`, `ack_wait`, `local_app`, `remote_app`.
     pub latency: Vec<(&'static str, Quantiles)>,
     /// Findings raised, by kind.

@@ -113,6 +113,29 @@ fn every_word_counts_under_its_own_name() {
 }
 
 #[test]
+fn who_resets_and_why_is_counted() {
+    let reset = |comm: Option<&str>, reason| {
+        let owner = comm.map(|comm| crate::model::Owner {
+            pid: 1,
+            comm: crate::model::Comm::from_name(comm),
+            cgroup_id: 0,
+            source: crate::model::OwnerSource::Close,
+        });
+        Output::Close(Close { outcome: Outcome::ResetSent, reason, owner, ..close(Role::Abort, &[], Some(0)) })
+    };
+    let linger = Some(crate::model::Reason::Linger0);
+    let mut outputs = vec![Output::Close(close(Role::Active, &[], None)), reset(None, None)];
+    outputs.extend((0..3).map(|_| reset(Some("haproxy"), linger)));
+    outputs.extend((0..400).map(|number| reset(Some(&format!("w{number}")), linger)));
+    let found = summary(outputs);
+    let [many, one] = found.reasons.as_slice() else { panic!("{:?}", found.reasons) };
+    assert_eq!((many.outcome, many.reason, many.closes, many.owners.len()), ("reset_sent", Some("linger_0"), 403, 10));
+    assert_eq!((many.owners[0].0.unwrap().to_string(), many.owners[0].1), ("haproxy".to_owned(), 3));
+    assert_eq!((many.other_owners, many.other_owners_is_at_least, many.other_closes), (246, true, 391));
+    assert_eq!((one.reason, one.closes, one.owners.as_slice()), (None, 1, [(None, 1)].as_slice()));
+}
+
+#[test]
 fn whose_time_it_was() {
     let found = summary([
         Output::Close(close(Role::Active, &[(Phase::FinWait1, 20), (Phase::FinWait2, 300)], Some(320))),

@@ -1,5 +1,7 @@
 //! The user's filter in the form that the kernel side takes: switches in a global, lists in maps.
 
+use std::collections::BTreeMap;
+
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{
@@ -10,13 +12,18 @@ use aya::{
 use ipnet::IpNet;
 use tcptrace_ebpf::{
     filter::{
-        CGROUPS_MAX, CONNECTS_MAX, CommWords, ENTRIES_MAX, Filter, OWNERS_MAX, PORT_LISTS, PORT_WORDS, PORTS_EITHER,
-        PORTS_LOCAL, PORTS_REMOTE, PREFIX_FAMILY_BITS, PrefixData, comm_key, port_place, prefix_data, span,
+        CGROUPS_MAX, CONNECTS_MAX, CommWords, ENTRIES_MAX, Filter, NETNS_EXCLUDED, NETNS_WANTED, OWNERS_MAX,
+        PORT_LISTS, PORT_WORDS, PORTS_EITHER, PORTS_LOCAL, PORTS_REMOTE, PREFIX_FAMILY_BITS, PREFIXES_EXCLUDED,
+        PREFIXES_WANTED, PrefixData, comm_key, port_place, prefix_data, span,
     },
     names,
 };
 
-use super::{cgroups::place_of, error::SourceError};
+use super::{
+    cgroups::place_of,
+    error::SourceError,
+    lists::{allowed, distinct, prefixes},
+};
 use crate::{
     filter::{FilterError, FilterSpec},
     model::{Comm, Family},
@@ -30,8 +37,10 @@ const AF_INET6: u32 = 10;
 #[derive(Clone, Debug, Default)]
 pub struct KernelFilter {
     switches: Filter,
-    ports: Vec<(u32, u16)>,
-    prefixes: Vec<IpNet>,
+    /// Each word of the lists of ports that has any.
+    ports: BTreeMap<u32, u64>,
+    /// With the lists that hold its addresses, [`PREFIXES_WANTED`] and [`PREFIXES_EXCLUDED`].
+    prefixes: Vec<(IpNet, u8)>,
     netns: Vec<u32>,
     pids: Vec<u32>,
     comms: Vec<CommWords>,
@@ -43,23 +52,37 @@ impl KernelFilter {
     /// # Errors
     /// When an option has more values than the kernel side compares with.
     pub fn new(spec: &FilterSpec, sample_one_in: u32) -> Result<Self, FilterError> {
-        let lists = [(PORTS_EITHER, &spec.ports), (PORTS_LOCAL, &spec.local_ports), (PORTS_REMOTE, &spec.remote_ports)];
-        let ports = lists.into_iter().flat_map(|(list, ports)| ports.iter().map(move |port| (list, *port)));
+        let not = &spec.not;
+        let local = allowed(&spec.local_ports, [&not.ports, &not.local_ports]);
+        let remote = allowed(&spec.remote_ports, [&not.ports, &not.remote_ports]);
+        let lists = [(PORTS_EITHER, &spec.ports), (PORTS_LOCAL, &local), (PORTS_REMOTE, &remote)];
+        let mut ports: BTreeMap<u32, u64> = BTreeMap::new();
+        for (list, port) in lists.into_iter().flat_map(|(list, ports)| ports.iter().map(move |port| (list, *port))) {
+            let (word, bit) = port_place(list, port);
+            *ports.entry(word).or_default() |= bit;
+        }
+        // Of namespaces, there are either those that are wanted, or those that are not.
+        let (netns, has_netns) = if spec.netns.is_empty() {
+            (not.netns.clone(), if not.netns.is_empty() { 0 } else { NETNS_EXCLUDED })
+        } else {
+            (spec.netns.iter().filter(|inode| !not.netns.contains(inode)).copied().collect(), NETNS_WANTED)
+        };
         let comms: Option<Vec<CommWords>> = spec.comms.iter().map(|name| exact_comm(name)).collect();
         let mut this = Self {
             switches: Filter { sample_one_in, ..Filter::NONE },
-            ports: ports.collect(),
-            prefixes: distinct("--addr", &spec.prefixes, ENTRIES_MAX)?,
-            netns: distinct("--netns", &spec.netns, ENTRIES_MAX)?,
+            ports,
+            prefixes: prefixes(spec)?,
+            netns: distinct(if has_netns == NETNS_WANTED { "--netns" } else { "--not-netns" }, &netns, ENTRIES_MAX)?,
             pids: distinct("--pid", &spec.pids, ENTRIES_MAX)?,
             comms: distinct("--comm", &comms.unwrap_or_default(), ENTRIES_MAX)?,
         };
         let switches = &mut this.switches;
         switches.has_ports = u32::from(!spec.ports.is_empty());
-        switches.has_local_ports = u32::from(!spec.local_ports.is_empty());
-        switches.has_remote_ports = u32::from(!spec.remote_ports.is_empty());
-        switches.has_prefixes = u32::from(!this.prefixes.is_empty());
-        switches.has_netns = u32::from(!this.netns.is_empty());
+        switches.has_local_ports = u32::from(!local.is_empty());
+        switches.has_remote_ports = u32::from(!remote.is_empty());
+        switches.has_prefixes = if spec.prefixes.is_empty() { 0 } else { PREFIXES_WANTED }
+            | if not.prefixes.is_empty() { 0 } else { PREFIXES_EXCLUDED };
+        switches.has_netns = has_netns;
         switches.has_pids = u32::from(!this.pids.is_empty());
         switches.has_comms = u32::from(!this.comms.is_empty());
         switches.family = spec.family.map_or(0, |family| match family {
@@ -67,8 +90,8 @@ impl KernelFilter {
             Family::Ipv6 => AF_INET6,
         });
         switches.ports_span = span_of(&spec.ports);
-        switches.local_ports_span = span_of(&spec.local_ports);
-        switches.remote_ports_span = span_of(&spec.remote_ports);
+        switches.local_ports_span = span_of(&local);
+        switches.remote_ports_span = span_of(&remote);
         let ports = switches.has_ports | switches.has_local_ports | switches.has_remote_ports;
         switches.sockets = u32::from(ports | switches.has_prefixes | switches.has_netns | switches.family != 0);
         let paths = distinct("--cgroup", &spec.cgroup_paths, CGROUPS_MAX)?;
@@ -151,18 +174,16 @@ impl KernelFilter {
     fn fill_ports(&self, ebpf: &mut Ebpf) -> Result<(), MapError> {
         let Some(map) = ebpf.map_mut(names::MAP_PORTS) else { return Ok(()) };
         let mut words: Array<&mut MapData, u64> = Array::try_from(map)?;
-        for (list, port) in &self.ports {
-            let (word, bit) = port_place(*list, *port);
-            let before = words.get(&word, 0)?;
-            words.set(word, before | bit, 0)?;
-        }
-        Ok(())
+        self.ports.iter().try_for_each(|(word, bits)| words.set(*word, *bits, 0))
     }
 
     fn fill_prefixes(&self, ebpf: &mut Ebpf) -> Result<(), MapError> {
         let Some(map) = ebpf.map_mut(names::MAP_PREFIXES) else { return Ok(()) };
         let mut trie: LpmTrie<&mut MapData, PrefixData, u8> = LpmTrie::try_from(map)?;
-        self.prefixes.iter().map(prefix_key).try_for_each(|(bits, data)| trie.insert(&Key::new(bits, data), 1, 0))
+        self.prefixes.iter().try_for_each(|(prefix, lists)| {
+            let (bits, data) = prefix_key(prefix);
+            trie.insert(&Key::new(bits, data), *lists, 0)
+        })
     }
 }
 
@@ -170,21 +191,6 @@ fn put<K: Pod>(ebpf: &mut Ebpf, name: &str, keys: &[K]) -> Result<(), MapError> 
     let Some(map) = ebpf.map_mut(name) else { return Ok(()) };
     let mut set: HashMap<&mut MapData, K, u8> = HashMap::try_from(map)?;
     keys.iter().try_for_each(|key| set.insert(key, 1, 0))
-}
-
-/// The values of an option, each once, if there are not too many.
-fn distinct<T: Clone + PartialEq>(option: &'static str, values: &[T], max: usize) -> Result<Vec<T>, FilterError> {
-    let mut found: Vec<T> = Vec::new();
-    for value in values {
-        if found.contains(value) {
-            continue;
-        }
-        if found.len() >= max {
-            return Err(FilterError::TooMany { option, max });
-        }
-        found.push(value.clone());
-    }
-    Ok(found)
 }
 
 /// Where ports lie that the kernel side has a list of; any span if there are none.

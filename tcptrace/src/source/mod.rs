@@ -14,6 +14,7 @@ pub mod host;
 mod idle;
 mod interfaces;
 pub mod layout;
+mod lists;
 mod live;
 mod load;
 mod looker;

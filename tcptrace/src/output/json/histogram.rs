@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
 
-use super::SCHEMA;
+use super::{SCHEMA, parts::per_second};
 use crate::report::Distribution;
 use crate::report::histogram::{By, KeyValue, Of, Remainder, View};
 
@@ -51,7 +51,7 @@ impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Span { view, from, to } = self.span;
         let quantiles = self.distribution.quantiles();
-        let mut object = serializer.serialize_struct("Histogram", 20)?;
+        let mut object = serializer.serialize_struct("Histogram", 22)?;
         object.serialize_field("type", "histogram")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("of", self.of.as_str())?;
@@ -74,6 +74,9 @@ impl Serialize for Line<'_> {
         }
         object.serialize_field("sample_one_in", &view.sample_one_in)?;
         object.serialize_field("count_error", &view.count_error(self.distribution))?;
+        let closes = quantiles.count.saturating_add(self.without);
+        object.serialize_field("closes", &closes)?;
+        object.serialize_field("closes_per_second", &per_second(closes, view.length_ns()))?;
         object.end()
     }
 }

@@ -38,14 +38,14 @@ fn every_field_is_there() {
         r#"{head}{{"process":"python3","remote_port":49530}},"count":15,{}{}{TIMES},{}"#,
         r#""p50_ns":301,"p90_ns":2000112000,"p99_ns":2000112000,"p999_ns":2000112000,"max_ns":2000112000,"#,
         r#""buckets":[[301,10],[2004877311,5]],"without":0,"span":"interval","#,
-        r#""remainder":false,"sample_one_in":5,"count_error":24}"#,
+        r#""remainder":false,"sample_one_in":5,"count_error":24,"closes":15,"closes_per_second":1.5}"#,
     );
     assert_eq!(*python, expected);
     let key = r#"{"process":null,"remote_port":49530}"#;
-    let tail = r#""remainder":false,"sample_one_in":5,"count_error":22}"#;
+    let tail = r#""remainder":false,"sample_one_in":5,"count_error":22,"closes":10,"closes_per_second":1.0}"#;
     assert_eq!(*unknown, format!("{head}{key},{},{tail}", fast(10)));
-    let tail = r#""remainder":true,"keys":1,"keys_is_lower_bound":false,"sample_one_in":5,"count_error":19}"#;
-    assert_eq!(*others, format!("{head}{{}},{},{tail}", fast(5)));
+    let tail = r#""remainder":true,"keys":1,"keys_is_lower_bound":false,"sample_one_in":5,"count_error":19"#;
+    assert_eq!(*others, format!("{head}{{}},{},{tail},\"closes\":5,\"closes_per_second\":0.5}}", fast(5)));
     let memory = view.memory;
     let expected = format!(
         r#"{{"type":"histograms","schema":1,"span":"interval",{TIMES},"keys":3,"keys_folded":0,{}{},{}{},{}"#,

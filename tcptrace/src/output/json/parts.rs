@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{SCHEMA, object::Object};
 use crate::model::{Identity, Owner, Retransmits};
+use crate::output::units::PerSecond;
 use crate::report::{Cgroup, Context};
 
 /// The beginning of every object that speaks of a socket.
@@ -128,4 +129,10 @@ impl<V: Serialize> Serialize for Named<'_, V> {
         }
         object.end()
     }
+}
+
+/// So many in so many nanoseconds as a rate for a second, to a thousandth; null where no time passed.
+#[expect(clippy::cast_precision_loss, reason = "a rate: above 2^53 thousandths it is rounded")]
+pub(super) fn per_second(count: u64, ns: u64) -> Option<f64> {
+    PerSecond(count, ns).thousandths().map(|thousandths| thousandths as f64 / 1_000.0)
 }

@@ -2,10 +2,10 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::parts::{Named, RetransmitsObject};
+use super::parts::{Named, RetransmitsObject, per_second};
 use super::{SCHEMA, failed};
-use crate::model::{Books, PHASES, Phase};
-use crate::report::{Quantiles, Summary};
+use crate::model::{Books, Comm, PHASES, Phase};
+use crate::report::{Quantiles, ReasonCount, Summary};
 
 pub(super) struct Line<'a> {
     pub(super) summary: &'a Summary,
@@ -18,7 +18,7 @@ impl Serialize for Line<'_> {
         let latency: Vec<_> =
             summary.latency.iter().map(|(name, quantiles)| (*name, QuantilesObject::from(*quantiles))).collect();
         let open: Vec<_> = PHASES.map(Phase::as_str).into_iter().zip(status.open).collect();
-        let mut object = serializer.serialize_struct("Summary", 20)?;
+        let mut object = serializer.serialize_struct("Summary", 22)?;
         object.serialize_field("type", "summary")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("duration_ns", &summary.duration_ns)?;
@@ -52,6 +52,9 @@ impl Serialize for Line<'_> {
             object.serialize_field("failed_connects_by", &rows)?;
             object.serialize_field("failed_connects_elsewhere", &failed.others)?;
         }
+        object.serialize_field("closes_per_second", &per_second(summary.closes, summary.duration_ns))?;
+        let reasons: Vec<_> = summary.reasons.iter().map(ReasonObject::from).collect();
+        object.serialize_field("reasons", &reasons)?;
         object.end()
     }
 }
@@ -68,6 +71,41 @@ struct QuantilesObject {
 impl From<Quantiles> for QuantilesObject {
     fn from(of: Quantiles) -> Self {
         Self { count: of.count, p50: of.p50_ns, p90: of.p90_ns, p99: of.p99_ns, max: of.max_ns }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct ReasonObject {
+    outcome: &'static str,
+    reason: Option<&'static str>,
+    closes: u64,
+    owners: Vec<OwnerObject>,
+    other_owners: u64,
+    other_owners_is_lower_bound: bool,
+    other_closes: u64,
+}
+
+#[derive(serde::Serialize)]
+struct OwnerObject {
+    comm: Option<String>,
+    closes: u64,
+}
+
+impl From<&ReasonCount> for ReasonObject {
+    fn from(of: &ReasonCount) -> Self {
+        let owner = |(comm, closes): &(Option<Comm>, u64)| OwnerObject {
+            comm: comm.as_ref().map(ToString::to_string),
+            closes: *closes,
+        };
+        Self {
+            outcome: of.outcome,
+            reason: of.reason,
+            closes: of.closes,
+            owners: of.owners.iter().map(owner).collect(),
+            other_owners: of.other_owners,
+            other_owners_is_lower_bound: of.other_owners_is_at_least,
+            other_closes: of.other_closes,
+        }
     }
 }
 

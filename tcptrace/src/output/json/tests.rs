@@ -200,7 +200,7 @@ fn a_summary_has_all_words() {
         r#""looks":{"asked":3,"unanswered":0,"orphans":0,"timewait_recycled":0,"timewait_overflow":0,"#,
         r#""timewait_gone":0,"found_closing":0,"adopted":0,"healed":0},"orphans_waiting":1,"#,
         r#""data_retransmits":8,"foreign_resets":10,"sample_one_in":1,"held_back":3,"#,
-        "\"hosts\":[\"a\"]}\n",
+        "\"hosts\":[\"a\"],\"closes_per_second\":400000000.0,\"reasons\":[]}\n",
     ];
     assert_eq!(String::from_utf8(out).unwrap(), expected.concat());
 }

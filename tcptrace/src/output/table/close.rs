@@ -5,7 +5,8 @@ use super::line::Line;
 use super::paint::Paint;
 use super::short;
 use crate::model::{Close, Outcome, PHASES, Reason, Retransmits};
-use crate::output::units::DurationNs;
+use crate::output::Extra;
+use crate::output::units::{Bytes, DurationNs};
 use crate::report::has_latency;
 
 /// How long it took: `?` where that is not known, `-` where there was nothing to wait for.
@@ -37,6 +38,24 @@ pub(super) fn text(line: &mut Line, close: &Close) {
 pub(super) fn mptcp(line: &mut Line, mptcp: bool) {
     if mptcp {
         line.word(Paint::Faint, "mptcp");
+    }
+}
+
+/// A column by choice, behind all that every line has: its word and its value, `?` where that is not known.
+pub(super) fn extra(line: &mut Line, close: &Close, extra: Extra) {
+    let known = match extra {
+        Extra::Lifetime => close.lifetime_ns.map(|ns| DurationNs(ns).to_string()),
+        // 0 until the first acknowledgement was measured.
+        Extra::Srtt => {
+            let us = close.totals.map(|totals| totals.srtt_us).filter(|us| *us > 0);
+            us.map(|us| DurationNs(u64::from(us) * 1_000).to_string())
+        }
+        Extra::BytesSent => close.totals.map(|totals| Bytes(totals.bytes_sent).to_string()),
+        Extra::BytesReceived => close.totals.map(|totals| Bytes(totals.bytes_received).to_string()),
+    };
+    match known {
+        Some(value) => line.word(Paint::Plain, format_args!("{} {value}", extra.as_str())),
+        None => line.word(Paint::Faint, format_args!("{} ?", extra.as_str())),
     }
 }
 

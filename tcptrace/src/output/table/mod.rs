@@ -23,7 +23,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use super::{AdvicePage, Home, Style, time::Calendar};
+use super::{AdvicePage, Extra, Home, Style, time::Calendar};
 use crate::model::{Advice, Close, Event, FailedConnect, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
@@ -58,6 +58,8 @@ pub(super) struct Table {
     lines_below_heading: Option<usize>,
     /// The newest moment that a line told, nanoseconds since 1970.
     newest_ns: Option<u64>,
+    /// What lines of closes show by choice.
+    extras: Vec<Extra>,
 }
 
 impl Table {
@@ -74,7 +76,12 @@ impl Table {
             line: Line::default(),
             lines_below_heading: None,
             newest_ns: None,
+            extras: Vec::new(),
         }
+    }
+
+    pub(super) fn set_extras(&mut self, extras: &[Extra]) {
+        self.extras = extras.to_vec();
     }
 
     pub(super) fn set_width(&mut self, width: usize) {
@@ -191,6 +198,7 @@ impl Table {
             What::Close(close) => {
                 self.line.text_at(text);
                 close::text(&mut self.line, close);
+                self.extras.iter().for_each(|extra| close::extra(&mut self.line, close, *extra));
             }
             What::FailedConnect(failed) => {
                 self.line.text_at(text);

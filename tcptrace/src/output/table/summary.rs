@@ -6,27 +6,38 @@ use super::line::Line;
 use super::paint::Paint;
 use super::{failed, short};
 use crate::model::{Books, PHASES, Phase, ShownName};
-use crate::output::{Style, units::DurationNs};
-use crate::report::{FailedSummary, Quantiles, Run, Summary};
+use crate::output::Style;
+use crate::output::units::{Count, DurationNs, PerSecond};
+use crate::report::{FailedSummary, Quantiles, ReasonCount, Run, Summary};
 
 const NAME: usize = 18;
 const COUNT: usize = 10;
 const DURATION: usize = 8;
+const REASON: usize = 18;
+/// Owners that are named for each reason; JSON has more.
+const OWNERS: usize = 3;
 
 /// Appends all blocks. `end_time` is the time of day of the newest input.
 pub(super) fn blocks(out: &mut Vec<u8>, summary: &Summary, end_time: &str, style: Style) {
     let mut page = Page { out, line: Line::default(), style };
     let Summary { closes, incomplete, duration_ns, .. } = summary;
     let plural = if *closes == 1 { "close" } else { "closes" };
-    page.line.word(Paint::Strong, format_args!("{closes} {plural}"));
-    page.line.word(Paint::Plain, format_args!("in {}, until {end_time} UTC", DurationNs(*duration_ns)));
+    page.line.word(Paint::Strong, format_args!("{} {plural}", Count(*closes)));
+    let rate = PerSecond(*closes, *duration_ns);
+    let during = DurationNs(*duration_ns);
+    if *closes > 0 {
+        page.line.word(Paint::Plain, format_args!("in {during} ({rate}/s), until {end_time} UTC"));
+    } else {
+        page.line.word(Paint::Plain, format_args!("in {during}, until {end_time} UTC"));
+    }
     if *incomplete > 0 {
-        page.line.word(Paint::Warning, format_args!("({incomplete} of them incomplete)"));
+        page.line.word(Paint::Warning, format_args!("({} of them incomplete)", Count(*incomplete)));
     }
     page.flush();
     page.run(&summary.run);
     page.counts("role", &summary.by_role);
     page.counts("outcome", &summary.by_outcome);
+    page.reasons(&summary.reasons, *closes);
     page.latency(&summary.latency);
     page.blank();
     let open: Vec<_> = PHASES.map(Phase::as_str).into_iter().zip(summary.status.open).collect();
@@ -81,7 +92,7 @@ impl Page<'_> {
         }
         if let Some(lines) = run.held_back.filter(|lines| *lines > 0) {
             self.line.left(NAME, Paint::Strong, "held back");
-            self.line.word(Paint::Warning, format_args!("{lines} lines by --max-rate; they are counted here"));
+            self.line.word(Paint::Warning, format_args!("{} lines by --max-rate; they are counted here", Count(lines)));
             self.flush();
         }
     }
@@ -99,9 +110,51 @@ impl Page<'_> {
         self.flush();
         for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
             self.line.left(NAME, Paint::Plain, name);
-            self.line.right(COUNT, Paint::Plain, count);
+            self.line.right(COUNT, Paint::Plain, Count(*count));
             self.line.right(DURATION, Paint::Plain, Share { part: *count, whole: total });
             self.flush();
+        }
+    }
+
+    /// Closes that did not end with both FINs: why, and whose they were.
+    fn reasons(&mut self, reasons: &[ReasonCount], closes: u64) {
+        if reasons.is_empty() {
+            return;
+        }
+        self.blank();
+        self.line.left(NAME, Paint::Strong, "not by both FINs");
+        self.line.right(COUNT, Paint::Strong, "closes");
+        self.line.right(DURATION, Paint::Strong, "share");
+        self.line.left(REASON, Paint::Strong, "reason");
+        self.line.word(Paint::Strong, "owners");
+        self.flush();
+        for count in reasons {
+            self.line.left(NAME, Paint::Plain, count.outcome);
+            self.line.right(COUNT, Paint::Plain, Count(count.closes));
+            self.line.right(DURATION, Paint::Plain, Share { part: count.closes, whole: closes });
+            self.line.left(REASON, Paint::Plain, count.reason.unwrap_or("-"));
+            self.owners(count);
+            self.flush();
+        }
+    }
+
+    fn owners(&mut self, of: &ReasonCount) {
+        let more = of.owners.iter().skip(OWNERS);
+        let closes = more.clone().fold(of.other_closes, |sum, (_, closes)| sum.saturating_add(*closes));
+        let names = (more.count() as u64).saturating_add(of.other_owners);
+        let mut named = of.owners.iter().take(OWNERS).peekable();
+        while let Some((name, closes)) = named.next() {
+            let comma = if named.peek().is_some() || names > 0 || of.other_owners_is_at_least { "," } else { "" };
+            let closes = Count(*closes);
+            match name {
+                Some(name) => self.line.word(Paint::Plain, format_args!("{name} {closes}{comma}")),
+                None => self.line.word(Paint::Faint, format_args!("unknown {closes}{comma}")),
+            }
+        }
+        if names > 0 || of.other_owners_is_at_least {
+            let least = if of.other_owners_is_at_least { "more than " } else { "" };
+            let (names, closes) = (Count(names), Count(closes));
+            self.line.word(Paint::Faint, format_args!("{least}{names} others {closes}"));
         }
     }
 
@@ -122,7 +175,7 @@ impl Page<'_> {
                 Some(phase) => self.line.left(NAME, Paint::Plain, format_args!("{name} ({})", short(phase))),
                 None => self.line.left(NAME, Paint::Plain, name),
             }
-            self.line.right(COUNT, Paint::Plain, count);
+            self.line.right(COUNT, Paint::Plain, Count(count));
             for ns in [p50_ns, p90_ns, p99_ns, max_ns] {
                 self.line.right(DURATION, Paint::Plain, DurationNs(ns));
             }
@@ -139,7 +192,7 @@ impl Page<'_> {
         self.line.left(NAME, Paint::Strong, title);
         while let Some((name, count)) = left.next() {
             let comma = if left.peek().is_some() { "," } else { "" };
-            self.line.word(paint, format_args!("{name} {count}{comma}"));
+            self.line.word(paint, format_args!("{name} {}{comma}", Count(*count)));
         }
         self.flush();
     }
@@ -177,25 +230,29 @@ impl Page<'_> {
 
     fn books(&mut self, books: &Books) {
         let Books { seen, delivered, lost, missed, refused, torn } = *books;
+        let events = [seen, delivered, lost, refused].map(Count);
         self.line.left(NAME, Paint::Strong, "events");
         let equals = if seen == delivered.saturating_add(lost).saturating_add(refused) { "=" } else { "!=" };
         self.line.word(
             Paint::Plain,
-            format_args!("seen {seen} {equals} delivered {delivered} + lost {lost} + refused {refused}"),
+            format_args!(
+                "seen {} {equals} delivered {} + lost {} + refused {}",
+                events[0], events[1], events[2], events[3]
+            ),
         );
         self.flush();
         if lost > 0 {
             let share = Share { part: lost, whole: seen };
-            let what = format_args!("{lost} events ({share} of seen): closes are missing or incomplete");
+            let what = format_args!("{} events ({share} of seen): closes are missing or incomplete", Count(lost));
             self.trouble("LOST", what);
         }
         if missed > 0 {
-            self.trouble("", format_args!("{missed} of them because the kernel skipped the program"));
+            self.trouble("", format_args!("{} of them because the kernel skipped the program", Count(missed)));
         }
         if refused > 0 {
             self.trouble(
                 "REFUSED",
-                format_args!("{refused} events could not be decoded: closes are missing or incomplete"),
+                format_args!("{} events could not be decoded: closes are missing or incomplete", Count(refused)),
             );
         }
         if torn {

@@ -23,6 +23,8 @@ pub enum By {
     Role,
     /// How it ended.
     Outcome,
+    /// Why it ended so.
+    Reason,
     /// Network namespace.
     Netns,
     /// Interface that the socket is bound to.
@@ -33,7 +35,7 @@ pub enum By {
 
 impl By {
     /// All of them, addresses whole.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Process,
         Self::Cgroup,
         Self::Container,
@@ -43,6 +45,7 @@ impl By {
         Self::RemotePort,
         Self::Role,
         Self::Outcome,
+        Self::Reason,
         Self::Netns,
         Self::Interface,
         Self::Host,
@@ -61,6 +64,7 @@ impl By {
             Self::RemotePort => "remote_port",
             Self::Role => "role",
             Self::Outcome => "outcome",
+            Self::Reason => "reason",
             Self::Netns => "netns",
             Self::Interface => "interface",
             Self::Host => "host",

@@ -31,6 +31,8 @@ pub(super) enum Part {
     Port(u16),
     Role(Role),
     Outcome(Outcome),
+    /// The word: reasons that the kernel names have no numbers of ours.
+    Reason(&'static str),
     Netns(u32),
     Host(u16),
     /// An interface whose name was not told, by namespace and index.
@@ -124,6 +126,8 @@ fn part(by: By, texts: &mut Texts, close: &Close, host: u16, context: &Context) 
         By::RemotePort => Part::Port(close.socket.remote.port),
         By::Role => Part::Role(close.role),
         By::Outcome => Part::Outcome(close.outcome),
+        // An orderly end has none; of others `none` says that nothing tells why.
+        By::Reason => close.reason.map_or(Part::Nothing, |reason| Part::Reason(reason.as_str())),
         By::Netns => {
             let netns = close.socket.netns;
             texts.name_netns(netns, host, context.netns_name_of(netns));
@@ -170,6 +174,7 @@ impl KeyValue {
             Part::Port(port) => Self::Number(port.into()),
             Part::Role(role) => Self::Text(role.as_str().to_owned()),
             Part::Outcome(outcome) => Self::Text(outcome.as_str().to_owned()),
+            Part::Reason(word) => Self::Text(word.to_owned()),
             Part::Interface(netns, index) => Self::Text(format!("%{index} of {netns}")),
             Part::Netns(inode) => {
                 let name = texts.netns.get(&inode).and_then(|(_, name)| name.as_deref());

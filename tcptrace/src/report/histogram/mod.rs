@@ -43,12 +43,14 @@ pub struct Config {
     pub bytes_max: usize,
     /// Keys of each span.
     pub keys_max: usize,
+    /// Also a heat map: the length of an interval, nanoseconds, which is that of its widest columns.
+    pub heat_ns: Option<u64>,
 }
 
 impl Default for Config {
     /// A tenth of what a service host has to spare, and more keys than anyone reads.
     fn default() -> Self {
-        Self { ofs: vec![Of::Close], bys: Vec::new(), top: 10, bytes_max: 256 << 20, keys_max: 131_072 }
+        Self { ofs: vec![Of::Close], bys: Vec::new(), top: 10, bytes_max: 256 << 20, keys_max: 131_072, heat_ns: None }
     }
 }
 
@@ -59,7 +61,7 @@ pub struct Histograms {
     interval: Span,
     total: Span,
     texts: Texts,
-    heat: Ring,
+    heat: Option<Ring>,
     /// Beginning of the total and of the interval, nanoseconds since 1970; `None` before the first close.
     began: Option<(u64, u64)>,
     /// Largest weight until now: closes that were not seen may have had it, too.
@@ -81,7 +83,7 @@ impl Histograms {
             interval: span(),
             total: span(),
             texts: Texts::default(),
-            heat: Ring::new(config.ofs.len()),
+            heat: config.heat_ns.map(|interval_ns| Ring::new(config.ofs.len(), interval_ns)),
             began: None,
             sample_one_in: 1,
             lost: (0, 0),
@@ -100,6 +102,7 @@ impl Histograms {
     /// Says when the first interval began, nanoseconds since 1970. Otherwise the first close does.
     pub fn begin(&mut self, now_ns: u64) {
         self.began.get_or_insert((now_ns, now_ns));
+        self.heat.iter_mut().for_each(|heat| heat.begin(now_ns));
     }
 
     /// Says that one socket in so many is followed, on one of the hosts. Otherwise the first of its closes does.
@@ -110,13 +113,15 @@ impl Histograms {
     /// Counts a close, seen on the host with this number, `weight` times: it stands for so many where only a sample
     /// of closes is traced. `context` is that host's. Closes without any of the durations are counted as that.
     pub fn record(&mut self, close: &Close, host: u16, weight: u64, context: &Context) {
-        self.begin(context.real_ns(close.end_ns));
+        let end_ns = context.real_ns(close.end_ns);
+        self.begin(end_ns);
         self.values.clear();
         self.values.extend(self.config.ofs.iter().map(|of| of.ns(close)));
         if weight == 0 {
             return;
         }
         self.sampled(weight);
+        self.heat.iter_mut().for_each(|heat| heat.record(end_ns, &self.values, weight));
         let is_named = key::fill(&mut self.parts, &self.config.bys, &mut self.texts, close, host, context);
         if is_named {
             let bytes_max = self.span_bytes_max();
@@ -131,11 +136,10 @@ impl Histograms {
         self.lost.0 = self.lost.0.saturating_add(events);
     }
 
-    /// Ends the interval: it becomes a part of the total and a column of the heat map, and the next one begins.
+    /// Ends the interval: it becomes a part of the total, and the next one begins.
     pub fn next_interval(&mut self, now_ns: u64) {
         self.begin(now_ns);
-        let (start_ns, from_ns) = self.began.unwrap_or_default();
-        self.heat.push(&self.interval, from_ns, now_ns);
+        let (start_ns, _) = self.began.unwrap_or_default();
         let bytes_max = self.span_bytes_max();
         self.total.absorb(&mut self.interval, bytes_max);
         self.began = Some((start_ns, now_ns));
@@ -158,18 +162,25 @@ impl Histograms {
         self.view(SpanKind::Total, (from_ns, now_ns), hosts)
     }
 
-    /// The history of one duration; `None` of one that is not measured.
+    /// The history of one duration until now; `None` of one that is not measured, and without a heat map.
     #[must_use]
-    pub fn heat(&self, of: Of) -> Option<Heat> {
+    pub fn heat(&self, of: Of, now_ns: u64) -> Option<Heat> {
         let place = self.config.ofs.iter().position(|known| *known == of)?;
-        Some(self.heat.of(of, place))
+        Some(self.heat.as_ref()?.of(of, place, now_ns))
     }
 
     /// What is taken beside the rows: remainders and folded keys of both spans, the heat map, texts, and as much as
     /// one row may grow before it is folded.
     const fn fixed_bytes(&self) -> usize {
         let row = self.config.ofs.len() * Distribution::BYTES_MAX;
-        3 * row + 2 * Folded::BYTES_MAX + self.heat.bytes_max() + self.texts.bytes()
+        3 * row + 2 * Folded::BYTES_MAX + self.heat_bytes() + self.texts.bytes()
+    }
+
+    const fn heat_bytes(&self) -> usize {
+        match &self.heat {
+            Some(heat) => heat.bytes_max(),
+            None => 0,
+        }
     }
 
     /// What the rows of one span may take: half of the rest, so that a full total does not cost the interval its rows.

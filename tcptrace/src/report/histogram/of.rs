@@ -20,11 +20,15 @@ pub enum Of {
     LocalApp,
     /// The peer's part: fin_wait2.
     RemoteApp,
+    /// From `connect()` to the end.
+    Lifetime,
+    /// Smoothed round-trip time of the connection, as the socket had it at the end.
+    Srtt,
 }
 
 impl Of {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 10] = {
+    /// Parts of a close, in the order of reports: what a summary shows.
+    pub const OF_CLOSE: [Self; 10] = {
         let [a, b, c, d, e] = PHASES;
         [
             Self::Phase(a),
@@ -40,8 +44,20 @@ impl Of {
         ]
     };
 
-    /// So many of them, from the first on, are different; the others are phases under another name.
-    pub(in crate::report) const DISTINCT: usize = Self::ALL.len() - 2;
+    /// All of them: also what the connection had before it closed.
+    pub const ALL: [Self; 12] = {
+        let [a, b, c, d, e, f, g, h, i, j] = Self::OF_CLOSE;
+        [a, b, c, d, e, f, g, h, i, j, Self::Lifetime, Self::Srtt]
+    };
+
+    /// So many parts of a close, from the first on, are different; the others are phases under another name.
+    pub(in crate::report) const DISTINCT: usize = Self::OF_CLOSE.len() - 2;
+
+    /// Whether the beginning of the connection has to be known, which `connect()` tells.
+    #[must_use]
+    pub const fn needs_connects(self) -> bool {
+        matches!(self, Self::Lifetime)
+    }
 
     /// The one among the first that is the same.
     pub(in crate::report) const fn first_name(self) -> Self {
@@ -62,6 +78,8 @@ impl Of {
             Self::AckWait => "ack_wait",
             Self::LocalApp => "local_app",
             Self::RemoteApp => "remote_app",
+            Self::Lifetime => "lifetime",
+            Self::Srtt => "srtt",
         }
     }
 
@@ -76,6 +94,8 @@ impl Of {
             Self::AckWait => close.ack_wait_ns(),
             Self::LocalApp => close.phases.local_app_ns(),
             Self::RemoteApp => close.phases.remote_app_ns(),
+            Self::Lifetime => close.lifetime_ns,
+            Self::Srtt => close.totals.map(|totals| u64::from(totals.srtt_us) * 1_000).filter(|ns| *ns > 0),
         }
     }
 }
@@ -93,7 +113,8 @@ impl FromStr for Of {
     fn from_str(word: &str) -> Result<Self, String> {
         let wanted = word.replace('-', "_");
         Self::ALL.into_iter().find(|of| of.as_str() == wanted).ok_or_else(|| {
-            format!("'{word}' is no duration of a close: one of {}", Self::ALL.map(Self::as_str).join(", "))
+            let words = Self::ALL.map(|of| of.as_str().replace('_', "-")).join(", ");
+            format!("'{word}' is no duration of a close: one of {words}")
         })
     }
 }

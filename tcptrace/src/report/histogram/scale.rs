@@ -82,6 +82,19 @@ impl Coarse {
         }
     }
 
+    /// Adds the counts of another one.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum = sum.saturating_add(count));
+    }
+
+    /// Counts a duration.
+    pub(super) fn count(&mut self, ns: u64, weight: u64) {
+        let bucket = EDGES_NS.partition_point(|edge_ns| *edge_ns <= ns);
+        if let Some(sum) = self.0.get_mut(bucket) {
+            *sum = sum.saturating_add(weight);
+        }
+    }
+
     /// The first and the last bucket that hold something.
     #[must_use]
     pub fn range(&self) -> Option<(usize, usize)> {

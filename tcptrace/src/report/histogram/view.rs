@@ -2,7 +2,7 @@
 
 use super::key::{Key, KeyValue};
 use super::span::{self, entry_bytes};
-use super::{By, Histograms, Of};
+use super::{By, Config, Histograms, Of};
 use crate::report::Distribution;
 
 /// Which span of time.
@@ -51,7 +51,8 @@ pub struct View {
 pub struct Split {
     /// Which duration.
     pub of: Of,
-    /// The keys with most closes of the first duration, most first. One with an empty key where nothing splits.
+    /// The keys with most closes, most first: of `close` all count, also those without a duration; of another first
+    /// duration those that have it. One with an empty key where nothing splits.
     pub rows: Vec<Row>,
     /// What all other keys have; `None` where there are none.
     pub remainder: Option<Remainder>,
@@ -104,7 +105,21 @@ pub struct Memory {
     pub key_bytes_max: u64,
 }
 
+impl Split {
+    /// All closes, weighted: those with the duration and those without.
+    #[must_use]
+    pub const fn closes(&self) -> u64 {
+        self.all.count().saturating_add(self.without)
+    }
+}
+
 impl View {
+    /// How long the span is, nanoseconds.
+    #[must_use]
+    pub const fn length_ns(&self) -> u64 {
+        self.to_ns.saturating_sub(self.from_ns)
+    }
+
     /// How far off the count of one of its distributions can be because samples were traced, at 95 % or more; 0 where
     /// everything was.
     ///
@@ -133,7 +148,7 @@ impl Histograms {
             SpanKind::Interval => &self.interval,
             SpanKind::Total => &self.total,
         };
-        let (top, rest) = ranked(span, self.config.top);
+        let (top, rest) = ranked(span, &self.config);
         let keys: Vec<Vec<KeyValue>> = top
             .iter()
             .map(|(key, _)| {
@@ -206,10 +221,14 @@ impl Histograms {
 
 type Ranked<'a> = Vec<(&'a Key, &'a span::Row)>;
 
-/// The keys with most closes of the first duration, most first, and the others.
-fn ranked(span: &span::Span, top: usize) -> (Ranked<'_>, Ranked<'_>) {
+/// The keys with most closes, most first, and the others; see [`Split::rows`].
+fn ranked<'a>(span: &'a span::Span, config: &Config) -> (Ranked<'a>, Ranked<'a>) {
+    let (top, all_count) = (config.top, config.ofs.first() == Some(&Of::Close));
     let mut rows: Ranked<'_> = span.rows.iter().collect();
-    let count = |row: &span::Row| row.distributions.first().map_or(0, Distribution::count);
+    let count = |row: &span::Row| {
+        let timed = if all_count { row.closes } else { row.distributions.first().map_or(0, Distribution::count) };
+        (timed, row.closes)
+    };
     // The key decides between equals, so that a replay shows the same.
     let order = |(a_key, a): &(&Key, &span::Row), (b_key, b): &(&Key, &span::Row)| {
         count(b).cmp(&count(a)).then_with(|| a_key.cmp(b_key))

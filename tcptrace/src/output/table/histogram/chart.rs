@@ -3,6 +3,7 @@
 use super::{CELL, Page, edge};
 use crate::output::table::paint::Paint;
 use crate::output::table::summary::Share;
+use crate::output::units::Count;
 use crate::report::Distribution;
 use crate::report::histogram::{Coarse, edges_ns};
 
@@ -10,23 +11,33 @@ use crate::report::histogram::{Coarse, edges_ns};
 const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 impl Page<'_> {
-    /// All buckets from the first that holds something to the last.
+    /// Each bucket that holds something, and a mark for those between them that do not.
     pub(super) fn chart(&mut self, distribution: &Distribution) {
         let coarse = Coarse::of(distribution);
         let Some((first, last)) = coarse.range() else { return };
         let largest = coarse.0.iter().copied().max().unwrap_or(0);
-        let counts = largest.to_string().len().max("COUNT".len());
+        let counts = Count(largest).to_string().len().max("COUNT".len());
         let bars = self.style.width.saturating_sub(3 * (CELL + 1) + counts + 1);
         self.out.push(b'\n');
         for (width, title) in [(CELL, "FROM"), (CELL, "TO"), (counts, "COUNT"), (CELL, "SHARE")] {
             self.line.right(width, Paint::Strong, title);
         }
         self.line.flush_aligned(self.out, self.style);
+        let mut skips = false;
         for (bucket, count) in coarse.0.iter().enumerate().take(last + 1).skip(first) {
+            if *count == 0 {
+                if !skips {
+                    self.line.right(CELL, Paint::Faint, "...");
+                    self.line.flush_aligned(self.out, self.style);
+                }
+                skips = true;
+                continue;
+            }
+            skips = false;
             let (lower_ns, upper_ns) = edges_ns(bucket);
             self.line.right(CELL, Paint::Plain, edge(Some(lower_ns)));
             self.line.right(CELL, Paint::Plain, edge(upper_ns));
-            self.line.right(counts, Paint::Plain, count);
+            self.line.right(counts, Paint::Plain, Count(*count));
             let share = Share { part: *count, whole: distribution.count() };
             self.line.right(CELL, Paint::Plain, share);
             let bar = bar(*count, largest, bars);

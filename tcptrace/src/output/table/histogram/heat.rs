@@ -1,4 +1,4 @@
-//! Latency over time: a column for each interval, a line for each coarse bucket, the slow ones at the top.
+//! Latency over time: a column for each piece of time, a line for each coarse bucket, the slow ones at the top.
 //!
 //! ```text
 //! close over time, 10.0s a column, UTC
@@ -10,7 +10,10 @@
 
 use super::edge;
 use crate::output::table::paint::Paint;
-use crate::output::{Style, units::DurationNs};
+use crate::output::{
+    Style,
+    units::{Count, DurationNs},
+};
 use crate::report::histogram::{COARSE, Coarse, Column, Heat, edges_ns};
 
 /// Shades from nothing to most, which need no colour; colour sets them apart further.
@@ -21,7 +24,7 @@ const LABEL: usize = 6;
 /// What `03:04:05` takes.
 const TIME: usize = 8;
 
-/// Appends the map of as many of the newest intervals as fit. `time_of_day` writes hours, minutes
+/// Appends the map of as many of the newest columns as fit. `time_of_day` writes hours, minutes
 /// and seconds of a moment.
 pub(in crate::output::table) fn map(
     out: &mut Vec<u8>,
@@ -40,9 +43,7 @@ pub(in crate::output::table) fn map(
         out.extend_from_slice(b" over time: no closes\n");
         return;
     };
-    // The last one may be cut short.
-    let longest_ns = columns.iter().map(|column| column.to_ns.saturating_sub(column.from_ns)).max();
-    let length = DurationNs(longest_ns.unwrap_or(0));
+    let length = DurationNs(heat.column_ns);
     out.extend_from_slice(format!(" over time, {length} a column, UTC\n").as_bytes());
     let counts = || columns.iter().flat_map(|column| column.counts.0).filter(|count| *count > 0);
     let steps = steps(counts().min().unwrap_or(1), counts().max().unwrap_or(1));
@@ -82,7 +83,9 @@ fn steps(least: u64, most: u64) -> [u64; 4] {
 }
 
 fn legend(out: &mut Vec<u8>, style: Style, steps: [u64; 4]) {
-    out.extend_from_slice(b"closes:");
+    const TITLE: &str = "closes:";
+    out.extend_from_slice(TITLE.as_bytes());
+    let mut used = TITLE.len();
     let mut shown = SHADES.iter().skip(1).zip(steps).enumerate().peekable();
     while let Some((_, ((shade, paint), from))) = shown.next() {
         // Of shades that begin with the same count, the last one is drawn.
@@ -90,10 +93,19 @@ fn legend(out: &mut Vec<u8>, style: Style, steps: [u64; 4]) {
         if next == Some(from) {
             continue;
         }
-        out.push(b' ');
-        paint.apply(out, &shade.to_string(), style.colour);
         let comma = if next.is_some() { "," } else { "" };
-        out.extend_from_slice(format!(" {from}+{comma}").as_bytes());
+        let from = format!(" {}+{comma}", Count(from));
+        let columns = 2 + from.chars().count();
+        if used + columns > style.width {
+            out.push(b'\n');
+            used = 0;
+        }
+        if used > 0 {
+            out.push(b' ');
+        }
+        used += columns;
+        paint.apply(out, &shade.to_string(), style.colour);
+        out.extend_from_slice(from.as_bytes());
     }
     out.push(b'\n');
 }

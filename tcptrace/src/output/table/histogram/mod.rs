@@ -1,9 +1,9 @@
 //! `tcptrace hist`: for each duration its quantiles, split by keys, and how it is distributed.
 //!
 //! ```text
-//! close 5000 closes, 03:04:00 to 03:04:10 UTC
-//! PROCESS COUNT    P50    P90    P99  P99.9    MAX 10.0us                1.00s
-//! nginx    4000 1.02ms 2.10ms 9.80ms  110ms  210ms        ▁▂▅█▇▃▁
+//! close 5,000 closes, 500/s, 03:04:00 to 03:04:10 UTC
+//! PROCESS CLOSES PER_S    P50    P90    P99  P99.9    MAX 10.0us                1.00s
+//! nginx    4,000   400 1.02ms 2.10ms 9.80ms  110ms  210ms        ▁▂▅█▇▃▁
 //! ```
 
 mod chart;
@@ -15,7 +15,7 @@ mod rows;
 use super::line::Line;
 use super::paint::Paint;
 use crate::output::Style;
-use crate::output::units::{Bytes, DurationNs};
+use crate::output::units::{Bytes, Count, DurationNs, PerSecond};
 use crate::report::Distribution;
 use crate::report::histogram::{Memory, Of, SpanKind, Split, View};
 
@@ -30,28 +30,38 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Appends a block for each duration, and one about the whole. The times are those of the view.
+    /// Appends a block for each duration, and what is to be known about all of them below the total. The times are
+    /// those of the view.
     pub(super) fn view(&mut self, view: &View, from: &str, to: &str) {
-        for split in &view.splits {
-            self.heading(view, split, from, to);
-            if split.all.count() > 0 {
-                self.rows(view, split);
-                if view.bys.is_empty() {
-                    self.chart(&split.all);
-                }
-            }
-            self.without(split);
-            self.out.push(b'\n');
+        if view.splits.iter().all(|split| split.closes() == 0) {
+            let total = if view.span == SpanKind::Total { " in total" } else { "" };
+            self.words(Paint::Plain, &format!("no closes{total}, {from} to {to} UTC"));
+            self.flush();
+            return;
         }
-        self.memory(view);
+        for (number, split) in view.splits.iter().enumerate() {
+            if number > 0 {
+                self.out.push(b'\n');
+            }
+            self.heading(view, split, from, to);
+            self.rows(view, split);
+            if view.bys.is_empty() {
+                self.chart(&split.all);
+            }
+        }
+        self.folded(view);
+        if view.span == SpanKind::Total {
+            self.notes(view);
+        }
     }
 
     fn heading(&mut self, view: &View, split: &Split, from: &str, to: &str) {
-        let count = split.all.count();
+        let closes = split.closes();
         self.line.word(Paint::Strong, split.of);
-        let plural = if count == 1 { "close" } else { "closes" };
+        let plural = if closes == 1 { "close" } else { "closes" };
         let total = if view.span == SpanKind::Total { " in total" } else { "" };
-        self.words(Paint::Plain, &format!("{count} {plural}{total}, {from} to {to} UTC"));
+        let (count, rate) = (Count(closes), PerSecond(closes, view.length_ns()));
+        self.words(Paint::Plain, &format!("{count} {plural}{total}, {rate}/s, {from} to {to} UTC"));
         self.flush();
         if view.lost > 0 {
             let were = if view.lost == 1 { "event was" } else { "events were" };
@@ -59,32 +69,26 @@ impl Page<'_> {
             self.flush();
         }
         if view.sample_one_in > 1 {
-            let (one_in, error) = (view.sample_one_in, view.count_error(&split.all));
-            self.words(
-                Paint::Warning,
-                &format!("sampled 1/{one_in}: counts are estimates (±{error} of {count} at 95 %)"),
-            );
+            let (one_in, error) = (Count(view.sample_one_in), Count(view.count_error(&split.all)));
+            let timed = Count(split.all.count());
+            let words =
+                format!("sampled 1/{one_in}: counts are estimates (±{error} of {timed} with a duration, at 95 %)");
+            self.words(Paint::Warning, &words);
             self.flush();
         }
     }
 
-    /// A histogram that leaves closes out says so.
-    fn without(&mut self, split: &Split) {
-        let count = split.without;
-        if count == 0 {
-            return;
+    /// What holds of every table of the run.
+    fn notes(&mut self, view: &View) {
+        self.out.push(b'\n');
+        if view.splits.iter().any(|split| split.without > 0) {
+            self.words(Paint::Faint, "UNTIMED: closes that have no such duration, or of which it is not known");
+            self.flush();
+            if view.splits.iter().any(|split| split.of == Of::Close && split.without > 0) {
+                self.words(Paint::Faint, "(close: aborted at once, or only partly seen)");
+                self.flush();
+            }
         }
-        let why = match split.of {
-            Of::Close => "without: aborted at once, or not seen whole",
-            _ => "without, or with an unknown one",
-        };
-        self.words(Paint::Faint, &format!("{count} more {why}"));
-        self.flush();
-    }
-
-    fn memory(&mut self, view: &View) {
-        let Memory { keys, keys_folded, folded_is_at_least, closes_folded, bytes, bytes_max, key_bytes_max } =
-            view.memory;
         let error = Distribution::ERROR_PERCENT;
         let of = if view.sample_one_in > 1 { "of what was traced: " } else { "" };
         self.words(Paint::Faint, &format!("{of}quantiles are within {error} %, the maximum is exact"));
@@ -92,18 +96,22 @@ impl Page<'_> {
         if view.bys.is_empty() {
             return;
         }
+        let Memory { keys, bytes, bytes_max, key_bytes_max, .. } = view.memory;
         let plural = if keys == 1 { "key" } else { "keys" };
         let [bytes, bytes_max, each] = [bytes, bytes_max, key_bytes_max].map(Bytes);
+        let keys = Count(keys);
         self.words(Paint::Faint, &format!("{keys} {plural}; memory {bytes} of {bytes_max}, at most {each} a key"));
         self.flush();
+    }
+
+    /// Rows that are not what they seem say so where they stand.
+    fn folded(&mut self, view: &View) {
+        let Memory { keys_folded, folded_is_at_least, closes_folded, .. } = view.memory;
         if keys_folded > 0 || folded_is_at_least {
             let least = if folded_is_at_least { "at least " } else { "" };
-            self.words(
-                Paint::Bad,
-                &format!(
-                    "FOLDED {least}{keys_folded} keys of {closes_folded} closes into the others: a bound is reached"
-                ),
-            );
+            let (keys, closes) = (Count(keys_folded), Count(closes_folded));
+            let what = format!("FOLDED {least}{keys} keys of {closes} closes into the others: a bound is reached");
+            self.words(Paint::Bad, &what);
             self.flush();
         }
         if folded_is_at_least {

@@ -4,7 +4,7 @@ use super::keys::Keys;
 use super::picture::Axis;
 use super::{CELL, Page};
 use crate::output::table::paint::Paint;
-use crate::output::units::DurationNs;
+use crate::output::units::{Count, DurationNs, PerSecond};
 use crate::report::histogram::{Coarse, Row, Split, View};
 use crate::report::{Distribution, Quantiles};
 
@@ -13,12 +13,21 @@ const PICTURE_MIN: usize = 8;
 /// What is left of a name at least, and what a picture gets for it: names that can be read come first.
 const SHORTENED: [(usize, usize); 2] = [(24, 20), (10, PICTURE_MIN)];
 
+/// Titles of the counts.
+const CLOSES: &str = "CLOSES";
+const RATE: &str = "PER_S";
+const UNTIMED: &str = "UNTIMED";
+
 /// Widths, and what all pictures show.
 struct Layout {
     keys: Keys,
     /// Keys stand on lines of their own, because numbers and picture do not fit beside them.
     is_stacked: bool,
-    counts: usize,
+    /// Of the counts: all closes, their rate, and those without the duration, where there are any.
+    counts: [usize; 3],
+    /// Quantiles that have room.
+    cells: usize,
+    length_ns: u64,
     picture: Option<Axis>,
 }
 
@@ -29,11 +38,11 @@ impl Page<'_> {
         self.titles(&layout);
         for (row, key) in shown(split).zip(&layout.keys.rows) {
             self.keys(&layout, Paint::Plain, key);
-            self.numbers(&layout, &row.distribution);
+            self.numbers(&layout, &row.distribution, row.without);
         }
         if let Some((remainder, text)) = split.remainder.as_ref().zip(layout.keys.others.as_ref()) {
             self.others(&layout, text);
-            self.numbers(&layout, &remainder.distribution);
+            self.numbers(&layout, &remainder.distribution, remainder.without);
         }
         if let Some(axis) = layout.picture.filter(|axis| axis.labels().is_none()) {
             let [lower, upper] = axis.ends();
@@ -47,9 +56,29 @@ impl Page<'_> {
     fn layout(&self, view: &View, split: &Split) -> Layout {
         let rest = split.remainder.as_ref();
         let all = || shown(split).map(|row| &row.distribution).chain(rest.map(|rest| &rest.distribution));
-        let largest = all().map(Distribution::count).max().unwrap_or(0);
-        let counts = largest.to_string().len().max("COUNT".len());
-        let room = self.style.width.saturating_sub(counts + 5 * (CELL + 1));
+        let rows = || {
+            let rows = shown(split).map(|row| (row.distribution.count(), row.without));
+            rows.chain(rest.map(|rest| (rest.distribution.count(), rest.without)))
+        };
+        let (length_ns, closes) = (view.length_ns(), rows().map(|(count, without)| count + without).max().unwrap_or(0));
+        let rates = rows().map(|(count, without)| PerSecond(count + without, length_ns).to_string().len()).max();
+        let untimed = rows().map(|(_, without)| without).max().filter(|without| *without > 0);
+        let mut counts = [
+            Count(closes).to_string().len().max(CLOSES.len()),
+            rates.unwrap_or(0).max(RATE.len()),
+            untimed.map_or(0, |without| Count(without).to_string().len().max(UNTIMED.len())),
+        ];
+        let taken = |counts: [usize; 3]| {
+            let widths = counts.iter().filter(|width| **width > 0).map(|width| width + 1);
+            widths.sum::<usize>()
+        };
+        // The heading has the rate, too, where a narrow line of large counts has no room for it.
+        let fits = |counts, cells: usize| taken(counts) + cells * (CELL + 1) <= self.style.width + 1;
+        if !fits(counts, 5) {
+            counts[1] = 0;
+        }
+        let cells = if fits(counts, 5) { 5 } else { 4 };
+        let room = (self.style.width + 1).saturating_sub(taken(counts) + cells * (CELL + 1));
         let beside = |picture: usize| room.saturating_sub(picture + 1);
         let keys = Keys::new(&view.bys, shown(split).map(|row| row.key.as_slice()), rest);
         let shortened = |(name, picture)| keys.shortened(&view.bys, rest, beside(picture), name);
@@ -64,7 +93,7 @@ impl Page<'_> {
         let mut coarse = Coarse::default();
         all().for_each(|distribution| coarse.add(distribution));
         let picture = coarse.range().filter(|_| room >= PICTURE_MIN && !view.bys.is_empty());
-        Layout { keys, is_stacked, counts, picture: picture.map(|range| Axis::new(range, room)) }
+        Layout { keys, is_stacked, counts, cells, length_ns, picture: picture.map(|range| Axis::new(range, room)) }
     }
 
     fn keys(&mut self, layout: &Layout, paint: Paint, key: &[String]) {
@@ -95,8 +124,10 @@ impl Page<'_> {
     }
 
     fn titles(&mut self, layout: &Layout) {
-        self.line.right(layout.counts, Paint::Strong, "COUNT");
-        for title in ["P50", "P90", "P99", "P99.9", "MAX"] {
+        for (width, title) in layout.counts.into_iter().zip([CLOSES, RATE, UNTIMED]).filter(|(width, _)| *width > 0) {
+            self.line.right(width, Paint::Strong, title);
+        }
+        for title in fitting(["P50", "P90", "P99", "P99.9", "MAX"], layout.cells) {
             self.line.right(CELL, Paint::Strong, title);
         }
         if let Some(labels) = layout.picture.and_then(Axis::labels) {
@@ -105,10 +136,20 @@ impl Page<'_> {
         self.line.flush_aligned(self.out, self.style);
     }
 
-    fn numbers(&mut self, layout: &Layout, distribution: &Distribution) {
+    fn numbers(&mut self, layout: &Layout, distribution: &Distribution, without: u64) {
         let Quantiles { count, p50_ns, p90_ns, p99_ns, p999_ns, max_ns } = distribution.quantiles();
-        self.line.right(layout.counts, Paint::Plain, count);
-        for ns in [p50_ns, p90_ns, p99_ns, p999_ns, max_ns] {
+        let [closes_width, rate_width, untimed_width] = layout.counts;
+        let closes = count.saturating_add(without);
+        self.line.right(closes_width, Paint::Plain, Count(closes));
+        if rate_width > 0 {
+            self.line.right(rate_width, Paint::Plain, PerSecond(closes, layout.length_ns));
+        }
+        match without {
+            _ if untimed_width == 0 => {}
+            0 => self.line.right(untimed_width, Paint::Faint, "-"),
+            _ => self.line.right(untimed_width, Paint::Plain, Count(without)),
+        }
+        for ns in fitting([p50_ns, p90_ns, p99_ns, p999_ns, max_ns], layout.cells) {
             match count {
                 0 => self.line.right(CELL, Paint::Faint, "-"),
                 _ => self.line.right(CELL, Paint::Plain, DurationNs(ns)),
@@ -124,7 +165,12 @@ impl Page<'_> {
     }
 }
 
+/// Without p99.9, where there is no room for all.
+fn fitting<T>(all: [T; 5], cells: usize) -> impl Iterator<Item = T> {
+    all.into_iter().enumerate().filter(move |(at, _)| *at != 3 || cells == 5).map(|(_, value)| value)
+}
+
 /// Those that have anything.
 fn shown(split: &Split) -> impl Iterator<Item = &Row> {
-    split.rows.iter().filter(|row| row.distribution.count() > 0)
+    split.rows.iter().filter(|row| row.distribution.count() > 0 || row.without > 0)
 }

@@ -18,7 +18,7 @@ fn show(found: &mut Histograms, style: Style) -> String {
     table.histograms(&mut out, &found.interval(end_ns, &[]));
     table.histograms(&mut out, &found.total(end_ns, &[]));
     for of in found.config().ofs.clone() {
-        table.heatmap(&mut out, &found.heat(of).unwrap());
+        found.heat(of, end_ns).iter().for_each(|heat| table.heatmap(&mut out, heat));
     }
     String::from_utf8(out).unwrap()
 }
@@ -86,9 +86,14 @@ fn what_is_not_in_it_is_said() {
         found.record(&close, 0, 1, &fixtures::context());
     }
     let text = show(&mut found, style(100));
-    assert!(text.contains("█\n2 more without: aborted at once, or not seen whole\n\n"), "{text}");
-    assert!(text.contains("\nlocal_app 0 closes, "), "{text}");
-    assert!(text.contains(" UTC\n3 more without, or with an unknown one\n\n"), "{text}");
+    assert!(
+        text.contains("\nCLOSES PER_S UNTIMED    P50    P90    P99  P99.9    MAX\n     3  0.06       2  2.00s"),
+        "{text}"
+    );
+    assert!(text.contains("\nlocal_app 3 closes, "), "{text}");
+    assert!(text.contains("\n     3  0.06       3      -      -      -      -      -\n"), "{text}");
+    let notes = "\n\nUNTIMED: closes that have no such duration, or of which it is not known\n";
+    assert_eq!(text.matches(notes).count(), 1, "{text}");
 }
 
 #[test]
@@ -109,17 +114,16 @@ fn a_window_can_change_its_size() {
 
 #[test]
 fn nothing_yet_is_said() {
-    let text = show(&mut Histograms::new(Config::default()), style(60));
+    let config = Config { ofs: vec![Of::Close, Of::Network], heat_ns: Some(1), ..Config::default() };
+    let text = show(&mut Histograms::new(config), style(60));
     let expected = "\
-close 0 closes, 03:05:00 to 03:05:00 UTC
+no closes, 03:05:00 to 03:05:00 UTC
 
-quantiles are within 1 %, the maximum is exact
-
-close 0 closes in total, 03:05:00 to 03:05:00 UTC
-
-quantiles are within 1 %, the maximum is exact
+no closes in total, 03:05:00 to 03:05:00 UTC
 
 close over time: no closes
+
+network over time: no closes
 ";
     assert_eq!(text, expected);
 }
@@ -133,7 +137,7 @@ fn what_was_folded_is_said() {
         found.record(&close, 0, 1, &fixtures::context());
     }
     let text = show(&mut found, style(100));
-    assert!(text.contains("\nothers (2 keys)     3  2.00s"), "{text}");
+    assert!(text.contains("\nothers (2 keys)      3  0.06  2.00s"), "{text}");
     assert!(text.contains("\nFOLDED 2 keys of 3 closes into the others: a bound is reached\n"), "{text}");
 }
 

@@ -35,7 +35,7 @@ fn a_summary_of_everything() {
         ..Status::default()
     };
     let expected = "\
-4 closes in 10.0s, until 03:04:10.000 UTC (1 of them incomplete)
+4 closes in 10.0s (0.40/s), until 03:04:10.000 UTC (1 of them incomplete)
 
 role                   closes    share
 active                      2    50.0%
@@ -46,6 +46,10 @@ outcome                closes    share
 fin                         2    50.0%
 reset_received              1    25.0%
 unknown                     1    25.0%
+
+not by both FINs       closes    share reason             owners
+reset_received              1    25.0% -                  python3 1
+unknown                     1    25.0% orphan_fin_wait2   python3 1
 
 latency                 count      p50      p90      p99      max
 fin_wait1 (fw1)             3   21.5us    850ms    850ms    850ms
@@ -63,7 +67,7 @@ still open         fin_wait1 1, close_wait 3
 findings raised    stuck_fin_wait1 1
 fin retransmits    tlp 1, rto 2, fast 1, failed 2
 beside closes      data_retransmits 5, foreign_resets 1
-events             seen 1002 != delivered 990 + lost 9 + refused 2
+events             seen 1,002 != delivered 990 + lost 9 + refused 2
 LOST               9 events (0.9% of seen): closes are missing or incomplete
                    2 of them because the kernel skipped the program
 REFUSED            2 events could not be decoded: closes are missing or incomplete

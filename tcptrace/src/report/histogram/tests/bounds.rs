@@ -115,15 +115,3 @@ fn without_memory_everything_is_remainder() {
     let view = whole.total(2_000, &[]);
     assert_eq!(rows(&view.splits[0]), counts(&[("", 1)]), "what nothing splits is the whole");
 }
-
-#[test]
-fn the_heat_map_keeps_the_newest() {
-    let mut found = histograms(&[Of::Close], &[]);
-    for turn in 0..1_000 {
-        found.record(&close("a", remote(1), 100), 0, turn + 1, &Context::default());
-        found.next_interval(2_000 + turn);
-    }
-    let heat = found.heat(Of::Close).unwrap();
-    assert_eq!(heat.columns.len(), 256);
-    assert_eq!(heat.columns.last().unwrap().counts.0.iter().sum::<u64>(), 1_000);
-}

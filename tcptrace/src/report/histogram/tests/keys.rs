@@ -29,7 +29,8 @@ fn every_part_has_its_value() {
     let id = "0123456789abcdef".repeat(4);
     let path = format!("/system.slice/docker-{id}.scope");
     context.cgroup(CgroupName { id: 5, path: path.clone() });
-    let values = ["nginx", &path, &id, "none", "10.0.0.1", "443", "50000", "active", "fin", "7", "none", "web1"];
+    let values =
+        ["nginx", &path, &id, "none", "10.0.0.1", "443", "50000", "active", "fin", "none", "7", "none", "web1"];
     for (by, value) in By::ALL.into_iter().zip(values) {
         assert_eq!(split(&[by], &[close("nginx", [10, 0, 0, 1], 5)], &context), counts(&[(value, 1)]), "{by}");
     }

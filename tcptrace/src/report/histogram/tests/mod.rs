@@ -80,8 +80,8 @@ fn words_are_read_back() {
     for of in Of::ALL {
         assert_eq!(of.as_str().parse(), Ok(of));
     }
-    assert_eq!("local-app".parse(), Ok(Of::LocalApp));
-    assert!("closed".parse::<Of>().unwrap_err().contains("fin_wait1, fin_wait2"));
+    assert_eq!(["local-app", "local_app"].map(str::parse), [Ok(Of::LocalApp), Ok(Of::LocalApp)]);
+    assert!("closed".parse::<Of>().unwrap_err().contains("fin-wait1, fin-wait2"));
 }
 
 #[test]
@@ -122,11 +122,64 @@ fn the_interval_begins_anew_and_the_total_goes_on() {
     assert_eq!((view.from_ns, view.to_ns, view.splits[0].all.count()), (2_000, 3_000, 2));
     let view = found.total(3_500, &[]);
     assert_eq!((view.span, view.from_ns, view.to_ns, view.splits[0].all.count()), (SpanKind::Total, 500, 3_500, 3));
-    let heat = found.heat(Of::Close).unwrap();
-    let columns: Vec<_> =
-        heat.columns.iter().map(|column| (column.from_ns, column.to_ns, column.counts.0.iter().sum())).collect();
-    assert_eq!(columns, [(500, 2_000, 1_u64), (2_000, 3_500, 2)]);
-    assert_eq!(found.heat(Of::Network), None);
+    assert_eq!(found.heat(Of::Close, 3_500), None, "nobody asked for it");
+}
+
+#[test]
+fn the_heat_map_has_every_close_of_a_duration_once() {
+    let mut found = Histograms::new(Config { heat_ns: Some(1_000), ..config(&[By::Process]) });
+    found.begin(500);
+    for turn in 0..50 {
+        found.record(&close("a", [10, 0, 0, 1], 300), 0, 2, &Context::default());
+        found.record(&aborted(), 0, 1, &Context::default());
+        found.next_interval(600 + turn);
+    }
+    let heat = found.heat(Of::Close, 3_500).unwrap();
+    assert_eq!((heat.columns.first().unwrap().from_ns, heat.columns.last().unwrap().to_ns), (500, 3_500));
+    assert_eq!(heat.columns.iter().map(|column| column.counts.0.iter().sum::<u64>()).sum::<u64>(), 100);
+    assert_eq!(found.heat(Of::Network, 3_500), None);
+}
+
+fn aborted() -> Close {
+    let close = close("b", [10, 0, 0, 2], 0);
+    let reason = Some(crate::model::Reason::Linger0);
+    Close { role: Role::Abort, outcome: Outcome::ResetSent, reason, phases: Phases::default(), ..close }
+}
+
+#[test]
+fn closes_without_a_duration_have_rows_and_count_for_their_rank() {
+    let record = |ofs: &[Of]| {
+        let mut found = Histograms::new(Config { top: 1, ofs: ofs.to_vec(), ..config(&[By::Outcome, By::Reason]) });
+        found.begin(0);
+        (0..3).for_each(|_| found.record(&aborted(), 0, 1, &Context::default()));
+        (0..2).for_each(|_| found.record(&close("a", [10, 0, 0, 1], 300), 0, 1, &Context::default()));
+        found.total(1_000_000_000, &[])
+    };
+    let view = record(&[Of::Close, Of::RemoteApp]);
+    for split in &view.splits {
+        let [row] = split.rows.as_slice() else { panic!("{split:?}") };
+        let key: Vec<String> = row.key.iter().map(text).collect();
+        assert_eq!((key.as_slice(), row.without), (["reset_sent".to_owned(), "linger_0".to_owned()].as_slice(), 3));
+        assert_eq!((split.closes(), view.length_ns()), (5, 1_000_000_000));
+    }
+    let view = record(&[Of::RemoteApp]);
+    assert_eq!(
+        rows(&view.splits[0]),
+        counts(&[("fin none", 2)]),
+        "who has the duration that was asked for comes first"
+    );
+}
+
+#[test]
+fn what_the_connection_had_before_it_closed() {
+    let mut found = histograms(&[Of::Lifetime, Of::Srtt], &[]);
+    let totals = |srtt_us| Some(crate::model::Totals { srtt_us, ..Default::default() });
+    let known = Close { lifetime_ns: Some(700), totals: totals(30), ..close("a", [10, 0, 0, 1], 300) };
+    found.record(&known, 0, 1, &Context::default());
+    found.record(&Close { lifetime_ns: None, totals: totals(0), ..known }, 0, 1, &Context::default());
+    let view = found.total(2_000, &[]);
+    let measured: Vec<_> = view.splits.iter().map(|split| (split.all.max_ns(), split.without)).collect();
+    assert_eq!(measured, [(700, 1), (30_000, 1)]);
 }
 
 #[test]
