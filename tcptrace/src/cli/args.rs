@@ -8,7 +8,7 @@ use tcptrace_ebpf::filter::SAMPLE_MAX;
 use super::export::ExportArgs;
 use super::hist::{HistArgs, HistogramArgs};
 
-use super::doctor::DoctorArgs;
+use super::doctor::{DoctorArgs, RowArgs};
 
 /// Traces how TCP connections end: how long a close takes and why, which sockets are stuck closing, and
 /// which programs leak CLOSE_WAIT.
@@ -65,7 +65,7 @@ pub(super) struct RecordArgs {
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     /// Capture files to read: several are one fleet, on the clocks of their hosts
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "explain")]
     pub(super) files: Vec<PathBuf>,
     /// Judge with this threshold instead of the recording run's
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -76,6 +76,8 @@ pub(super) struct ReplayArgs {
     /// Judge the recording host as `doctor` does, by what its capture holds; of several, each in turn
     #[arg(long, conflicts_with_all = ["transitions", "summary", "max_rate"])]
     pub(super) doctor: bool,
+    #[command(flatten)]
+    pub(super) rows: RowArgs,
     #[command(flatten)]
     pub(super) histograms: HistogramArgs,
     #[command(flatten)]

@@ -92,6 +92,8 @@ pub enum Reason {
     OrphanMemory,
     /// Reset sent: data arrived after `close()`.
     DataAfterClose,
+    /// Reset sent: the listener closed while the connection waited in its accept queue (`inet_csk_listen_stop()`).
+    ListenerClosed,
     /// Timeout: keep-alive probes unanswered.
     Keepalive,
     /// Timeout: an ICMP error was the last thing heard (`sk_err_soft`).
@@ -125,6 +127,7 @@ impl Reason {
             Self::Linger2 => "linger2",
             Self::OrphanMemory => "orphan_memory",
             Self::DataAfterClose => "data_after_close",
+            Self::ListenerClosed => "listener_closed",
             Self::Keepalive => "keepalive",
             Self::Unreachable => "unreachable",
             Self::OrphanFinWait2 => "orphan_fin_wait2",

@@ -101,7 +101,7 @@ impl Renderer {
     pub fn advice(&mut self, out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {
         match &mut self.0 {
             Kind::Table(table) => table.advice(out, advice, page),
-            Kind::Json(_) => json::advice(out, advice, page.host),
+            Kind::Json(_) => json::advice(out, advice, page),
         }
     }
 
@@ -142,10 +142,19 @@ impl Renderer {
 pub struct AdvicePage<'a> {
     /// Also the evidence of rows where all is well.
     pub full: bool,
+    /// No rows but those that say act or watch.
+    pub problems_only: bool,
     /// The namespace that goes without saying.
     pub own_netns: u32,
     /// The host, where there are several.
     pub host: Option<&'a str>,
+}
+
+impl AdvicePage<'_> {
+    /// Whether a row is shown.
+    pub(crate) const fn shows(&self, advice: &Advice) -> bool {
+        !self.problems_only || matches!(advice.verdict, crate::model::Verdict::Act | crate::model::Verdict::Watch)
+    }
 }
 
 /// Appends a line that says when what follows was so.

@@ -19,7 +19,7 @@ mod tests;
 
 use serde::Serialize;
 
-use super::time::Calendar;
+use super::{AdvicePage, time::Calendar};
 use crate::model::{Advice, Close, Event, Finding, LeaksReport, Listed, StuckReport};
 use crate::report::histogram::View;
 use crate::report::{Context, Summary};
@@ -124,8 +124,8 @@ struct HeldBack<'a> {
     lines: u64,
 }
 
-pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice], host: Option<&str>) {
-    advice.iter().for_each(|one| line(out, &advice::Line::of(one, host)));
+pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {
+    advice.iter().filter(|one| page.shows(one)).for_each(|one| line(out, &advice::Line::of(one, page.host)));
 }
 
 pub(super) fn summary(out: &mut Vec<u8>, summary: &Summary) {
