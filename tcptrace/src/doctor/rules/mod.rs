@@ -10,6 +10,7 @@ mod short;
 mod sources;
 mod time_wait;
 mod unsendable;
+mod view;
 
 use std::cmp::Reverse;
 

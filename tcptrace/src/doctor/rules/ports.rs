@@ -5,11 +5,12 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use super::{
     draft::{Draft, at_least, percent, tenths},
     sources,
+    view::View,
 };
 use crate::{
     doctor::{
         Place, PortRange, Tuple, keys, limits,
-        ports::{ceiling_tenths, parse_reserved, reserved_text, seconds_to_exhaustion},
+        ports::{ceiling_tenths, reserved_text},
         sockets::PortUse,
     },
     model::{Advice, Evidence, Fact, Row, Verdict},
@@ -24,103 +25,6 @@ const KEEP_OR_SPREAD: &str = "keep connections open and use them again, use more
                               more source addresses, or widen the range";
 /// Ports in the advised list of reserved ones at most; a host with more listeners needs a person's thought.
 const RESERVED_MAX: usize = 64;
-
-/// The ports of a namespace.
-pub(super) struct View {
-    range: PortRange,
-    reserved: BTreeSet<u16>,
-    listening: BTreeSet<u16>,
-    reserved_in_range: u64,
-    /// What `connect()` can use.
-    pub(super) usable: u64,
-    /// Ports that are bound and neither connected nor listening: `connect()` skips them, whatever its source.
-    bound: u64,
-    reuse: u32,
-    timestamps: u32,
-    /// TIME_WAIT that is younger keeps its port also where it is used again, milliseconds.
-    delay_ms: u64,
-    /// The table of timewait sockets is full: those do not become more.
-    is_table_full: bool,
-}
-
-/// `tcp_tw_reuse_delay` of kernels that have no such setting: `tcp_twsk_unique()` compares whole seconds.
-const REUSE_DELAY_MS: u64 = 1000;
-
-impl View {
-    pub(super) fn of(place: &Place) -> Result<Self, String> {
-        let settings = &place.settings;
-        let range = settings.text(keys::PORT_RANGE).and_then(PortRange::parse);
-        let range = range.ok_or_else(|| settings.why_unknown(keys::PORT_RANGE))?;
-        let counted = place.reserved_in_range;
-        let reserved = match counted {
-            Some(_) => BTreeSet::new(),
-            None => {
-                let reserved = settings.text(keys::RESERVED_PORTS).and_then(parse_reserved);
-                reserved.ok_or_else(|| settings.why_unknown(keys::RESERVED_PORTS))?
-            }
-        };
-        let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(range)).unwrap_or_default();
-        let excluded = reserved.union(&listening).copied().collect();
-        let number = |key| settings.number::<u32>(key).ok_or_else(|| settings.why_unknown(key));
-        let delay_ms = settings.number_or(keys::TW_REUSE_DELAY, REUSE_DELAY_MS);
-        Ok(Self {
-            range,
-            reserved_in_range: counted.unwrap_or(range.ports() - range.usable(&reserved)),
-            usable: range.usable(&excluded).saturating_sub(counted.unwrap_or(0)),
-            bound: place.sockets.as_ref().map_or(0, |sockets| sockets.bound.count()),
-            reserved,
-            listening,
-            reuse: number(keys::TW_REUSE)?,
-            timestamps: number(keys::TIMESTAMPS)?,
-            is_table_full: place.sockets.as_ref().is_ok_and(|sockets| {
-                let limit = settings.number::<u64>(keys::MAX_TW_BUCKETS);
-                limit.is_some_and(|limit| sockets.timewait_sockets() >= limit)
-            }),
-            delay_ms: delay_ms.ok_or_else(|| settings.why_unknown(keys::TW_REUSE_DELAY))?,
-        })
-    }
-
-    /// Whether a new connection can take a port of this tuple out of TIME_WAIT.
-    pub(super) fn reuses(&self, tuple: &Tuple) -> bool {
-        self.reuses_on(tuple.is_loopback())
-    }
-
-    /// The same of all tuples, on loopback or beyond it.
-    pub(super) fn reuses_on(&self, loopback: bool) -> bool {
-        self.timestamps != 0 && (self.reuse == 1 || (self.reuse == 2 && loopback))
-    }
-
-    /// Ports with the parity of the first one, which `connect()` takes before all others (`__inet_hash_connect()`);
-    /// `bind()` prefers the others (`inet_csk_find_open_port()`).
-    pub(super) fn is_for_connects(&self, port: u16) -> bool {
-        port.wrapping_sub(self.range.low) % 2 == 0
-    }
-
-    /// How many of those can be used, as far as is known.
-    pub(super) fn for_connects(&self) -> u64 {
-        let all = (self.range.low..=self.range.high).filter(|port| self.is_for_connects(*port));
-        let free = all.filter(|port| !self.reserved.contains(port) && !self.listening.contains(port)).count() as u64;
-        free.saturating_sub(self.range.left_out())
-    }
-
-    /// Ports of a tuple that a new connection cannot have.
-    fn taken(&self, tuple: &Tuple, used: &PortUse) -> u64 {
-        self.bound + used.held + if self.reuses(tuple) { used.younger_than(self.delay_ms) } else { used.waiting() }
-    }
-
-    /// Whether `connect()` finds none: one of an odd number may be left out of the search.
-    pub(super) fn is_exhausted(&self, taken: u64) -> bool {
-        taken.saturating_add(self.range.left_out()) >= self.usable
-    }
-
-    fn seconds_left(&self, tuple: &Tuple, used: &PortUse) -> Option<u64> {
-        if self.reuses(tuple) || self.is_table_full {
-            None
-        } else {
-            seconds_to_exhaustion(self.usable, used.held, &used.time_wait)
-        }
-    }
-}
 
 pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     let draft = Draft::new(Row::EphemeralPorts, Some(place.netns), SOURCE);
@@ -170,9 +74,17 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         .fact("sources_total", is_whole.then_some(sources.len()))
         .fact("sources_not_counted", sockets.sources_not_counted)
         .fact("bound_and_idle_ports", is_whole.then_some(view.bound));
-    let soonest = tuples.iter().filter_map(|(tuple, used)| view.seconds_left(tuple, used)).min();
-    let place_taken = tuples.first().map_or(0, |(tuple, used)| view.taken(tuple, used));
-    let by_place = Level::of(place_taken, view.usable).max(if soonest.is_some() { Level::Act } else { Level::Ok });
+    let left = |(tuple, used): &(&Tuple, &PortUse)| Some((view.seconds_left(tuple, used)?, **tuple));
+    let soonest = tuples.iter().filter_map(left).min();
+    let by_count = tuples.first().map_or(Level::Ok, |(tuple, used)| Level::of(view.taken(tuple, used), view.usable));
+    // The place that decides, which need not be the one with most ports.
+    let first = match soonest {
+        Some((_, soon)) if by_count < Level::Act => tuples.iter().find(|(tuple, _)| **tuple == soon).copied(),
+        _ => tuples.first().copied(),
+    };
+    let soonest = first.and_then(|(tuple, used)| view.seconds_left(tuple, used));
+    let by_place = if soonest.is_some() { Level::Act } else { by_count };
+    let place_taken = first.map_or(0, |(tuple, used)| view.taken(tuple, used));
     let crowded = sources.iter().filter(|source| source.binds).max_by_key(|source| source.in_use);
     if let Some(source) = crowded {
         let by_source = Level::of(source.in_use, view.usable);
@@ -181,7 +93,11 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         }
     }
     let unseen = place.all_sockets().err();
-    let Some((tuple, used)) = tuples.first() else {
+    // Where no port is short, a rate above the ceiling wants a word.
+    let none = PortUse::default();
+    let fast = busiest(place).filter(|(_, opens)| by_place == Level::Ok && *opens > ceiling);
+    let fast = fast.map(|(tuple, _)| (tuple, sockets.tuples.get(tuple).unwrap_or(&none)));
+    let Some((tuple, used)) = fast.or(first) else {
         if let Some(why) = unseen {
             return draft.unknown(why);
         }
@@ -193,12 +109,17 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         );
         return draft.says(Verdict::Ok, finding, "leave it");
     };
+    let place_taken = view.taken(tuple, used);
     let finding = format!(
-        "{}{place_taken} of {} ports ({}%) to {}{}",
+        "{}{place_taken} of {} ports ({}%) to {}{}{}",
         if unseen.is_some() { "at least " } else { "" },
         view.usable,
         percent(place_taken, view.usable),
         std::net::SocketAddr::new(tuple.destination, tuple.port),
+        soonest
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| format!(", and all of them in {seconds} s at the pace of the last 10 s"))
+            .unwrap_or_default(),
         rate(place, &view, tuple, used, ceiling),
     );
     let draft = if by_place > Level::Ok {
@@ -229,6 +150,13 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
             .unknown(format!("{finding}; {rest} sockets are of places or addresses beyond those that are told apart"));
     }
     draft.says(Verdict::Ok, finding, "leave it")
+}
+
+/// Where to most connections were opened, and how many a second, in tenths.
+fn busiest(place: &Place) -> Option<(&Tuple, u64)> {
+    let closes = place.live.as_ref().ok()?;
+    let (tuple, count) = closes.opened.iter().max_by_key(|(tuple, count)| (**count, Reverse(**tuple)))?;
+    Some((tuple, closes.tenths_a_second(*count)))
 }
 
 /// How much of the ports is taken.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     draft::{Draft, count, tenths},
-    ports::View,
+    view::View,
 };
 use crate::{
     doctor::{Closer, Closes, ClosesOf, Place, PortUse, keys, limits},

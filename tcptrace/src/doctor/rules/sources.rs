@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     draft::{Draft, at_least, percent},
-    ports::{Level, View, widen},
+    ports::{Level, widen},
+    view::View,
 };
 use crate::{
     doctor::{Place, PortUse, Sockets, Tuple, limits},

@@ -2,7 +2,7 @@
 
 use super::{
     draft::{Draft, at_least, percent, tenths},
-    ports::View,
+    view::View,
 };
 use crate::{
     doctor::{Closer, Place, Sockets, keys, limits},

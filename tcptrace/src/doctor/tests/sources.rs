@@ -87,6 +87,19 @@ fn bound_and_idle() {
     assert_eq!(judged(&[], both).verdict, Verdict::Watch);
 }
 
+/// The place that runs out is named, though another has more ports.
+#[test]
+fn the_place_that_runs_out() {
+    let held = (0..60).map(|at| snapshot(State::Established, 40_000 + 2 * at, 5000));
+    let young = (0..40).map(|at| snapshot(State::TimeWait, 40_000 + 2 * at, 5001));
+    let advice = judged(&[], held.chain(young));
+    assert_eq!(advice.verdict, Verdict::Act);
+    assert!(
+        advice.finding.starts_with("40 of 200 ports (20%) to 10.0.0.2:5001, and all of them in 40 s"),
+        "{advice:?}"
+    );
+}
+
 /// A rate above the ceiling with few ports in use is explained.
 #[test]
 fn a_rate_above_the_ceiling() {

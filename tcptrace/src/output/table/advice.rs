@@ -29,8 +29,7 @@ pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], wanted: A
     }
     let mut netns = Some(wanted.own_netns);
     for one in advice.iter().filter(|one| wanted.shows(one)) {
-        // What is of the whole host stands with the own namespace.
-        if let Some(other) = Some(one.netns.unwrap_or(wanted.own_netns)).filter(|other| Some(*other) != netns) {
+        if let Some(other) = one.netns.filter(|other| Some(*other) != netns) {
             page.gap();
             page.piece(Paint::Strong, &format!("network namespace {other}"));
             page.out.push(b'\n');
