@@ -27,8 +27,8 @@ const DETAILED: StateSet = StateSet::of(&[State::Established, State::FinWait2]);
 /// Asked for without.
 const OTHERS: StateSet =
     StateSet(StateSet::of(&[State::TimeWait, State::CloseWait, State::SynSent]).0 | BOUND_INACTIVE);
-/// `TCP_BOUND_INACTIVE` of requests: sockets that are bound, and neither connected nor listening (`inet_diag_dump_icsk()`,
-/// Linux 6.8). They are told as TCP_CLOSE; older kernels tell of none.
+/// `TCP_BOUND_INACTIVE` of requests: sockets that are bound, and neither connected nor listening
+/// (`inet_diag_dump_icsk()`, Linux 6.8). They are told as TCP_CLOSE; older kernels tell of none.
 const BOUND_INACTIVE: u32 = 1 << 13;
 
 /// What is said before a watch, and what a watch has seen.

@@ -51,8 +51,8 @@ pub const INODES_IN_ALL_MAX: usize = 1 << 18;
 pub const FULL_QUEUES_MAX: usize = 4096;
 /// Programs and ends of connections that are told apart in a namespace while closes are watched.
 pub const CLOSERS_MAX: usize = 4096;
-/// Of the usable ports, percent, that nothing but `bind()` explains: from here on it counts that ports are taken from all
-/// places at once.
+/// Of the usable ports, percent, that nothing but `bind()` explains: from here on it counts that ports are taken from
+/// all places at once.
 pub const BOUND_PERCENT: u64 = 5;
 /// Entries of a list in an object of evidence.
 pub const LISTED_MAX: usize = 5;

@@ -122,8 +122,8 @@ pub struct Sockets {
     pub full_queues_total: u64,
     /// Ephemeral ports in use.
     pub tuples: HashMap<Tuple, PortUse>,
-    /// The same by source address, and of sockets that are bound. An address of zeros is that of sockets that are bound to
-    /// every address.
+    /// The same by source address, and of sockets that are bound. An address of zeros is that of sockets that are bound
+    /// to every address.
     pub sources: HashMap<IpAddr, SourceUse>,
     /// Sockets whose source address was not counted: there are too many.
     pub sources_not_counted: u64,

@@ -76,7 +76,7 @@ pub(super) fn processes(list: &[ProcessCount]) -> Fact {
     Fact::List(list.iter().take(LISTED_MAX).map(one).collect())
 }
 
-/// `nginx/12 (40), curl/13 (2), an unknown process (3)`: all of the sockets, `unseen` of which have no holder that could
+/// `nginx/12 (40), processes that are not known (3)`: all of the sockets, `unseen` of which have no holder that could
 /// be seen or was searched for.
 pub(super) fn named(list: &[ProcessCount], unseen: u64) -> String {
     let one = |process: &ProcessCount| format!("{}/{} ({})", process.comm, process.pid, process.sockets);

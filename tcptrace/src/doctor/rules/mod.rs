@@ -36,8 +36,8 @@ pub fn judge(host: &Host, places: &[Place], rows: &[Row]) -> Vec<Advice> {
     advice
 }
 
-/// The most urgent rows first, within their namespaces, and namespaces by the most urgent row that they have. What is of
-/// the whole host goes with the namespace before it.
+/// The most urgent rows first, within their namespaces, and namespaces by their most urgent row. What is of the whole
+/// host goes with the namespace before it.
 #[must_use]
 pub fn problems_first(advice: Vec<Advice>) -> Vec<Advice> {
     let mut groups: Vec<(Option<u32>, Vec<Advice>)> = Vec::new();

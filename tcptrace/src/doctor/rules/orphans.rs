@@ -68,8 +68,8 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
         .fact("fin_retransmits_seen", seen)
         .caveat("-1 is not \"unlimited\": the setting is a u8, and current kernels refuse it.");
     let finding = format!(
-        "{value} acts as {effective} retries: an orphan whose FIN is not acknowledged lives {} s by the model; there {} \
-         {} now",
+        "{value} acts as {effective} retries: an orphan whose FIN is not acknowledged lives {} s by the model; \
+         there {} {} now",
         tenths(lasts),
         is(orphans),
         count(orphans, "such orphan"),
@@ -259,8 +259,8 @@ pub(super) fn fin_timeout(place: &Place) -> Advice {
         return draft.says(Verdict::Watch, finding, advice);
     }
     if held >= limits::FIN_WAIT2_HELD_WATCH {
-        let advice = "no setting ends the held sockets: their program has shut down its half and waits for the peer; it needs a \
-                      timeout of its own";
+        let advice = "no setting ends the held sockets: their program has shut down its half and waits for the \
+                      peer; it needs a timeout of its own";
         return draft.says(Verdict::Watch, finding, advice);
     }
     if orphans >= limits::FIN_WAIT2_ORPHANS_WATCH {

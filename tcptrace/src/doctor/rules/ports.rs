@@ -21,8 +21,8 @@ const SOURCE: &str = "net/ipv4/inet_hashtables.c: __inet_hash_connect(), __inet_
 /// What is advised: 55,296 ports, above those that most services have.
 const ADVISED: PortRange = PortRange { low: 10_240, high: 65_535 };
 /// What helps where ports to one place are short.
-const KEEP_OR_SPREAD: &str = "keep connections open and use them again, use more addresses or ports at the destination or \
-                              more source addresses, or widen the range";
+const KEEP_OR_SPREAD: &str = "keep connections open and use them again, use more addresses or ports at the destination \
+                              or more source addresses, or widen the range";
 /// Ports in the advised list of reserved ones at most; a host with more listeners needs a person's thought.
 const RESERVED_MAX: usize = 64;
 

@@ -9,8 +9,9 @@ use crate::{
 };
 
 /// What helps where a listener closes with a queue.
-const HAND_OVER: &str = "connections that wait in a listener's queue are reset when it closes, at each reload: accept() all of \
-                         them before close(), or hand the listening socket over (systemd socket activation, SCM_RIGHTS)";
+const HAND_OVER: &str = "connections that wait in a listener's queue are reset when it closes, at each reload: \
+                         accept() all of them before close(), or hand the listening socket over (systemd socket \
+                         activation, SCM_RIGHTS)";
 const SOURCE: &str = "net/ipv4/tcp_ipv4.c: tcp_v4_syn_recv_sock(); include/net/sock.h: sk_acceptq_is_full(); \
                       inet_csk_listen_stop(), tcp_migrate_req; listen(2); Documentation/networking/ip-sysctl.rst";
 

@@ -28,8 +28,8 @@ pub(super) fn unsendable_fin(place: &Place) -> Advice {
         return draft.says(Verdict::Ok, "no FIN is waiting behind unsent data", "nothing to do");
     }
     let finding = format!(
-        "{} cannot send the FIN, {} of them because the peer's window is closed; {bytes} bytes wait in their queues, which \
-         take {} of memory",
+        "{} cannot send the FIN, {} of them because the peer's window is closed; {bytes} bytes wait in their \
+         queues, which take {} of memory",
         count(all, "socket"),
         sockets.zero_window,
         match sockets.unsendable_memory_bytes {

@@ -75,7 +75,7 @@ impl View {
     /// Ports with the parity of the first one, which `connect()` takes before all others (`__inet_hash_connect()`);
     /// `bind()` prefers the others (`inet_csk_find_open_port()`).
     pub(super) fn is_for_connects(&self, port: u16) -> bool {
-        port.wrapping_sub(self.range.low) % 2 == 0
+        port.wrapping_sub(self.range.low).is_multiple_of(2)
     }
 
     /// How many of those can be used, as far as is known.
