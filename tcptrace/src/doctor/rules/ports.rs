@@ -85,6 +85,12 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     let soonest = first.and_then(|(tuple, used)| view.seconds_left(tuple, used));
     let by_place = if soonest.is_some() { Level::Act } else { by_count };
     let place_taken = first.map_or(0, |(tuple, used)| view.taken(tuple, used));
+    let most = sources.iter().filter(|source| source.binds).map(|source| source.in_use).max().unwrap_or(0);
+    if let Some((level, listening)) = by_listeners(&view, place_taken.max(most))
+        && level > by_place.max(Level::of(most, view.usable))
+    {
+        return listeners(draft, place, &view, listening, level);
+    }
     let crowded = sources.iter().filter(|source| source.binds).max_by_key(|source| source.in_use);
     if let Some(source) = crowded {
         let by_source = Level::of(source.in_use, view.usable);
@@ -150,6 +156,30 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
             .unknown(format!("{finding}; {rest} sockets are of places or addresses beyond those that are told apart"));
     }
     draft.says(Verdict::Ok, finding, "leave it")
+}
+
+/// Ports that listeners have and nobody reserved, and how full the range is with these and `taken` others.
+fn by_listeners(view: &View, taken: u64) -> Option<(Level, u64)> {
+    let listening = view.listening.iter().filter(|port| !view.reserved.contains(port)).count() as u64;
+    let all = view.usable.saturating_add(listening);
+    (listening > 0).then(|| (Level::of(listening.saturating_add(taken), all), listening))
+}
+
+/// What is to be said where listeners leave too few ports.
+fn listeners(draft: Draft, place: &Place, view: &View, listening: u64, level: Level) -> Advice {
+    let all = view.usable.saturating_add(listening);
+    let finding = format!(
+        "listeners have {listening} of {all} ports of the range ({}%); {} are left",
+        percent(listening, all),
+        view.usable
+    );
+    let (verdict, state) = match (level, view.usable) {
+        (_, 0) => (Verdict::Act, "connect() and bind() with port 0 find no port"),
+        (Level::Act, _) => (Verdict::Act, "few ports are left for connect() and for bind() with port 0"),
+        _ => (Verdict::Watch, "half of the range is taken"),
+    };
+    let advice = format!("{state}: give listeners fixed ports outside of the range, or widen the range");
+    widen(draft, place, view, listening, "of listeners").says(verdict, finding, advice)
 }
 
 /// Where to most connections were opened, and how many a second, in tenths.
@@ -255,7 +285,7 @@ pub(super) fn widen(draft: Draft, place: &Place, view: &View, taken: u64, whose:
     } else {
         draft
     };
-    let why = format!("{taken} of {} usable ports {whose} are taken", view.usable);
+    let why = format!("{taken} ports {whose} are taken, of {} that can be used", view.usable);
     let widened = |draft: Draft| draft.setting(keys::PORT_RANGE, format!("{} {}", ADVISED.low, ADVISED.high), why);
     let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(ADVISED)).unwrap_or_default();
     let missing: Vec<&u16> = listening.difference(&view.reserved).collect();

@@ -87,6 +87,19 @@ fn bound_and_idle() {
     assert_eq!(judged(&[], both).verdict, Verdict::Watch);
 }
 
+/// Listeners take ports from everybody, too.
+#[test]
+fn listeners_fill_the_range() {
+    let of = |count| (0..count).map(|at| Snapshot { ..snapshot(State::Listen, 40_000 + at, 0) });
+    for (count, wanted) in [(99, Verdict::Ok), (100, Verdict::Watch), (160, Verdict::Act), (200, Verdict::Act)] {
+        let advice = judged(&[], of(count));
+        assert_eq!(advice.verdict, wanted, "{count}: {}", advice.finding);
+    }
+    let advice = judged(&[], of(200));
+    assert!(advice.finding.contains("listeners have 200 of 200 ports"), "{}", advice.finding);
+    assert!(advice.advice.contains("find no port"), "{}", advice.advice);
+}
+
 /// The place that runs out is named, though another has more ports.
 #[test]
 fn the_place_that_runs_out() {
