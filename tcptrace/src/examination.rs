@@ -1,18 +1,17 @@
 //! The one way from a host to advice: source -> doctor, for `doctor`.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    io,
-};
+mod sinks;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+pub use sinks::{Gathered, Replayed};
 
 use crate::{
     census::Kind,
-    doctor::{Closes, Host, Live, Moved, Place, PortRange, Recorded, Seen, Settings, Sockets, Tally, keys},
+    doctor::{Host, Live, Moved, Place, PortRange, Seen, Settings, Sockets, Tally, keys, limits},
     filter::Filter,
     inspection::{BRIEFLY, Inspection, Report},
-    model::{Input, LeakGroup, Output, State, StateSet},
-    pipeline::Sink,
-    report::Context,
+    model::{LeakGroup, State, StateSet},
     source::{
         Place as Told, SourceError, Survey,
         diag::Detail,
@@ -26,7 +25,11 @@ const FIN_QUEUED: StateSet = StateSet::of(&[State::FinWait1, State::Closing, Sta
 /// Asked for with `tcp_info`.
 const DETAILED: StateSet = StateSet::of(&[State::Established, State::FinWait2]);
 /// Asked for without.
-const OTHERS: StateSet = StateSet::of(&[State::TimeWait, State::CloseWait, State::SynSent]);
+const OTHERS: StateSet =
+    StateSet(StateSet::of(&[State::TimeWait, State::CloseWait, State::SynSent]).0 | BOUND_INACTIVE);
+/// `TCP_BOUND_INACTIVE` of requests: sockets that are bound, and neither connected nor listening
+/// (`inet_diag_dump_icsk()`, Linux 6.8). They are told as TCP_CLOSE; older kernels tell of none.
+const BOUND_INACTIVE: u32 = 1 << 13;
 
 /// What is said before a watch, and what a watch has seen.
 #[derive(Clone, Debug, Default)]
@@ -37,64 +40,6 @@ pub struct Watched {
     listening: HashMap<u32, HashSet<u16>>,
     /// Most orphans at a time.
     pub orphans_peak: Option<u64>,
-}
-
-/// Closes of all namespaces, gathered while they are watched: where the pipeline of a live run ends.
-#[derive(Debug, Default)]
-pub struct Gathered {
-    closes: HashMap<u32, Closes>,
-    listening: HashMap<u32, HashSet<u16>>,
-}
-
-impl Gathered {
-    /// Nothing yet. `watched` tells who listens where.
-    #[must_use]
-    pub fn new(watched: &Watched) -> Self {
-        Self { closes: HashMap::new(), listening: watched.listening.clone() }
-    }
-
-    /// The closes of one namespace, watched for so long.
-    fn of(&self, netns: u32, ns: u64, lost: u64) -> Closes {
-        Closes { ns, lost, ..self.closes.get(&netns).cloned().unwrap_or_default() }
-    }
-}
-
-impl Sink for Gathered {
-    fn output(&mut self, output: &Output, _shown: bool, _context: &Context) -> io::Result<()> {
-        match output {
-            Output::Close(close) => {
-                let netns = close.socket.netns;
-                let nobody = HashSet::new();
-                self.closes.entry(netns).or_default().see(close, self.listening.get(&netns).unwrap_or(&nobody));
-            }
-            Output::Event(event) => self.closes.entry(event.socket.netns).or_default().open(event),
-            Output::Finding(_) | Output::FailedConnect(_) => {}
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Where the pipeline of a replay ends that is to be judged.
-#[derive(Debug, Default)]
-pub struct Replayed(pub Recorded);
-
-impl Sink for Replayed {
-    fn input(&mut self, input: &Input) {
-        self.0.input(input);
-    }
-
-    fn output(&mut self, output: &Output, _shown: bool, _context: &Context) -> io::Result<()> {
-        self.0.output(output);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// What became of watching closes.
@@ -162,7 +107,7 @@ impl Examination {
             let ports = watched.listening.entry(netns).or_default();
             let listen = StateSet::of(&[State::Listen]);
             self.survey.dump(netns, &[(listen, Detail::None)], &mut |snapshot| {
-                if ports.len() < crate::doctor::limits::LISTENERS_MAX {
+                if ports.len() < limits::LISTENERS_MAX {
                     ports.insert(snapshot.socket.local.port);
                 }
             });
@@ -178,8 +123,12 @@ impl Examination {
         let leaks = self.leaked();
         let netns = self.places();
         let mut places: Vec<Place> = netns.into_iter().map(|netns| self.place(netns, watched, watch, &leaks)).collect();
-        let inodes: Vec<u32> =
-            places.iter().filter_map(|place| place.sockets.as_ref().ok()).flat_map(Sockets::inodes).collect();
+        let inodes: Vec<u32> = places
+            .iter()
+            .filter_map(|place| place.sockets.as_ref().ok())
+            .flat_map(Sockets::inodes)
+            .take(limits::INODES_IN_ALL_MAX)
+            .collect();
         let holders = self.survey.holders(&inodes);
         for place in &mut places {
             let wanted = place.sockets.as_ref().map(Sockets::inodes).unwrap_or_default();
@@ -211,34 +160,30 @@ impl Examination {
     }
 
     /// Leaked sockets by namespace: a group whose sockets are in several is told of in each.
-    fn leaked(&mut self) -> HashMap<u32, Vec<LeakGroup>> {
+    fn leaked(&mut self) -> Leaked {
         let inspected = self.leaks.round(&mut |_| ());
-        let mut by_place: HashMap<u32, Vec<LeakGroup>> = HashMap::new();
+        let mut leaked = Leaked::default();
         if let Report::Leaks(report) = inspected.report {
+            leaked.not_counted = report.round.not_followed;
             for group in report.groups {
                 let places: HashSet<u32> = group.sockets.iter().map(|listed| listed.finding.socket.netns).collect();
                 for netns in places {
                     let mut part = group.clone();
                     part.sockets.retain(|listed| listed.finding.socket.netns == netns);
                     part.count = part.sockets.len() as u64;
-                    by_place.entry(netns).or_default().push(part);
+                    leaked.by_place.entry(netns).or_default().push(part);
                 }
             }
         }
-        by_place
+        leaked
     }
 
-    fn place(
-        &mut self,
-        netns: u32,
-        watched: Option<&Watched>,
-        watch: &Watch,
-        leaks: &HashMap<u32, Vec<LeakGroup>>,
-    ) -> Place {
+    fn place(&mut self, netns: u32, watched: Option<&Watched>, watch: &Watch, leaked: &Leaked) -> Place {
         let read = self.survey.within(netns, read_place);
         let range = read.as_ref().ok().and_then(|read| read.settings.text(keys::PORT_RANGE)).and_then(PortRange::parse);
         let sockets = read.as_ref().map_err(Clone::clone).and_then(|_| self.sockets(netns, range));
-        let leaks = sockets.as_ref().map(|_| leaks.get(&netns).cloned().unwrap_or_default()).map_err(Clone::clone);
+        let leaks =
+            sockets.as_ref().map(|_| leaked.by_place.get(&netns).cloned().unwrap_or_default()).map_err(Clone::clone);
         let live: Live = match watch {
             Watch::No(why) => Err(why.clone()),
             Watch::Yes { gathered, ns, lost } => Ok(gathered.of(netns, *ns, *lost)),
@@ -262,6 +207,7 @@ impl Examination {
             moved,
             sockets,
             leaks,
+            leaks_not_counted: leaked.not_counted,
             live,
             holders: BTreeMap::new(),
         }
@@ -314,4 +260,12 @@ impl Examination {
         let mut read = netns.into_iter().filter_map(|netns| self.survey.within(netns, read_place).ok());
         read.find(|read| read.is_initial == Some(true)).map(|read| read.settings)
     }
+}
+
+/// Leaks of all namespaces.
+#[derive(Default)]
+struct Leaked {
+    by_place: HashMap<u32, Vec<LeakGroup>>,
+    /// CLOSE_WAIT sockets that were not looked at.
+    not_counted: u64,
 }

@@ -35,6 +35,8 @@ mod diag;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod doctor_ports;
+#[cfg(test)]
 mod doctor_settings;
 #[cfg(test)]
 mod doctor_watch;

@@ -9,7 +9,7 @@ use crate::output::Extra;
 use super::export::ExportArgs;
 use super::hist::{HistArgs, HistogramArgs};
 
-use super::doctor::DoctorArgs;
+use super::doctor::{DoctorArgs, RowArgs};
 pub(super) use super::filters::{FilterArgs, SocketFilterArgs};
 pub(super) use super::values::duration;
 use super::values::{self, sample};
@@ -72,7 +72,7 @@ pub(super) struct RecordArgs {
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     /// Capture files to read: several are one fleet, on the clocks of their hosts; - is standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "explain")]
     pub(super) files: Vec<PathBuf>,
     /// Read on while the capture is still being recorded, until the recorder ends or Ctrl-C
     #[arg(long, conflicts_with = "doctor")]
@@ -86,6 +86,8 @@ pub(super) struct ReplayArgs {
     /// Judge the recording host as `doctor` does, by what its capture holds; of several, each in turn
     #[arg(long, conflicts_with_all = ["transitions", "summary", "max_rate", "failed_connects"])]
     pub(super) doctor: bool,
+    #[command(flatten)]
+    pub(super) rows: RowArgs,
     #[command(flatten)]
     pub(super) histograms: HistogramArgs,
     #[command(flatten)]

@@ -26,7 +26,7 @@ use crate::{
     engine::Config,
     examination::{Examination, Gathered, Replayed, Watch, Watched},
     filter::{Filter, FilterSpec},
-    model::{NetnsName, Row, Verdict},
+    model::{Advice, NetnsName, Row, Shown, Verdict},
     output::AdvicePage as Page,
     pipeline::Pipeline,
     report::Context,
@@ -36,32 +36,82 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// Look twice, and follow closes for this time in between (such as 30s): rates, and who closes first
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, conflicts_with = "explain", value_name = "TIME", value_parser = duration)]
     watch: Option<Duration>,
-    /// Judge these rows alone, and show all of their evidence
-    #[arg(long, value_name = "ROW", value_parser = rows())]
-    only: Vec<Row>,
     /// Network namespace: name (`ip netns`), path, process id, inode, or self; all without
     #[arg(long)]
     netns: Vec<String>,
     /// A connection without traffic for this long is idle
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h", conflicts_with = "explain")]
     idle_after: Duration,
     /// A socket longer than this in CLOSE_WAIT is leaked
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s", conflicts_with = "explain")]
     leak_after: Duration,
     /// How to print
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     output: OutputFormat,
-    /// Print lines for /etc/sysctl.d that the evidence supports, and nothing else
-    #[arg(long, conflicts_with = "output")]
-    snippet: bool,
-    /// Print the longer story of a row, and look at nothing
-    #[arg(long, value_name = "ROW", value_parser = rows())]
-    explain: Option<Row>,
+    #[command(flatten)]
+    rows: RowArgs,
     /// Exit with 1 if a row says act
     #[arg(long)]
     exit_code: bool,
+}
+
+/// Which rows, and what of them: the same for a host and for a capture.
+#[derive(Debug, Args)]
+pub(super) struct RowArgs {
+    /// Judge these rows alone, and show all of their evidence
+    #[arg(long, value_name = "ROW", value_parser = rows())]
+    only: Vec<Row>,
+    /// Print rows that say act or watch, and no others
+    #[arg(long)]
+    problems_only: bool,
+    /// Print lines for /etc/sysctl.d that the evidence supports, and nothing else
+    #[arg(long, conflicts_with_all = ["output", "problems_only"])]
+    snippet: bool,
+    /// Print the longer story of a row, and look at nothing
+    #[arg(long, value_name = "ROW", value_parser = rows(),
+        conflicts_with_all = ["only", "problems_only", "snippet", "output", "exit_code", "netns"])]
+    explain: Option<Row>,
+}
+
+impl RowArgs {
+    /// An option of these that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--only", !self.only.is_empty()),
+            ("--problems-only", self.problems_only),
+            ("--snippet", self.snippet),
+            ("--explain", self.explain.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
+    }
+
+    fn wanted(&self) -> &[Row] {
+        if self.only.is_empty() { &Row::ALL } else { &self.only }
+    }
+
+    /// Appends what was judged, problems first.
+    fn print(
+        &self,
+        text: &mut Vec<u8>,
+        advice: Vec<Advice>,
+        output: OutputFormat,
+        page: Page<'_>,
+        initial: Option<u32>,
+    ) {
+        if self.snippet {
+            if let Some(host) = page.host {
+                text.extend_from_slice(format!("# host {}\n", Shown(host)).as_bytes());
+            }
+            let name = |netns| page.netns_in_words(netns);
+            text.extend_from_slice(doctor::snippet(&advice, initial, name).as_bytes());
+            return;
+        }
+        let advice = doctor::problems_first(advice);
+        let page = Page { full: !self.only.is_empty(), problems_only: self.problems_only, ..page };
+        setup::renderer(output, &std::io::stdout()).advice(text, &advice, page);
+    }
 }
 
 /// The words for rows.
@@ -72,9 +122,8 @@ fn rows() -> impl TypedValueParser<Value = Row> {
 
 /// Looks, judges, and prints.
 pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
-    if let Some(row) = args.explain {
-        print(format!("{}\n\n{}\n", row.as_str(), doctor::story(row)).as_bytes())?;
-        return Ok(exit::DONE);
+    if let Some(row) = args.rows.explain {
+        return explain(row);
     }
     let mut examination = Examination::new(filter(args)?, nanos(args.leak_after), nanos(args.idle_after) / 1_000_000)?;
     let (host, places) = match args.watch {
@@ -82,22 +131,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
         None => examination.look(None, &Watch::No("closes are followed with --watch alone".to_owned())),
     };
     examination.out_of_sight().iter().for_each(|words| talk::note(words));
-    let rows: &[Row] = if args.only.is_empty() { &Row::ALL } else { &args.only };
-    let advice = doctor::judge(&host, &places, rows);
+    let advice = doctor::judge(&host, &places, args.rows.wanted());
     let names = names(&places);
-    let mut text = Vec::new();
-    if args.snippet {
-        let initial = places.iter().find(|place| place.is_initial == Some(true)).map(|place| place.netns);
-        let name = |netns| names.netns_in_words(netns);
-        text.extend_from_slice(doctor::snippet(&advice, initial, name).as_bytes());
-    } else {
-        let mut renderer = setup::renderer(args.output, &std::io::stdout());
-        let page =
-            Page { full: !args.only.is_empty(), own_netns: examination.home(), host: None, context: Some(&names) };
-        renderer.advice(&mut text, &advice, page);
-    }
-    print(&text)?;
     let acts = advice.iter().any(|one| one.verdict == Verdict::Act);
+    let mut text = Vec::new();
+    let page = Page { own_netns: examination.home(), context: Some(&names), ..Page::default() };
+    args.rows.print(&mut text, advice, args.output, page, initial(&places));
+    print(&text)?;
     Ok(if acts && args.exit_code { exit::findings() } else { exit::DONE })
 }
 
@@ -108,6 +148,16 @@ fn names(places: &[Place]) -> Context {
         name.clone().into_iter().for_each(|name| context.netns_name(NetnsName { netns: *netns, name }));
     }
     context
+}
+
+/// The host's first namespace, which sysctl files are for.
+fn initial(places: &[Place]) -> Option<u32> {
+    places.iter().find(|place| place.is_initial == Some(true)).map(|place| place.netns)
+}
+
+fn explain(row: Row) -> Result<ExitCode, CliError> {
+    print(format!("{}\n\n{}\n", row.as_str(), doctor::story(row)).as_bytes())?;
+    Ok(exit::DONE)
 }
 
 fn print(text: &[u8]) -> Result<(), CliError> {
@@ -171,6 +221,9 @@ fn follow(args: &DoctorArgs, watched: &Watched, time: Duration) -> Result<Watch,
 
 /// Judges the hosts that captures are of, one after the other.
 pub(super) fn replay(args: &ReplayArgs, filter: &Filter) -> Result<ExitCode, CliError> {
+    if let Some(row) = args.rows.explain {
+        return explain(row);
+    }
     if args.histograms.is_wanted() {
         return Err(CliError::Usage("--doctor draws nothing".to_owned()));
     }
@@ -210,12 +263,13 @@ fn replay_one(args: &ReplayArgs, filter: &Filter, file: &Path, text: &mut Vec<u8
     // No namespace has inode 0: one that the capture does not name is not there.
     netns.extend((netns.is_empty() && !filter.netns_names().is_empty()).then_some(0));
     let (host, places) = recorded.facts(&netns, ns, status.books.lost);
-    let advice = doctor::judge(&host, &places, &Row::ALL);
-    let names = names(&places);
-    let home = places.iter().find(|place| place.is_initial == Some(true)).map_or(0, |place| place.netns);
-    let page = Page { full: false, own_netns: home, host: hostname.as_deref(), context: Some(&names) };
-    setup::renderer(args.show.output, &std::io::stdout()).advice(text, &advice, page);
-    Ok(advice.iter().any(|one| one.verdict == Verdict::Act))
+    let advice = doctor::judge(&host, &places, args.rows.wanted());
+    let acts = advice.iter().any(|one| one.verdict == Verdict::Act);
+    let (initial, names) = (initial(&places), names(&places));
+    let own_netns = initial.unwrap_or(0);
+    let page = Page { own_netns, host: hostname.as_deref(), context: Some(&names), ..Page::default() };
+    args.rows.print(text, advice, args.show.output, page, initial);
+    Ok(acts)
 }
 
 /// As long as closes would have been followed, or until Ctrl-C.

@@ -13,6 +13,9 @@ use super::{
 
 /// Runs captures through the same pipeline.
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
+    if let Some(option) = args.rows.given().filter(|_| !args.doctor) {
+        return Err(CliError::Usage(format!("{option} is of --doctor, which is missing")));
+    }
     let filter = setup::replay_filter(&args.filter)?;
     if args.doctor {
         return doctor::replay(args, &filter);

@@ -87,6 +87,8 @@ pub struct Place {
     pub sockets: Seen<Sockets>,
     /// Leaked CLOSE_WAIT sockets by process.
     pub leaks: Seen<Vec<LeakGroup>>,
+    /// CLOSE_WAIT sockets, here or in another namespace, that were not looked at: there are too many.
+    pub leaks_not_counted: u64,
     /// Closes as they happened.
     pub live: Live,
     /// Holders by inode, of the sockets that rules name processes for; see [`Sockets::inodes`].

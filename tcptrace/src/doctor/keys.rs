@@ -40,11 +40,13 @@ pub const SYNCOOKIES: &str = "net.ipv4.tcp_syncookies";
 pub const MAX_SYN_BACKLOG: &str = "net.ipv4.tcp_max_syn_backlog";
 /// Reset instead of silence when the accept queue is full.
 pub const ABORT_ON_OVERFLOW: &str = "net.ipv4.tcp_abort_on_overflow";
+/// A closing listener's queue goes to another one of its port (SO_REUSEPORT; 5.14 and later).
+pub const MIGRATE_REQ: &str = "net.ipv4.tcp_migrate_req";
 /// Most that `listen()` may ask for.
 pub const SOMAXCONN: &str = "net.core.somaxconn";
 
 /// Every setting that is read, and its default where that is the same on every host and kernel of the last years.
-pub const SETTINGS: [(&str, Option<&str>); 21] = [
+pub const SETTINGS: [(&str, Option<&str>); 22] = [
     (ORPHAN_RETRIES, Some("0")),
     (RETRIES2, Some("15")),
     (RTO_MAX_MS, Some("120000")),
@@ -65,6 +67,7 @@ pub const SETTINGS: [(&str, Option<&str>); 21] = [
     (SYNCOOKIES, Some("1")),
     (MAX_SYN_BACKLOG, None),
     (ABORT_ON_OVERFLOW, Some("0")),
+    (MIGRATE_REQ, Some("0")),
     (SOMAXCONN, None),
 ];
 

@@ -38,12 +38,22 @@ pub const IDLE_ACT: u64 = 1000;
 /// Tuples of source, destination and destination port that are counted in a namespace. A million sockets of a host
 /// rarely have more; each takes about 150 bytes.
 pub const TUPLES_MAX: usize = 1 << 16;
-/// Listeners that are remembered in a namespace.
-pub const LISTENERS_MAX: usize = 1 << 15;
-/// Sockets whose holders are searched for, in each namespace and for each row.
-pub const INODES_MAX: usize = 4096;
-/// Closers that are told apart in a namespace while closes are watched.
+/// Source addresses whose local ports are counted in a namespace: with all 65,536 ports, each takes 24 KiB.
+pub const SOURCES_MAX: usize = 256;
+/// Ports that are listened at and remembered in a namespace: all that there are.
+pub const LISTENERS_MAX: usize = 1 << 16;
+/// Sockets whose holders are searched for, in each namespace and for each row: 4 bytes each until the search, some 200
+/// after it.
+pub const INODES_MAX: usize = 1 << 17;
+/// The same, of all namespaces and rows together.
+pub const INODES_IN_ALL_MAX: usize = 1 << 18;
+/// Listeners with full queues whose numbers are remembered; more are counted.
+pub const FULL_QUEUES_MAX: usize = 4096;
+/// Programs and ends of connections that are told apart in a namespace while closes are watched.
 pub const CLOSERS_MAX: usize = 4096;
+/// Of the usable ports, percent, that nothing but `bind()` explains: from here on it counts that ports are taken from
+/// all places at once.
+pub const BOUND_PERCENT: u64 = 5;
 /// Entries of a list in an object of evidence.
 pub const LISTED_MAX: usize = 5;
 /// Bytes that are read of one sysctl file.

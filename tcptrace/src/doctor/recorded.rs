@@ -32,6 +32,7 @@ pub struct Recorded {
     now_ns: u64,
     /// By namespace and cookie: leaks that have not cleared.
     leaks: HashMap<(u32, SocketKey), (GroupOf, LeakCause, u64)>,
+    leaks_not_counted: u64,
     dump: Option<(u32, Tally)>,
     orphans_peak: Option<u64>,
     /// Filters, or a sample: what was left out is not known.
@@ -76,8 +77,7 @@ impl Recorded {
             Output::Close(close) => {
                 let netns = close.socket.netns;
                 if self.closes.len() < PLACES_MAX || self.closes.contains_key(&netns) {
-                    // Who listens where is not known, so an end whose beginning was not seen counts as this side's.
-                    self.closes.entry(netns).or_default().see(close, &HashSet::new());
+                    self.closes.entry(netns).or_insert_with(recorded).see(close, &HashSet::new());
                     self.waited.entry(netns).or_default().see(close);
                     self.now_ns = self.now_ns.max(close.end_ns);
                 }
@@ -85,7 +85,7 @@ impl Recorded {
             Output::Event(event) => {
                 let netns = event.socket.netns;
                 if self.closes.len() < PLACES_MAX || self.closes.contains_key(&netns) {
-                    self.closes.entry(netns).or_default().open(event);
+                    self.closes.entry(netns).or_insert_with(recorded).open(event);
                 }
             }
             Output::Finding(finding) if finding.kind == FindingKind::LeakCloseWait => self.leak(finding),
@@ -132,6 +132,8 @@ impl Recorded {
                 (None, None) => GroupOf::Unknown,
             };
             self.leaks.insert(key, (of, cause, finding.age_ns));
+        } else {
+            self.leaks_not_counted += 1;
         }
     }
 
@@ -184,7 +186,7 @@ impl Recorded {
                 self.waited.get(&netns).into_iter().for_each(|waited| waited.add_to(sockets, self.now_ns));
             }
         }
-        let closes = self.closes.get(&netns).cloned().unwrap_or_default();
+        let closes = self.closes.get(&netns).cloned().unwrap_or_else(recorded);
         let is_initial = match (last.max_orphans, last.timestamps) {
             (Some(_), _) => Some(true),
             (None, Some(_)) => Some(false),
@@ -205,6 +207,7 @@ impl Recorded {
                 // Those that are older than the capture are told by looks alone.
                 if groups.is_empty() && !looked { Err(NO_LOOK.to_owned()) } else { Ok(groups) }
             }),
+            leaks_not_counted: self.leaks_not_counted,
             live: whole.map(|()| Closes { ns, lost, ..closes }),
             holders: BTreeMap::new(),
         }
@@ -220,6 +223,11 @@ impl Recorded {
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
         groups
     }
+}
+
+/// Closes of a capture, none yet.
+fn recorded() -> Closes {
+    Closes { recorded: true, ..Closes::default() }
 }
 
 fn group(of: GroupOf, leaks: &[(LeakCause, u64)]) -> LeakGroup {

@@ -7,7 +7,7 @@ use super::{
     Sockets, Tuple,
     limits::TUPLES_MAX,
     ports::{SLICE_S, SLICES},
-    tally::PortUse,
+    sockets::PortUse,
 };
 use crate::model::{Close, Outcome, Role};
 

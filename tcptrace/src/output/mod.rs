@@ -10,7 +10,7 @@ mod table;
 mod time;
 mod units;
 
-use crate::model::{Advice, LeaksReport, Output, StuckReport};
+use crate::model::{Advice, LeaksReport, Output, StuckReport, Verdict};
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 pub use extra::Extra;
@@ -169,6 +169,8 @@ impl Renderer {
 pub struct AdvicePage<'a> {
     /// Also the evidence of rows where all is well.
     pub full: bool,
+    /// No rows but those that say act or watch.
+    pub problems_only: bool,
     /// The namespace that goes without saying.
     pub own_netns: u32,
     /// The host, where there are several.
@@ -178,8 +180,13 @@ pub struct AdvicePage<'a> {
 }
 
 impl AdvicePage<'_> {
+    /// Whether a row is shown.
+    pub(crate) const fn shows(&self, advice: &Advice) -> bool {
+        !self.problems_only || matches!(advice.verdict, Verdict::Act | Verdict::Watch)
+    }
+
     /// A namespace for people.
-    fn netns_in_words(&self, netns: u32) -> String {
+    pub(crate) fn netns_in_words(&self, netns: u32) -> String {
         self.context.map_or_else(|| netns.to_string(), |context| context.netns_in_words(netns))
     }
 }

@@ -58,6 +58,14 @@ pub const RETRANSMIT_ERRORS: Difference = Difference {
     lost: "older kernels fire no event for a retransmit that could not leave: `failed` stays 0",
 };
 
+/// sock_diag tells of sockets that are bound, and neither connected nor listening.
+pub const BOUND_SOCKETS: Difference = Difference {
+    name: "bound sockets in sock_diag",
+    since: (6, 8),
+    source: "inet_diag_dump_icsk() with TCPF_BOUND_INACTIVE",
+    lost: "ports of sockets that are bound and not connected are missing in `doctor`'s row ephemeral_ports",
+};
+
 /// Bytes of `tcp_skb_cb.tcp_flags`: one on older kernels, where nothing is lost.
 pub const WIDE_TCP_FLAGS: Difference = Difference {
     name: "tcp_flags of 2 bytes",

@@ -60,7 +60,11 @@ impl Draft {
     /// What decides is not known: `why`.
     pub(super) fn unknown(self, why: impl Into<String>) -> Advice {
         let why = why.into();
-        self.says(Verdict::Unknown, format!("not known: {why}"), "none: what decides could not be read or seen")
+        self.says(
+            Verdict::Unknown,
+            format!("not known: {why}"),
+            "nothing: the facts that decide could not be read or seen",
+        )
     }
 }
 
@@ -72,14 +76,30 @@ pub(super) fn processes(list: &[ProcessCount]) -> Fact {
     Fact::List(list.iter().take(LISTED_MAX).map(one).collect())
 }
 
-/// `nginx/12 (40), curl/13 (2)`.
-pub(super) fn named(list: &[ProcessCount]) -> String {
+/// `nginx/12 (40), processes that are not known (3)`: all of the sockets, `unseen` of which have no holder that could
+/// be seen or was searched for.
+pub(super) fn named(list: &[ProcessCount], unseen: u64) -> String {
     let one = |process: &ProcessCount| format!("{}/{} ({})", process.comm, process.pid, process.sockets);
-    let mut text = list.iter().take(LISTED_MAX).map(one).collect::<Vec<_>>().join(", ");
-    if list.len() > LISTED_MAX {
-        text.push_str(&format!(" and {} more", list.len() - LISTED_MAX));
+    let mut parts: Vec<String> = list.iter().take(LISTED_MAX).map(one).collect();
+    let rest = list.get(LISTED_MAX..).unwrap_or_default();
+    if !rest.is_empty() {
+        let sockets: u64 = rest.iter().map(|process| process.sockets).sum();
+        parts.push(format!("{} ({sockets})", count_of(rest.len() as u64, "other process", "other processes")));
     }
-    if text.is_empty() { "processes that cannot be seen".to_owned() } else { text }
+    if unseen > 0 {
+        parts.push(format!("processes that are not known ({unseen})"));
+    }
+    parts.join(", ")
+}
+
+/// Says where holders were searched for a part of the sockets alone.
+pub(super) fn examined(draft: Draft, part: usize, all: u64) -> Draft {
+    let part = part as u64;
+    if part >= all {
+        draft
+    } else {
+        draft.caveat(format!("Holders are those of {part} of the {all} sockets, which were examined."))
+    }
 }
 
 /// `12.6` of 126.
@@ -89,12 +109,17 @@ pub(super) fn tenths(tenths: u64) -> String {
 
 /// `1 socket`, `2 sockets`.
 pub(super) fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+    count_of(number, what, &format!("{what}s"))
 }
 
-/// A number in a finding, or that it is not known.
-pub(super) fn known(number: Option<u64>) -> String {
-    number.map_or_else(|| "an unknown number of".to_owned(), |number| number.to_string())
+/// `1 process`, `2 processes`.
+pub(super) fn count_of(number: u64, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// `is` after one, `are` after several.
+pub(super) fn is(number: u64) -> &'static str {
+    if number == 1 { "is" } else { "are" }
 }
 
 /// Whether `part` is at least so many percent of `whole`.

@@ -6,8 +6,13 @@ mod persistence;
 mod ports;
 mod programs;
 mod queues;
+mod short;
+mod sources;
 mod time_wait;
 mod unsendable;
+mod view;
+
+use std::cmp::Reverse;
 
 use super::{Host, Place};
 use crate::model::{Advice, Row, printable};
@@ -29,6 +34,27 @@ pub fn judge(host: &Host, places: &[Place], rows: &[Row]) -> Vec<Advice> {
         }
     }
     advice
+}
+
+/// The most urgent rows first, within their namespaces, and namespaces by their most urgent row. What is of the whole
+/// host goes with the namespace before it.
+#[must_use]
+pub fn problems_first(advice: Vec<Advice>) -> Vec<Advice> {
+    let mut groups: Vec<(Option<u32>, Vec<Advice>)> = Vec::new();
+    for one in advice {
+        match groups.last_mut() {
+            Some((netns, group)) if one.netns.is_none() || netns.is_none() || *netns == one.netns => {
+                *netns = netns.or(one.netns);
+                group.push(one);
+            }
+            _ => groups.push((one.netns, vec![one])),
+        }
+    }
+    for (_, group) in &mut groups {
+        group.sort_by_key(|one| Reverse(one.verdict));
+    }
+    groups.sort_by_key(|(_, group)| Reverse(group.first().map(|one| one.verdict)));
+    groups.into_iter().flat_map(|(_, group)| group).collect()
 }
 
 /// Commands that are for another namespace say so: whoever copies them must not change his own.
@@ -64,7 +90,7 @@ fn one(row: Row, host: &Host, places: &[Place], place: &Place) -> Advice {
         Row::EphemeralPorts => ports::ephemeral_ports(place),
         Row::TwReuse => time_wait::tw_reuse(place),
         Row::TwRecycle => persistence::tw_recycle(host, places),
-        Row::ShortConnections => programs::short_connections(place),
+        Row::ShortConnections => short::short_connections(place),
         Row::CloseWait => programs::close_wait(place),
         Row::Keepalive => programs::keepalive(place),
         Row::SynSide => queues::syn_side(place),

@@ -1,6 +1,6 @@
 //! Orphans: how long the kernel tries, how many it bears, and how long it waits in FIN_WAIT2.
 
-use super::draft::{Draft, at_least, count, known, named, processes, tenths};
+use super::draft::{Draft, at_least, count, count_of, examined, is, named, processes, tenths};
 use crate::{
     diagnosis::modelled_timeout_us,
     doctor::{Host, Place, keys, limits},
@@ -68,8 +68,10 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
         .fact("fin_retransmits_seen", seen)
         .caveat("-1 is not \"unlimited\": the setting is a u8, and current kernels refuse it.");
     let finding = format!(
-        "{value} acts as {effective}: an orphan whose FIN is not acknowledged lives {} s by the model; {} now",
+        "{value} acts as {effective} retries: an orphan whose FIN is not acknowledged lives {} s by the model; \
+         there {} {} now",
         tenths(lasts),
+        is(orphans),
         count(orphans, "such orphan"),
     );
     let many = orphans >= limits::WAITING_ORPHANS_ACT
@@ -99,7 +101,7 @@ pub(super) fn orphan_retries(host: &Host, place: &Place) -> Advice {
             .says(Verdict::Watch, finding, too_few);
     }
     if many || orphans >= limits::WAITING_ORPHANS_WATCH {
-        let advice = "see to whom they are (`tcptrace stuck`): one place that is gone explains most of them";
+        let advice = "`tcptrace stuck` lists their peers: often one host that is gone explains most of them";
         return draft.command("tcptrace stuck").says(Verdict::Watch, finding, advice);
     }
     draft.says(Verdict::Ok, finding, "leave it: too few orphans wait for the setting to matter")
@@ -137,7 +139,14 @@ pub(super) fn max_orphans(host: &Host, places: &[Place]) -> Advice {
         .fact("memory_pressure_pages", host.mem_limits_pages.map(|[_, pressure, _]| pressure))
         .fact("memory_limit_pages", host.mem_limits_pages.map(|[_, _, limit]| limit))
         .fact("page_bytes", Some(host.page_bytes).filter(|bytes| *bytes > 0));
-    let finding = format!("{orphans} orphans of {max}; {} resets for want of room", known(aborts));
+    let resets = match aborts {
+        Some(0) => "none was reset for exceeding a limit".to_owned(),
+        Some(aborts) => format!("{aborts} {} reset for exceeding a limit", if aborts == 1 { "was" } else { "were" }),
+        None => "how many were reset for exceeding a limit is not known".to_owned(),
+    };
+    let most = host.orphans_peak.filter(|most| *most > orphans);
+    let most = most.map(|most| format!(" (at most {most} while watched)")).unwrap_or_default();
+    let finding = format!("{orphans} of {max} orphans{most}; {resets}");
     let draft = if host.mem_pages.is_some() && host.mem_limits_pages.is_some() {
         draft
     } else {
@@ -146,7 +155,7 @@ pub(super) fn max_orphans(host: &Host, places: &[Place]) -> Advice {
     if pages > limit {
         return draft.caveat("More orphans would not help: memory is what is short.").says(
             Verdict::Act,
-            format!("TCP takes {pages} pages, above the limit of {limit} (tcp_mem)"),
+            format!("TCP takes {pages} pages of memory, above the limit of {limit} (tcp_mem); {finding}"),
             "find who holds the memory (`ss -tm`, `tcptrace stuck`): orphans are reset as they are closed",
         );
     }
@@ -176,13 +185,26 @@ pub(super) fn max_orphans(host: &Host, places: &[Place]) -> Advice {
         return draft.command("tcptrace stuck").says(Verdict::Watch, finding, advice);
     }
     if pages > pressure || aborts.is_some_and(|count| count > 0) {
-        let advice = "it has happened, or memory is close to it: `--watch 30s` tells whether it happens now";
+        let finding = if pages > pressure {
+            format!(
+                "TCP takes {pages} pages of memory, above the {pressure} where tcp_mem's pressure begins; {finding}"
+            )
+        } else {
+            finding
+        };
+        let advice = if moving == Some(0) {
+            "closes were reset earlier, and none while watched"
+        } else if pages > pressure {
+            "memory is close to the limit, above which closes are reset: `--watch 30s` shows whether it happens now"
+        } else {
+            "closes were reset since the start: `--watch 30s` shows whether it happens now"
+        };
         return draft.command("tcptrace doctor --only max_orphans --watch 30s").says(Verdict::Watch, finding, advice);
     }
     draft.says(
         Verdict::Ok,
         finding,
-        "leave it: a quarter of the limit, where the kernel's penalties begin, is not reached",
+        "leave it: orphans are below a quarter of the limit, where the kernel's penalties begin",
     )
 }
 
@@ -211,8 +233,20 @@ pub(super) fn fin_timeout(place: &Place) -> Advice {
         .fact("held_by_unseen", unseen)
         .fact("tcp_max_tw_buckets", buckets)
         .caveat("It does not shorten TIME_WAIT, which lasts 60 s whatever is set.");
-    let holders = if held == 0 { String::new() } else { format!(" by {}", named(&list)) };
-    let finding = format!("{seconds} s: it ends {orphans} orphaned FIN_WAIT2, not the {held} that are held{holders}");
+    let finding = match (orphans, held) {
+        (0, 0) => format!("{seconds} s; no FIN_WAIT2 socket is waiting for it"),
+        _ => {
+            let ends = count_of(orphans, "orphan in FIN_WAIT2 waits", "orphans in FIN_WAIT2 wait");
+            let holders = if held == 0 {
+                String::new()
+            } else {
+                let stays = count_of(held, "socket in FIN_WAIT2 has", "sockets in FIN_WAIT2 have");
+                format!("; {stays} no limit, because programs hold them: {}", named(&list, unseen))
+            };
+            format!("{seconds} s; {ends} for it{holders}")
+        }
+    };
+    let draft = examined(draft, sockets.fin_wait2_inodes.len(), held);
     if buckets.is_some_and(|buckets| at_least(orphans, 50, buckets)) && orphans > 0 && seconds > ADVISED_FIN_TIMEOUT_S {
         let why = format!("{orphans} orphans in FIN_WAIT2 take half of the timewait sockets and more");
         return draft
@@ -221,13 +255,12 @@ pub(super) fn fin_timeout(place: &Place) -> Advice {
             .says(Verdict::Act, finding, "lower it: peers that do not close fill the table of timewait sockets");
     }
     if seconds > 60 {
-        let advice =
-            "more than 60 s keeps each orphan as a full socket for what is beyond: 60 s and less cost a tenth of that";
+        let advice = "set 60 s or less: beyond 60 s each orphan stays a full socket, which costs ten times the memory";
         return draft.says(Verdict::Watch, finding, advice);
     }
     if held >= limits::FIN_WAIT2_HELD_WATCH {
-        let advice = "no setting ends those that are held: their program has shut one half and waits for the peer's; \
-                      it needs a timeout of its own";
+        let advice = "no setting ends the held sockets: their program has shut down its half and waits for the \
+                      peer; it needs a timeout of its own";
         return draft.says(Verdict::Watch, finding, advice);
     }
     if orphans >= limits::FIN_WAIT2_ORPHANS_WATCH {

@@ -1,6 +1,6 @@
 //! What sysctl files say, against what is so.
 
-use super::draft::{Draft, count};
+use super::draft::{Draft, count, count_of};
 use crate::{
     doctor::{Files, Host, Place, Settings, files::single_spaced, keys, ports::parse_reserved},
     model::{Advice, Evidence, Fact, Row, Verdict},
@@ -48,8 +48,8 @@ pub(super) fn tw_recycle(host: &Host, places: &[Place]) -> Advice {
     }
     draft.says(
         Verdict::Ok,
-        "gone since Linux 4.12, and no file sets it",
-        "whatever an article says: there is nothing to set",
+        "this kernel has no tcp_tw_recycle (gone since Linux 4.12), and no file sets it",
+        "nothing to do, whatever an article says",
     )
 }
 
@@ -102,9 +102,9 @@ pub(super) fn persistence(host: &Host, place: &Place) -> Advice {
     let draft = if files.unreadable.is_empty() { draft } else { draft.caveat(files.unreadable.join("; ")) };
     if differ > 0 || only > 0 {
         let finding = format!(
-            "other than its file says: {}; set at run time alone: {}",
-            count(differ, "value"),
-            count(only, "value")
+            "{} from the sysctl file, and {} set at run time alone: the next boot changes them",
+            count_of(differ, "value differs", "values differ"),
+            count_of(only, "value is", "values are")
         );
         let advice = "decide which holds: the next boot, or `sysctl --system`, brings back what files say";
         return draft.command("sysctl --system").says(Verdict::Watch, finding, advice);
@@ -112,7 +112,7 @@ pub(super) fn persistence(host: &Host, place: &Place) -> Advice {
     if !files.unreadable.is_empty() {
         return draft.unknown(files.unreadable.join("; "));
     }
-    draft.says(Verdict::Ok, "what is so is what the next boot makes so", "nothing to do")
+    draft.says(Verdict::Ok, "these settings survive a reboot", "nothing to do")
 }
 
 type Lists = (Vec<Evidence>, Vec<Evidence>, Vec<Evidence>);

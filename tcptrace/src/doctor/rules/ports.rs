@@ -1,13 +1,17 @@
 //! Ephemeral ports.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::draft::{Draft, at_least, percent, tenths};
+use super::{
+    draft::{Draft, at_least, percent, tenths},
+    sources,
+    view::View,
+};
 use crate::{
     doctor::{
         Place, PortRange, Tuple, keys, limits,
-        ports::{ceiling_tenths, parse_reserved, reserved_text, seconds_to_exhaustion},
-        tally::PortUse,
+        ports::{ceiling_tenths, reserved_text},
+        sockets::PortUse,
     },
     model::{Advice, Evidence, Fact, Row, Verdict},
 };
@@ -16,84 +20,11 @@ const SOURCE: &str = "net/ipv4/inet_hashtables.c: __inet_hash_connect(), __inet_
                       Documentation/networking/ip-sysctl.rst";
 /// What is advised: 55,296 ports, above those that most services have.
 const ADVISED: PortRange = PortRange { low: 10_240, high: 65_535 };
+/// What helps where ports to one place are short.
+const KEEP_OR_SPREAD: &str = "keep connections open and use them again, use more addresses or ports at the destination \
+                              or more source addresses, or widen the range";
 /// Ports in the advised list of reserved ones at most; a host with more listeners needs a person's thought.
 const RESERVED_MAX: usize = 64;
-
-/// The ports of a namespace.
-pub(super) struct View {
-    range: PortRange,
-    reserved: BTreeSet<u16>,
-    listening: BTreeSet<u16>,
-    reserved_in_range: u64,
-    /// What `connect()` can use.
-    pub(super) usable: u64,
-    reuse: u32,
-    timestamps: u32,
-    /// TIME_WAIT that is younger keeps its port also where it is used again, milliseconds.
-    delay_ms: u64,
-    /// The table of timewait sockets is full: those do not become more.
-    is_table_full: bool,
-}
-
-/// `tcp_tw_reuse_delay` of kernels that have no such setting: `tcp_twsk_unique()` compares whole seconds.
-const REUSE_DELAY_MS: u64 = 1000;
-
-impl View {
-    pub(super) fn of(place: &Place) -> Result<Self, String> {
-        let settings = &place.settings;
-        let range = settings.text(keys::PORT_RANGE).and_then(PortRange::parse);
-        let range = range.ok_or_else(|| settings.why_unknown(keys::PORT_RANGE))?;
-        let counted = place.reserved_in_range;
-        let reserved = match counted {
-            Some(_) => BTreeSet::new(),
-            None => {
-                let reserved = settings.text(keys::RESERVED_PORTS).and_then(parse_reserved);
-                reserved.ok_or_else(|| settings.why_unknown(keys::RESERVED_PORTS))?
-            }
-        };
-        let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(range)).unwrap_or_default();
-        let excluded = reserved.union(&listening).copied().collect();
-        let number = |key| settings.number::<u32>(key).ok_or_else(|| settings.why_unknown(key));
-        let delay_ms = settings.number_or(keys::TW_REUSE_DELAY, REUSE_DELAY_MS);
-        Ok(Self {
-            range,
-            reserved_in_range: counted.unwrap_or(range.ports() - range.usable(&reserved)),
-            usable: range.usable(&excluded).saturating_sub(counted.unwrap_or(0)),
-            reserved,
-            listening,
-            reuse: number(keys::TW_REUSE)?,
-            timestamps: number(keys::TIMESTAMPS)?,
-            is_table_full: place.sockets.as_ref().is_ok_and(|sockets| {
-                let limit = settings.number::<u64>(keys::MAX_TW_BUCKETS);
-                limit.is_some_and(|limit| sockets.timewait_sockets() >= limit)
-            }),
-            delay_ms: delay_ms.ok_or_else(|| settings.why_unknown(keys::TW_REUSE_DELAY))?,
-        })
-    }
-
-    /// Whether a new connection can take a port of this tuple out of TIME_WAIT.
-    pub(super) fn reuses(&self, tuple: &Tuple) -> bool {
-        self.timestamps != 0 && (self.reuse == 1 || (self.reuse == 2 && tuple.is_loopback()))
-    }
-
-    /// Ports of a tuple that a new connection cannot have.
-    fn taken(&self, tuple: &Tuple, used: &PortUse) -> u64 {
-        used.held + if self.reuses(tuple) { used.younger_than(self.delay_ms) } else { used.waiting() }
-    }
-
-    /// Whether `connect()` finds none: one of an odd number may be left out of the search.
-    fn is_exhausted(&self, taken: u64) -> bool {
-        taken.saturating_add(self.range.left_out()) >= self.usable
-    }
-
-    fn seconds_left(&self, tuple: &Tuple, used: &PortUse) -> Option<u64> {
-        if self.reuses(tuple) || self.is_table_full {
-            None
-        } else {
-            seconds_to_exhaustion(self.usable, used.held, &used.time_wait)
-        }
-    }
-}
 
 pub(super) fn ephemeral_ports(place: &Place) -> Advice {
     let draft = Draft::new(Row::EphemeralPorts, Some(place.netns), SOURCE);
@@ -117,9 +48,6 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         Ok(sockets) => sockets,
         Err(why) => return draft.unknown(why.as_str()),
     };
-    let live = place.live.as_ref();
-    let opens_to =
-        |tuple| live.ok().map(|closes| closes.tenths_a_second(closes.opened.get(tuple).copied().unwrap_or(0)));
     let listening: Vec<String> = view
         .listening
         .iter()
@@ -128,7 +56,10 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         .map(u16::to_string)
         .collect();
     let mut tuples: Vec<(&Tuple, &PortUse)> = sockets.tuples.iter().collect();
-    tuples.sort_by_key(|(tuple, used)| (std::cmp::Reverse((view.taken(tuple, used), used.waiting())), **tuple));
+    tuples.sort_by_key(|(tuple, used)| (Reverse((view.taken(tuple, used), used.waiting())), **tuple));
+    let binders = place.live.as_ref().map(|closes| &closes.opened_bound);
+    let sources = sources::all(&view, sockets, binders.ok());
+    let is_whole = place.all_sockets().is_ok();
     let draft = draft
         .fact("listeners_in_range", listening.join(","))
         .fact(
@@ -139,55 +70,177 @@ pub(super) fn ephemeral_ports(place: &Place) -> Advice {
         )
         .fact("places_total", tuples.len())
         .fact("sockets_not_counted", sockets.tuples_not_counted)
-        .caveat(
-            "Ports of sockets that call bind() before connect() count once for all places, which does not show here.",
-        );
-    let soonest = tuples.iter().filter_map(|(tuple, used)| view.seconds_left(tuple, used)).min();
+        .fact("sources", if is_whole { sources::facts(&sources) } else { Fact::Unknown })
+        .fact("sources_total", is_whole.then_some(sources.len()))
+        .fact("sources_not_counted", sockets.sources_not_counted)
+        .fact("bound_and_idle_ports", is_whole.then_some(view.bound));
+    let left = |(tuple, used): &(&Tuple, &PortUse)| Some((view.seconds_left(tuple, used)?, **tuple));
+    let soonest = tuples.iter().filter_map(left).min();
+    let by_count = tuples.first().map_or(Level::Ok, |(tuple, used)| Level::of(view.taken(tuple, used), view.usable));
+    // The place that decides, which need not be the one with most ports.
+    let first = match soonest {
+        Some((_, soon)) if by_count < Level::Act => tuples.iter().find(|(tuple, _)| **tuple == soon).copied(),
+        _ => tuples.first().copied(),
+    };
+    let soonest = first.and_then(|(tuple, used)| view.seconds_left(tuple, used));
+    let by_place = if soonest.is_some() { Level::Act } else { by_count };
+    let place_taken = first.map_or(0, |(tuple, used)| view.taken(tuple, used));
+    let most = sources.iter().filter(|source| source.binds).map(|source| source.in_use).max().unwrap_or(0);
+    if let Some((level, listening)) = by_listeners(&view, place_taken.max(most))
+        && level > by_place.max(Level::of(most, view.usable))
+    {
+        return listeners(draft, place, &view, listening, level);
+    }
+    let crowded = sources.iter().filter(|source| source.binds).max_by_key(|source| source.in_use);
+    if let Some(source) = crowded {
+        let by_source = Level::of(source.in_use, view.usable);
+        if by_source > Level::Ok && (by_source, source.in_use) > (by_place, place_taken) {
+            return sources::judge(draft, place, &view, source, tuples.first().copied());
+        }
+    }
     let unseen = place.all_sockets().err();
-    let Some((tuple, used)) = tuples.first() else {
+    // Where no port is short, a rate above the ceiling wants a word.
+    let none = PortUse::default();
+    let fast = busiest(place).filter(|(_, opens)| by_place == Level::Ok && *opens > ceiling);
+    let fast = fast.map(|(tuple, _)| (tuple, sockets.tuples.get(tuple).unwrap_or(&none)));
+    let Some((tuple, used)) = fast.or(first) else {
         if let Some(why) = unseen {
             return draft.unknown(why);
         }
         let finding = format!(
-            "no ephemeral port of {} is in use; {} a second to one place is the ceiling",
+            "no connection uses an ephemeral port; {} can be used, enough for {} new connections a second to one place \
+             where this host closes first",
             view.usable,
             tenths(ceiling)
         );
         return draft.says(Verdict::Ok, finding, "leave it");
     };
-    let taken = view.taken(tuple, used);
+    let place_taken = view.taken(tuple, used);
     let finding = format!(
-        "{}{taken} of {} ports ({}%) to {}; {}ceiling {} a second",
+        "{}{place_taken} of {} ports ({}%) to {}{}{}",
         if unseen.is_some() { "at least " } else { "" },
         view.usable,
-        percent(taken, view.usable),
+        percent(place_taken, view.usable),
         std::net::SocketAddr::new(tuple.destination, tuple.port),
-        opens_to(tuple).map(|rate| format!("{} new a second, ", tenths(rate))).unwrap_or_default(),
-        tenths(ceiling),
+        soonest
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| format!(", and all of them in {seconds} s at the pace of the last 10 s"))
+            .unwrap_or_default(),
+        rate(place, &view, tuple, used, ceiling),
     );
-    let full = taken > 0 && at_least(taken, limits::PORTS_ACT_PERCENT, view.usable);
-    if full || soonest.is_some() {
+    let draft = if by_place > Level::Ok {
+        draft.caveat("IP_BIND_ADDRESS_NO_PORT does not help: the ports to this one place are what is short.")
+    } else {
+        draft
+    };
+    if by_place == Level::Act {
         let soon = match soonest {
-            _ if view.is_exhausted(taken) => "they are used up: connect() fails with EADDRNOTAVAIL".to_owned(),
-            Some(seconds) => format!("they are used up in {seconds} s if closes go on like this: then EADDRNOTAVAIL"),
-            None => "connect() is close to EADDRNOTAVAIL".to_owned(),
+            _ if view.is_exhausted(place_taken) => "no port is left: connect() fails with EADDRNOTAVAIL".to_owned(),
+            Some(seconds) => format!("if closes go on like this, no port is left in {seconds} s: then EADDRNOTAVAIL"),
+            None => "few ports are left: then connect() fails with EADDRNOTAVAIL".to_owned(),
         };
-        let advice = format!("{soon}; keep connections alive, use more addresses at either end, widen the range");
-        return widen(draft, place, &view, taken).says(Verdict::Act, finding, advice);
+        let advice = format!("{soon}; {KEEP_OR_SPREAD}");
+        return widen(draft, place, &view, place_taken, "to one place").says(Verdict::Act, finding, advice);
     }
-    if taken > 0 && at_least(taken, limits::PORTS_WATCH_PERCENT, view.usable) {
-        let advice = "half of the ports to one place are taken: keep connections alive, or widen the range";
-        return widen(draft, place, &view, taken).says(Verdict::Watch, finding, advice);
+    if by_place == Level::Watch {
+        let advice = format!("half of the ports to this place are taken: {KEEP_OR_SPREAD}");
+        return widen(draft, place, &view, place_taken, "to one place").says(Verdict::Watch, finding, advice);
     }
     if let Some(why) = unseen {
         return draft.unknown(format!("{finding}; {why}"));
     }
-    // All of them may be of one place.
-    let rest = sockets.tuples_not_counted;
+    // All of them may be of one place, or one source.
+    let rest = sockets.tuples_not_counted.max(sockets.sources_not_counted);
     if at_least(rest, limits::PORTS_WATCH_PERCENT, view.usable) && rest > 0 {
-        return draft.unknown(format!("{finding}; {rest} sockets are of places beyond those that are told apart"));
+        return draft
+            .unknown(format!("{finding}; {rest} sockets are of places or addresses beyond those that are told apart"));
     }
     draft.says(Verdict::Ok, finding, "leave it")
+}
+
+/// Ports that listeners have and nobody reserved, and how full the range is with these and `taken` others.
+fn by_listeners(view: &View, taken: u64) -> Option<(Level, u64)> {
+    let listening = view.listening.iter().filter(|port| !view.reserved.contains(port)).count() as u64;
+    let all = view.usable.saturating_add(listening);
+    (listening > 0).then(|| (Level::of(listening.saturating_add(taken), all), listening))
+}
+
+/// What is to be said where listeners leave too few ports.
+fn listeners(draft: Draft, place: &Place, view: &View, listening: u64, level: Level) -> Advice {
+    let all = view.usable.saturating_add(listening);
+    let finding = format!(
+        "listeners have {listening} of {all} ports of the range ({}%); {} are left",
+        percent(listening, all),
+        view.usable
+    );
+    let (verdict, state) = match (level, view.usable) {
+        (_, 0) => (Verdict::Act, "connect() and bind() with port 0 find no port"),
+        (Level::Act, _) => (Verdict::Act, "few ports are left for connect() and for bind() with port 0"),
+        _ => (Verdict::Watch, "half of the range is taken"),
+    };
+    let advice = format!("{state}: give listeners fixed ports outside of the range, or widen the range");
+    widen(draft, place, view, listening, "of listeners").says(verdict, finding, advice)
+}
+
+/// Where to most connections were opened, and how many a second, in tenths.
+fn busiest(place: &Place) -> Option<(&Tuple, u64)> {
+    let closes = place.live.as_ref().ok()?;
+    let (tuple, count) = closes.opened.iter().max_by_key(|(tuple, count)| (**count, Reverse(**tuple)))?;
+    Some((tuple, closes.tenths_a_second(*count)))
+}
+
+/// How much of the ports is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    Ok,
+    Watch,
+    Act,
+}
+
+impl Level {
+    pub(super) fn of(taken: u64, usable: u64) -> Self {
+        match taken {
+            0 => Self::Ok,
+            _ if at_least(taken, limits::PORTS_ACT_PERCENT, usable) => Self::Act,
+            _ if at_least(taken, limits::PORTS_WATCH_PERCENT, usable) => Self::Watch,
+            _ => Self::Ok,
+        }
+    }
+}
+
+/// New connections a second to a place, against what its ports can bear, and why a higher rate does no harm.
+fn rate(place: &Place, view: &View, tuple: &Tuple, used: &PortUse, ceiling: u64) -> String {
+    let room = format!("ports last for {} a second where this host closes first", tenths(ceiling));
+    let Some(closes) = place.live.as_ref().ok() else { return format!("; {room}") };
+    let opens = closes.tenths_a_second(closes.opened.get(tuple).copied().unwrap_or(0));
+    if opens <= ceiling {
+        return format!("; {} new connections a second, {room}", tenths(opens));
+    }
+    let ended = closes.opened_to((tuple.destination, tuple.port));
+    let why = if ended.count > 0 && ended.first.saturating_mul(2) < ended.count {
+        if ended.aborted.saturating_mul(2) >= ended.count {
+            "most end with a reset, so their ports come back at once"
+        } else {
+            "the peer closes first, so the ports come back at once"
+        }
+    } else if view.reuses(tuple) {
+        "tcp_tw_reuse gives ports in TIME_WAIT to new connections"
+    } else if view.is_table_full {
+        "the limit of tcp_max_tw_buckets is reached, so closes skip TIME_WAIT"
+    } else if used.waiting() < view.usable / 10 {
+        "few of them are in TIME_WAIT, so most ports come back at once"
+    } else {
+        return format!(
+            "; {} new connections a second, above the {} that ports last for",
+            tenths(opens),
+            tenths(ceiling)
+        );
+    };
+    format!(
+        "; {} new connections a second: {why}, and the ceiling of {} a second does not apply",
+        tenths(opens),
+        tenths(ceiling)
+    )
 }
 
 /// Where to most connections were opened while closes were followed.
@@ -223,7 +276,7 @@ fn object(view: &View, tuple: &Tuple, used: &PortUse) -> Evidence {
 }
 
 /// A wider range, where that is one, and reservations for listeners in it.
-fn widen(draft: Draft, place: &Place, view: &View, taken: u64) -> Draft {
+pub(super) fn widen(draft: Draft, place: &Place, view: &View, taken: u64, whose: &str) -> Draft {
     if view.range.ports() >= ADVISED.ports() {
         return draft;
     }
@@ -232,7 +285,7 @@ fn widen(draft: Draft, place: &Place, view: &View, taken: u64) -> Draft {
     } else {
         draft
     };
-    let why = format!("{taken} of {} usable ports to one place are taken", view.usable);
+    let why = format!("{taken} ports {whose} are taken, of {} that can be used", view.usable);
     let widened = |draft: Draft| draft.setting(keys::PORT_RANGE, format!("{} {}", ADVISED.low, ADVISED.high), why);
     let listening = place.sockets.as_ref().map(|sockets| sockets.listening_in(ADVISED)).unwrap_or_default();
     let missing: Vec<&u16> = listening.difference(&view.reserved).collect();

@@ -2,7 +2,7 @@
 
 use super::{
     draft::{Draft, at_least, percent, tenths},
-    ports::View,
+    view::View,
 };
 use crate::{
     doctor::{Closer, Place, Sockets, keys, limits},
@@ -50,10 +50,14 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         Err(why) => draft.caveat(format!("Who closes first is known by port alone: {why}.")),
     };
     let finding = format!(
-        "{}{} of {limit} timewait sockets, {} refused{}{}",
+        "{}{count} of {limit} timewait sockets; {}{}{}",
         if is_whole { "" } else { "at least " },
-        count,
-        overflow.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string()),
+        match overflow {
+            Some(0) => "none was refused".to_owned(),
+            Some(1) => "1 was refused since the start".to_owned(),
+            Some(count) => format!("{count} were refused since the start"),
+            None => "how many were refused is not known".to_owned(),
+        },
         rate.filter(|rate| *rate > 0).map(|rate| format!(", {} a second now", tenths(rate))).unwrap_or_default(),
         who(place, sockets),
     );
@@ -91,7 +95,11 @@ pub(super) fn time_wait(place: &Place) -> Advice {
         return draft.says(Verdict::Watch, finding, advice);
     }
     if overflow.is_some_and(|count| count > 0) {
-        let advice = "it has overflowed since the namespace was made: `--watch 30s` tells whether it does now";
+        let advice = if moving == Some(0) {
+            "it overflowed earlier, and did not while watched"
+        } else {
+            "it has overflowed since the namespace was made: `--watch 30s` shows whether it does now"
+        };
         return draft.command("tcptrace doctor --only time_wait --watch 30s").says(Verdict::Watch, finding, advice);
     }
     if let Err(why) = place.all_sockets() {
@@ -104,16 +112,21 @@ pub(super) fn time_wait(place: &Place) -> Advice {
 fn who(place: &Place, sockets: &Sockets) -> String {
     let most_to = sockets.time_wait_to.iter().max_by_key(|(_, count)| **count);
     let most_at = sockets.listeners.iter().max_by_key(|(_, listener)| listener.time_wait);
-    let as_client = most_to.map(|(port, count)| (*count, format!("as a client, most to port {port}")));
+    let as_client = most_to
+        .map(|(port, count)| (*count, format!("as a client, this host closed {count} of them first, to port {port}")));
     let as_server = most_at.filter(|(_, listener)| listener.time_wait > 0).map(|(port, listener)| {
         let holder = place.holders.get(&listener.inode);
-        let holder = holder.map(|(pid, comm)| format!(" of {comm}/{pid}")).unwrap_or_default();
-        (listener.time_wait, format!("as a server, most at port {port}{holder}"))
+        let count = listener.time_wait;
+        let name = match holder {
+            Some((pid, comm)) => format!("{comm}/{pid} (port {port})"),
+            None => format!("the server at port {port}"),
+        };
+        (count, format!("{name} closed {count} of them first"))
     });
     let mut parts = [as_client, as_server].into_iter().flatten().collect::<Vec<_>>();
     parts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     match parts.first() {
-        Some((_, part)) => format!("; this side closed first {part}"),
+        Some((_, part)) => format!("; {part}"),
         None => String::new(),
     }
 }
@@ -146,15 +159,15 @@ fn closers(place: &Place) -> Fact {
     let Ok(closes) = &place.live else { return Fact::Unknown };
     let one = |(closer, of): &(&Closer, crate::doctor::ClosesOf)| -> Evidence {
         vec![
-            ("pid", closer.pid.into()),
+            ("pid", of.pid.filter(|_| !of.several).into()),
             ("comm", Some(closer.comm.as_str()).filter(|comm| !comm.is_empty()).into()),
             ("to", closer.to.map(|(ip, port)| std::net::SocketAddr::new(ip, port).to_string()).into()),
             ("local_port", closer.local_port.into()),
-            ("closes", of.count.into()),
-            ("closes_per_second", Fact::Tenths(closes.tenths_a_second(of.count))),
+            ("closes", of.first.into()),
+            ("closes_per_second", Fact::Tenths(closes.tenths_a_second(of.first))),
         ]
     };
-    Fact::List(closes.by_count().iter().take(limits::LISTED_MAX).map(one).collect())
+    Fact::List(closes.most(|_, of| of.first).iter().take(limits::LISTED_MAX).map(one).collect())
 }
 
 const REUSE_SOURCE: &str = "net/ipv4/tcp_ipv4.c: tcp_twsk_unique(); net/ipv4/inet_hashtables.c: \
@@ -172,7 +185,7 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
     let meaning = match value {
         0 => "off",
         1 => "on for every connection that this host opens",
-        2 => "on for loopback alone",
+        2 => "loopback only",
         _ => "a value that this tool does not know",
     };
     let delay_ms = settings.number::<u32>(keys::TW_REUSE_DELAY);
@@ -190,7 +203,7 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
     if value != 0 && timestamps == 0 {
         return draft.setting(keys::TIMESTAMPS, 1, "tcp_tw_reuse has no effect without timestamps").says(
             Verdict::Watch,
-            format!("{value}, and of no effect: tcp_timestamps is 0"),
+            format!("{value} ({meaning}), without effect because tcp_timestamps is 0"),
             "turn timestamps on: reuse needs them, and so does protection against old segments",
         );
     }
@@ -202,8 +215,14 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
     let worst = sockets.tuples.iter().filter(|(tuple, _)| !view.reuses(tuple)).map(|(_, used)| used.waiting()).max();
     let worst = worst.unwrap_or(0);
     let draft = draft.fact("most_time_wait_to_one_place", worst).fact("usable_ports", view.usable);
-    let bound = if place.all_sockets().is_ok() { "at most" } else { "at least" };
-    let finding = format!("{value}: {meaning}; {bound} {worst} of {} ports wait where it is not used", view.usable);
+    let bound = if place.all_sockets().is_ok() { "up to" } else { "at least" };
+    let finding = match worst {
+        0 if place.all_sockets().is_ok() => format!("{value} ({meaning}); 1 would free no ports here"),
+        _ => format!(
+            "{value} ({meaning}); to one place, {bound} {worst} of {} ports wait that 1 would free",
+            view.usable
+        ),
+    };
     let (watch, act) = (limits::PORTS_WATCH_PERCENT, limits::PORTS_ACT_PERCENT);
     if worst > 0 && at_least(worst, watch, view.usable) {
         let verdict = if at_least(worst, act, view.usable) { Verdict::Act } else { Verdict::Watch };
@@ -223,6 +242,10 @@ pub(super) fn tw_reuse(place: &Place) -> Advice {
     }
     if let Err(why) = place.all_sockets() {
         return draft.unknown(why);
+    }
+    let rest = sockets.tuples_not_counted;
+    if rest > 0 && at_least(rest, watch, view.usable) {
+        return draft.unknown(format!("{finding}; {rest} sockets are of places beyond those that are told apart"));
     }
     draft.says(Verdict::Ok, finding, "leave it: TIME_WAIT does not keep this host from connecting")
 }

@@ -25,10 +25,11 @@ pub(super) fn unsendable_fin(place: &Place) -> Advice {
         .fact("queued_bytes", bytes)
         .fact("memory_bytes", if all == 0 { Some(0) } else { sockets.unsendable_memory_bytes });
     if all == 0 {
-        return draft.says(Verdict::Ok, "every FIN that was asked for could be sent", "nothing to do");
+        return draft.says(Verdict::Ok, "no FIN is waiting behind unsent data", "nothing to do");
     }
     let finding = format!(
-        "{} cannot send the FIN, {} behind a closed window; {bytes} bytes wait in them, {} of memory",
+        "{} cannot send the FIN, {} of them because the peer's window is closed; {bytes} bytes wait in their \
+         queues, which take {} of memory",
         count(all, "socket"),
         sockets.zero_window,
         match sockets.unsendable_memory_bytes {

@@ -5,7 +5,9 @@ mod files;
 mod host;
 mod processes;
 mod recorded;
+mod short;
 mod sockets;
+mod sources;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +46,7 @@ pub(super) fn place(changes: &[(&'static str, &str)], sockets: Sockets) -> Place
         moved: None,
         sockets: Ok(sockets),
         leaks: Ok(Vec::new()),
+        leaks_not_counted: 0,
         live: Err("not watched".to_owned()),
         holders: BTreeMap::new(),
     }

@@ -5,7 +5,7 @@ use super::{
     verdict,
 };
 use crate::{
-    doctor::{Counters, FullQueue, ListenPort, Moved, Tuple, keys, tally::PortUse},
+    doctor::{Counters, FullQueue, ListenPort, Moved, PortUse, Tuple, keys},
     model::Fact,
 };
 
@@ -238,7 +238,11 @@ fn a_dump_is_counted() {
     assert_eq!(sockets.time_wait_to, [(80, 2)].into());
     assert_eq!((sockets.timewait_sockets(), sockets.fin_wait2_full), (5, 0));
     let advice = row(Row::TimeWait, &host(), &place(&[], sockets.clone()));
-    assert!(advice.finding.ends_with("first as a client, most to port 80"), "{}", advice.finding);
+    assert!(
+        advice.finding.ends_with("as a client, this host closed 2 of them first, to port 80"),
+        "{}",
+        advice.finding
+    );
     assert_eq!((sockets.fin_wait2_orphans, sockets.fin_wait2_held, sockets.established), (1, 1, 2));
     assert_eq!(sockets.full_queues, [FullQueue { port: 50_000, waiting: 6, limit: 5, inode: 77 }]);
     let ports: Vec<_> = sockets.tuples.values().collect();

@@ -163,7 +163,7 @@ struct Lost<'a> {
 }
 
 pub(super) fn advice(out: &mut Vec<u8>, advice: &[Advice], page: AdvicePage<'_>) {
-    advice.iter().for_each(|one| line(out, &advice::Line::of(one, page)));
+    advice.iter().filter(|one| page.shows(one)).for_each(|one| line(out, &advice::Line::of(one, page)));
 }
 
 pub(super) fn summary(out: &mut Vec<u8>, summary: &Summary) {

@@ -27,7 +27,7 @@ pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], wanted: A
         page.out.push(b'\n');
     }
     let mut netns = Some(wanted.own_netns);
-    for one in advice {
+    for one in advice.iter().filter(|one| wanted.shows(one)) {
         if let Some(other) = one.netns.filter(|other| Some(*other) != netns) {
             page.gap();
             page.piece(Paint::Strong, &format!("network namespace {}", wanted.netns_in_words(other)));
