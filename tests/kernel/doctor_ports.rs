@@ -265,3 +265,30 @@ fn every_held_socket_is_counted() -> Result<()> {
         })
     })
 }
+
+/// A listener that closes with connections in its queue is named with the process that closed it.
+#[test]
+fn a_listener_that_closes_with_a_queue() -> Result<()> {
+    bounded(|| {
+        let netns = NetNs::new()?;
+        let inode = netns.inode().to_string();
+        let words = ["doctor", "--output", "json", "--netns", &inode, "--watch", "4s", "--only", "syn_side"];
+        let tool = Tool::watching(tool::command(words)?)?;
+        netns.run(|_| {
+            let (listener, address) = listen(SERVICE)?;
+            let clients: Vec<TcpStream> =
+                (0..7).map(|_| TcpStream::connect(address)).collect::<std::io::Result<_>>()?;
+            drop(listener);
+            thread::sleep(Duration::from_millis(300));
+            drop(clients);
+            Ok(())
+        })?;
+        let lines = tool.finish(SOON)?.lines()?;
+        let [line] = lines.as_slice() else { anyhow::bail!("not one row: {lines:?}") };
+        ensure!(line.at("/verdict") == "act", "{}", line.text);
+        ensure!(line.count("/evidence/reset_by_closed_listeners") == 7, "{}", line.text);
+        ensure!(line.count("/evidence/closed_listeners/0/port") == u64::from(SERVICE), "{}", line.text);
+        ensure!(line.at("/evidence/closed_listeners/0/pid") == std::process::id(), "{}", line.text);
+        says_text(line, "/advice", "accept() all of them before close()")
+    })
+}
