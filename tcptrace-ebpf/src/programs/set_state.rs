@@ -147,8 +147,8 @@ fn retries(tcp: TcpSock) -> u16 {
 
 /// Whether `-> CLOSE` from ESTABLISHED or CLOSE_WAIT is made by a call that the current task is in.
 ///
-/// - `close()` of the socket: `sk_shutdown` has both bits only inside `__tcp_close()`, which sets them first; `tcp_done()`
-///   of a reset or a timeout sets them after the state. `sk_err` says nothing: it may be left over.
+/// - `close()` of the socket: `sk_shutdown` has both bits only inside `__tcp_close()`, which sets them first;
+///   `tcp_done()` of a reset or a timeout sets them after the state. `sk_err` says nothing: it may be left over.
 /// - `close()` of its listener, before anybody accepted it: `inet_csk_listen_stop()` takes it out of the queue, and
 ///   `inet_child_forget()` disconnects it. A reset or a timeout arrives with `sk_err` set.
 #[inline(always)]

@@ -8,6 +8,7 @@ mod facts;
 mod files;
 pub mod keys;
 pub mod limits;
+mod netns;
 mod ports;
 mod portset;
 mod recorded;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{closing::Fate, config::DUPLICATE_NS, table::KeyHasher};
+use super::{config::DUPLICATE_NS, fate::Fate, table::KeyHasher};
 use crate::model::{Endpoint, Identity, Owner, SocketKey};
 
 /// One `connect()`.

@@ -1,7 +1,7 @@
 //! How a close ends: judged at once or in a moment, and taken out of the table.
 
 use super::{
-    closing::{End, Fate},
+    fate::{End, Fate},
     judge::{Verdict, conclude, goes_on, judge},
     lanes::LaneKind,
     run::Engine,

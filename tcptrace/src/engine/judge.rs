@@ -1,8 +1,9 @@
 //! The verdict on an end: a pure function of what was seen.
 
 use super::{
-    closing::{Closing, End, Fate},
+    closing::Closing,
     config::RESET_WINDOW_NS,
+    fate::{End, Fate},
 };
 use crate::model::{Close, Flags, Outcome, Phase, Reason, ResetReason, Role, State};
 

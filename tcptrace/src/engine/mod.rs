@@ -8,6 +8,7 @@ mod births;
 mod closing;
 mod config;
 mod ends;
+mod fate;
 mod judge;
 mod lanes;
 mod lives;

@@ -3,8 +3,8 @@
 //! sock_diag shows the timewait socket, under the same cookie, and its timer.
 
 use super::{
-    closing::{End, Fate},
     config::{EXPIRY_GRACE_NS, LAST_LOOK_NS, LOOK_AGAIN_MAX_NS, LOOK_AGAIN_NS, OVERDUE_NS, TICK_NS, YOUNG_NS},
+    fate::{End, Fate},
     lanes::LaneKind,
     run::Engine,
     table::SlotId,

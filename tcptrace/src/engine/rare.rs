@@ -1,7 +1,7 @@
 //! What few closes have, or only for a moment at their end: in one box, made when it is needed.
 
 use super::{
-    closing::Fate,
+    fate::Fate,
     watch::{Asked, Watch},
 };
 use crate::model::Retransmits;

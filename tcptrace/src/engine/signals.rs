@@ -1,6 +1,6 @@
 //! What an event does that is no transition: a retransmit, a reset sent or received.
 
-use super::{closing::Fate, packed::Marks, run::Engine, table::SlotId};
+use super::{fate::Fate, packed::Marks, run::Engine, table::SlotId};
 use crate::model::{Event, Phase, ResetReason, RetransmitKind, State};
 
 impl Engine {

@@ -2,7 +2,8 @@
 
 use super::{
     births::Birth,
-    closing::{Closing, End, is_act},
+    closing::{Closing, is_act},
+    fate::End,
     judge::{conclude, judge},
     lanes::LaneKind,
     packed::Marks,

@@ -14,6 +14,7 @@ mod holder;
 mod input;
 mod netns;
 mod owner;
+mod reason;
 mod reset;
 mod shown;
 mod snapshot;
@@ -25,7 +26,7 @@ pub use census::{
     AGE_BUCKETS, GroupOf, Grouped, LeakGroup, LeaksReport, Listed, REMOTES_MAX, Round, StuckGroup, StuckKey, StuckOf,
     StuckReport,
 };
-pub use close::{Close, Outcome, PHASES, Phase, Phases, Reason, Retransmits, Role, Totals};
+pub use close::{Close, Outcome, PHASES, Phase, Phases, Retransmits, Role, Totals};
 pub use closer::{Closer, Closing};
 pub use connect::{ConnectFailure, FailedConnect};
 pub use diagnosis::{Diagnosis, GivesUp, NeverWhy};
@@ -35,6 +36,7 @@ pub use holder::{Holder, Holders};
 pub use input::{CgroupName, HostInfo, Input, InterfaceName, KernelCounters, Output, Refusal, Sighting, Tick};
 pub use netns::{NetnsFacts, NetnsName};
 pub use owner::{Comm, Owner, OwnerSource, ShownComm};
+pub use reason::Reason;
 pub use reset::ResetReason;
 pub use shown::{Shown, ShownName, is_plain, is_printable, printable};
 pub use snapshot::{

@@ -42,7 +42,7 @@ impl Head<'_> {
         object.endpoint("remote", &socket.remote);
     }
 
-    /// What is there only of sockets that are bound to an interface, where there are several hosts, a sample, or a name.
+    /// What few lines have: an interface, one of several hosts, a sample, a name of the namespace.
     pub(super) fn origin(&self, object: &mut Object<'_>, context: &Context) {
         if self.bound_if != 0 {
             object.value("interface", &context.interface_of(self.socket.netns, self.bound_if));
