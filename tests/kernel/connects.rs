@@ -161,7 +161,7 @@ fn a_capture_tells_them_when_asked() -> Result<()> {
         let folder = Folder::new()?;
         let file = folder.file("run.cap");
         let netns = NetNs::new()?;
-        let live = Tool::live(&["record", &file], &["--output", "json", OPTION])?;
+        let live = Tool::live(&["record", &file], &["--show", "--output", "json", OPTION])?;
         let quiet = Tool::trace(&[])?;
         let drawn = Tool::live(&["hist"], &["--output", "json", OPTION])?;
         netns.run(|_| {

@@ -69,7 +69,7 @@ fn captures_hold_names() -> Result<()> {
         let live = named.run(|_| {
             private_mounts()?;
             name_it(&name)?;
-            let tool = Tool::live(&["record", &file], &["--output", "json"])?;
+            let tool = Tool::live(&["record", &file], &["--show", "--output", "json"])?;
             close()?;
             other.run(|_| close())?;
             tool.wait_for_closes(named.inode(), 2, SOON)?;

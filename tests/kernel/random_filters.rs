@@ -77,9 +77,7 @@ fn filter(dice: &mut Dice, inodes: [u64; 2], cgroups: &Cgroups) -> Result<Vec<St
     if dice.below(4) == 0 {
         option("--not-addr", dice.one(&["127.0.0.0/10", "127.192.0.0/10,::1", "::/0"]));
     }
-    if dice.below(5) == 0 {
-        option("--not-comm", dice.one(&NAMES));
-    }
+    let barred = (dice.below(5) == 0).then(|| dice.one(&NAMES));
     match dice.below(6) {
         0 => option("--cgroup", &cgroups.name()?),
         1 => option("--cgroup", &format!("{}/{BELOW}", cgroups.name()?)),
@@ -93,6 +91,15 @@ fn filter(dice: &mut Dice, inodes: [u64; 2], cgroups: &Cgroups) -> Result<Vec<St
     if dice.below(4) == 0 {
         option("--pid", &process::id().to_string());
     }
+    // What leaves nothing of the names asked for is refused.
+    let leaves_some = |barred: &&&str| {
+        let mut asked = words.windows(2).filter(|pair| pair[0] == "--comm").map(|pair| pair[1].as_str()).peekable();
+        asked.peek().is_none() || asked.any(|name| name != **barred)
+    };
+    if let Some(barred) = barred.as_ref().filter(leaves_some) {
+        words.extend(["--not-comm".to_owned(), (*barred).to_string()]);
+    }
+    let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
     // Both, so that other tests stay outside, or one.
     let one = dice.below(4);
     inodes.iter().enumerate().filter(|(at, _)| one > 1 || one == *at).for_each(|(_, inode)| {

@@ -45,8 +45,8 @@ impl Engine {
     }
 
     pub(super) fn reset_sent(&mut self, event: &Event, state: State, reason: Option<u32>) {
-        // Listeners answer strays: no close of anybody.
-        if state == State::Listen {
+        // Listeners answer strays, and a `connect()` that fails is no close.
+        if matches!(state, State::Listen | State::SynSent) {
             return;
         }
         let reason = self.reset_reason(reason);
@@ -88,7 +88,11 @@ impl Engine {
     }
 
     /// `tcp_reset()` runs, and closes the socket next: the evidence for what `-> CLOSE` then says.
-    pub(super) fn reset_received(&mut self, event: &Event) {
+    pub(super) fn reset_received(&mut self, event: &Event, state: State) {
+        // The answer to a SYN ends a `connect()`, and tells nothing of a connection that this socket has later.
+        if state == State::SynSent {
+            return;
+        }
         let known = self.table.find(event.socket.key);
         let closing = known.and_then(|id| self.table.get_mut(id)).filter(|closing| closing.socket == event.socket);
         match closing {

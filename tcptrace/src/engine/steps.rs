@@ -36,7 +36,7 @@ impl Engine {
             }
             EventKind::TimeWait => self.orphan_met_fin(event),
             EventKind::Retransmit { state, kind, .. } => self.retransmit(event, state, kind),
-            EventKind::ResetReceived { .. } => self.reset_received(event),
+            EventKind::ResetReceived { state } => self.reset_received(event, state),
             EventKind::ResetSent { state, reason } => self.reset_sent(event, state, reason),
         }
     }

@@ -130,7 +130,7 @@ impl Survey {
                 Err(_) => return Place::Gone,
             }
         }
-        Place::Told { began_ns, facts: self.places.facts(netns).map(Box::new) }
+        Place::Told { began_ns, facts: self.places.facts(netns).ok().map(Box::new) }
     }
 
     /// Tells the MPTCP connections of a namespace; whether it came to its end. A kernel without `mptcp_diag` has none.

@@ -281,3 +281,15 @@ fn a_reset_that_ends_nothing_says_nothing() {
     ]);
     assert_eq!(close.outcome, Outcome::ResetReceived);
 }
+
+/// A reset that refused a `connect()` is no evidence about the connection that the socket has just afterwards.
+#[test]
+fn a_refused_connect_is_no_reset_of_a_later_connection() {
+    let close = close_of([
+        sock(7).at(1).receives_reset(SynSent),
+        sock(7).at(2).closed().moves(Established, FinWait1),
+        sock(7).at(3).closed().orphan().moves(FinWait1, FinWait2),
+        sock(7).at(4).closed().orphan().done().moves(FinWait2, Close),
+    ]);
+    assert_eq!((close.outcome, close.reason), (Outcome::Fin, None));
+}

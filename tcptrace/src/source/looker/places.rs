@@ -143,20 +143,20 @@ impl Places {
         self.namespaces.word(netns)
     }
 
-    /// Settings and counters as they are now; none of a namespace that cannot be entered.
-    pub(in crate::source) fn facts(&mut self, netns: u32) -> Option<NetnsFacts> {
-        let facts = self.enter(netns, || read_facts(netns)).ok()?;
+    /// Settings and counters as they are now.
+    pub(in crate::source) fn facts(&mut self, netns: u32) -> Result<NetnsFacts, NoWay> {
+        let facts = self.enter(netns, || read_facts(netns))?;
         if self.facts.len() >= crate::source::proc::NAMESPACES_MAX {
             self.facts.clear();
         }
         self.facts.insert(netns, Instant::now());
-        Some(facts)
+        Ok(facts)
     }
 
     /// Settings and counters, unless they were told a moment ago.
-    pub(in crate::source) fn facts_if_old(&mut self, netns: u32) -> Option<NetnsFacts> {
+    pub(in crate::source) fn facts_if_old(&mut self, netns: u32) -> Result<Option<NetnsFacts>, NoWay> {
         let young = self.facts.get(&netns).is_some_and(|at| at.elapsed() < FACTS_AGE);
-        if young { None } else { self.facts(netns) }
+        if young { Ok(None) } else { self.facts(netns).map(Some) }
     }
 
     /// A socket that failed is of no more use.

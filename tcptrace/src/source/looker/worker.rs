@@ -42,8 +42,8 @@ const WAITING_MAX: usize = 1 << 16;
 /// Answers until nobody asks, or nobody listens.
 pub(super) fn run(questions: &Receiver<Question>, answers: &Sender<Answers>, in_the_way: &OnceLock<String>) {
     let (places, holders) = (Places::new(), HolderIndex::new());
-    let (batch, waiting, held) = (Vec::new(), Vec::new(), Vec::new());
-    let mut worker = Worker { places, holders, answers, in_the_way, batch, waiting, held };
+    let (batch, waiting, facts_waiting, held) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut worker = Worker { places, holders, answers, in_the_way, batch, waiting, facts_waiting, held };
     while worker.turn(questions).is_ok() {}
 }
 
@@ -59,16 +59,19 @@ struct Worker<'a> {
     batch: Answers,
     /// Namespaces that no known way leads to, the looks there, and the searches that they may still wait for.
     waiting: Vec<(u32, Vec<Look>, u8)>,
+    /// The same of questions for settings and counters.
+    facts_waiting: Vec<(u32, u8)>,
     /// Sockets that were found, and whose holders are to be told with them.
     held: Vec<Snapshot>,
 }
 
 impl Worker<'_> {
     fn turn(&mut self, questions: &Receiver<Question>) -> Result<(), Over> {
-        let until = if self.waiting.is_empty() { IDLE } else { self.places.next_search().min(IDLE) };
+        let none_waits = self.waiting.is_empty() && self.facts_waiting.is_empty();
+        let until = if none_waits { IDLE } else { self.places.next_search().min(IDLE) };
         let first = match questions.recv_timeout(until) {
             Ok(question) => Some(question),
-            Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => {
+            Err(RecvTimeoutError::Timeout) if none_waits => {
                 self.places.let_go();
                 return Ok(());
             }
@@ -78,6 +81,9 @@ impl Worker<'_> {
         if self.places.next_search().is_zero() {
             for (netns, looks, searches) in std::mem::take(&mut self.waiting) {
                 self.look(netns, looks, searches)?;
+            }
+            for (netns, searches) in std::mem::take(&mut self.facts_waiting) {
+                self.facts(netns, searches);
             }
         }
         let mut looks: BTreeMap<u32, Vec<Look>> = BTreeMap::new();
@@ -92,9 +98,7 @@ impl Worker<'_> {
                     self.batch.extend(name.map(Frame::Interface));
                 }
                 Question::Interfaces => self.all_interfaces(),
-                Question::Facts(netns) => {
-                    self.batch.extend(self.places.facts_if_old(netns).map(Box::new).map(Frame::Netns))
-                }
+                Question::Facts(netns) => self.facts(netns, SEARCHES),
             }
         }
         for (netns, looks) in looks {
@@ -116,6 +120,16 @@ impl Worker<'_> {
         }
     }
 
+    /// Settings and counters of a namespace; they wait for a search where no known way leads there.
+    fn facts(&mut self, netns: u32, searches: u8) {
+        match self.places.facts_if_old(netns) {
+            Err(NoWay::NotSearched) if searches > 0 && self.facts_waiting.len() < WAITING_MAX => {
+                self.facts_waiting.push((netns, searches - 1));
+            }
+            told => self.batch.extend(told.ok().flatten().map(Box::new).map(Frame::Netns)),
+        }
+    }
+
     /// One namespace's sockets; they wait for a search where no known way leads there.
     fn look(&mut self, netns: u32, looks: Vec<Look>, searches: u8) -> Result<(), Over> {
         let way = self.places.socket(netns).map(|_| ());
@@ -130,7 +144,7 @@ impl Worker<'_> {
     fn look_now(&mut self, netns: u32, looks: &[Look]) -> Result<(), Over> {
         let mut found = Vec::new();
         let mut absent = Vec::new();
-        self.batch.extend(self.places.facts_if_old(netns).map(Box::new).map(Frame::Netns));
+        self.batch.extend(self.places.facts_if_old(netns).ok().flatten().map(Box::new).map(Frame::Netns));
         let why = match self.places.socket(netns) {
             Ok(socket) => {
                 socket.look(looks, &mut |index, answer| match answer {
@@ -150,7 +164,7 @@ impl Worker<'_> {
         }
         // Whether timewait sockets were refused explains why some are not there, so it is said before.
         if absent.iter().any(|absent| absent.why == AbsentWhy::Gone) {
-            self.batch.extend(self.places.facts(netns).map(Box::new).map(Frame::Netns));
+            self.batch.extend(self.places.facts(netns).ok().map(Box::new).map(Frame::Netns));
         }
         for (index, snapshot) in found {
             let asked = looks.get(index).is_some_and(|look| look.holders);
@@ -202,7 +216,7 @@ impl Worker<'_> {
     fn dump_one(&mut self, netns: u32, states: StateSet) -> Result<(), Over> {
         let mark = |at| Frame::Dump(DumpMark { time_ns: clock::monotonic_ns(), netns, states, at });
         self.put(mark(DumpAt::Begin))?;
-        self.batch.extend(self.places.facts(netns).map(Box::new).map(Frame::Netns));
+        self.batch.extend(self.places.facts(netns).ok().map(Box::new).map(Frame::Netns));
         let closing = StateSet(states.0 & StateSet::CLOSING.0);
         // Whoever does not close yet is counted, no more.
         let others = StateSet(states.0 & !StateSet::CLOSING.0);
