@@ -60,6 +60,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Shown on a terminal, unless lines are.
     pub(super) fn new(lines: bool) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "nothing is written here")]
         let is_shown = !lines && std::io::stderr().is_terminal();
         Self { times: None, is_shown }
     }

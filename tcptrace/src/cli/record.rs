@@ -34,6 +34,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
         let why = "record -: standard output is a terminal; pipe the capture into a program, or name a file";
         return Err(CliError::Usage(why.to_owned()));
     }
+    #[expect(clippy::disallowed_methods, reason = "the summary, whose text the renderer has made harmless")]
     let out = if to_stdout { Out::Stderr(std::io::stderr()) } else { Out::Stdout(std::io::stdout()) };
     let (out, printer) = out::loose(out)?;
     let mut pipeline = record_pipeline(&args.trace, lines, out)?;

@@ -3,7 +3,9 @@
 use super::support::{ECONNABORTED, ECONNRESET, EHOSTUNREACH, EPIPE, ETIMEDOUT, Rig, close_of, ms, rst, sock};
 use crate::model::{
     Outcome, Phase, Reason, RetransmitKind, Role,
-    State::{self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, TimeWait},
+    State::{
+        self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, SynSent, TimeWait,
+    },
 };
 
 #[test]
