@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -15,6 +16,7 @@ use rustix::{
 use socket2::{Domain, Socket, Type};
 use tcptrace::source::differences::{BOUND_SOCKETS, SOCKET_COOKIES};
 use tcptrace_tests::{
+    child::HOLD,
     netns::{self, NetNs},
     pair::{self, Pair},
     tool::{self, Line, Tool},
@@ -240,8 +242,9 @@ fn a_capture_of_a_busy_server() -> Result<()> {
 fn every_held_socket_is_counted() -> Result<()> {
     bounded(|| {
         const HELD: u64 = 4200;
-        let most = getrlimit(Resource::Nofile).maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).context("no more open files")?;
+        let wanted = Some(2 * HELD + 500);
+        let most = getrlimit(Resource::Nofile).maximum.map(|most| most.max(2 * HELD + 500));
+        setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: most }).context("no more open files")?;
         netns::run(|netns| {
             let (listener, address) = listen(SERVICE)?;
             let mut held = Vec::new();
@@ -252,7 +255,8 @@ fn every_held_socket_is_counted() -> Result<()> {
                 fcntl_setfd(&client, FdFlags::empty())?;
                 held.push((client, server));
             }
-            let mut holder = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn()?;
+            let actor = Path::new(env!("CARGO_BIN_EXE_actor"));
+            let mut holder = Command::new(actor).arg(HOLD).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
             let (line, pid) = (says(netns, "fin_timeout", "watch"), holder.id());
             holder.kill()?;
             holder.wait()?;

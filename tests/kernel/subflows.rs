@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tcptrace::source::{btf::Btf, differences::RESET_REASONS};
+use tcptrace::source::{
+    btf::Btf,
+    differences::{MPTCP, RESET_REASONS},
+};
 use tcptrace_tests::{
     netns::{NetNs, THREAD_NAME},
     pair::{self, Pair},
@@ -17,7 +20,7 @@ use tcptrace_tests::{
 };
 
 use crate::{
-    harness::{HOLD, SOON, bounded, lacks},
+    harness::{HOLD, SOON, bounded, is_older_than, lacks},
     judge,
     twin::{Twins, ends},
 };
@@ -95,6 +98,9 @@ fn orderly(_: &NetNs) -> Result<()> {
 
 #[test]
 fn a_subflow_is_marked_and_hides_what_it_cannot_know() -> Result<()> {
+    if is_older_than(&MPTCP) {
+        return Ok(());
+    }
     bounded(|| {
         let (lines, summary) = closes(2, orderly)?;
         are_subflows(&lines)?;
@@ -129,6 +135,9 @@ fn fast_close(abort: impl Fn(Pair) -> Result<()> + Send + Sync + 'static) -> Res
 
 #[test]
 fn linger_0_is_a_fast_close() -> Result<()> {
+    if is_older_than(&MPTCP) {
+        return Ok(());
+    }
     fast_close(|Pair { client, server, .. }| {
         SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
         drop(client);
@@ -140,6 +149,9 @@ fn linger_0_is_a_fast_close() -> Result<()> {
 
 #[test]
 fn unread_data_is_a_fast_close() -> Result<()> {
+    if is_older_than(&MPTCP) {
+        return Ok(());
+    }
     fast_close(|Pair { client, mut server, .. }| {
         server.write_all(b"unread")?;
         client.peek(&mut [0])?;
@@ -153,6 +165,9 @@ fn unread_data_is_a_fast_close() -> Result<()> {
 /// A worker that closes a subflow must not hide it from who connected it, nor show it to who asks for the worker.
 #[test]
 fn filters_find_the_connecter() -> Result<()> {
+    if is_older_than(&MPTCP) {
+        return Ok(());
+    }
     bounded(|| {
         let netns = NetNs::new()?;
         netns.run(|netns| {
@@ -172,6 +187,9 @@ fn filters_find_the_connecter() -> Result<()> {
 /// Plain TCP to an MPTCP listener is no subflow of anything.
 #[test]
 fn plain_tcp_beside_it_is_not_marked() -> Result<()> {
+    if is_older_than(&MPTCP) {
+        return Ok(());
+    }
     bounded(|| {
         let (lines, summary) = closes(2, |_| {
             let listener = listener()?;
@@ -190,6 +208,9 @@ fn plain_tcp_beside_it_is_not_marked() -> Result<()> {
 /// The mark is found as a `bool` and as a bit field, of which `tcp_sock` has some of one bit on every kernel.
 #[test]
 fn flags_are_found_in_the_kernels_types() -> Result<()> {
+    if is_older_than(&MPTCP) {
+        return Ok(());
+    }
     let btf = Btf::of_running_kernel()?;
     let (_, mask) = btf.flag("tcp_sock", "is_mptcp")?;
     ensure!(mask == 0xff || mask.is_power_of_two(), "{mask:#x}");

@@ -91,6 +91,14 @@ pub const TIME_WAIT_EVENTS: Difference = Difference {
            exactly, or to the peer's LAST_ACK over loopback",
 };
 
+/// MPTCP sockets. Linux has them since 5.6, and distributions turned them on later.
+pub const MPTCP: Difference = Difference {
+    name: "MPTCP",
+    since: (5, 16),
+    source: "CONFIG_MPTCP in Debian's kernels; tcp_sock.is_mptcp, mptcp_diag",
+    lost: "nothing: there are no MPTCP connections",
+};
+
 /// When an MPTCP connection last heard of its peer.
 pub const MPTCP_AGES: Difference = Difference {
     name: "ages of MPTCP connections",

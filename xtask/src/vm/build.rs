@@ -21,8 +21,8 @@ pub(super) struct Programs {
     pub(super) init: PathBuf,
     pub(super) tool: PathBuf,
     pub(super) tests: PathBuf,
-    /// Starts helper processes for tests, which look for it where cargo has put it.
-    pub(super) actor: PathBuf,
+    /// Start helper processes for tests, which look for them where cargo has put them.
+    pub(super) helpers: [PathBuf; 2],
 }
 
 impl Programs {
@@ -37,7 +37,12 @@ impl Programs {
         command.args(["test", "--no-run", "--package", "tcptrace-tests", "--features", "kernel", "--test", "kernel"]);
         command.args(["--quiet", "--message-format", "json"]);
         let answer = process::output(&mut command)?;
-        Ok(Self { init, tool, tests: executable(&answer, "kernel")?, actor: executable(&answer, "actor")? })
+        Ok(Self {
+            init,
+            tool,
+            tests: executable(&answer, "kernel")?,
+            helpers: [executable(&answer, "actor")?, executable(&answer, "churn")?],
+        })
     }
 }
 

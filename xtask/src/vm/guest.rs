@@ -30,6 +30,7 @@ pub(super) struct Guest {
     library_folders: BTreeSet<String>,
     tests: String,
     modules: Vec<String>,
+    optional_modules: Vec<String>,
     busybox: PathBuf,
 }
 
@@ -49,13 +50,14 @@ impl Guest {
             library_folders: BTreeSet::new(),
             tests: programs.tests.display().to_string(),
             modules: known.modules.clone(),
+            optional_modules: known.optional_modules.clone(),
             busybox: busybox(cache, known)?,
         };
         guest.add("/init", &programs.init, &scratch)?;
         guest.add(TOOL, &programs.tool, &scratch)?;
         let busybox = guest.busybox.clone();
         guest.add(BUSYBOX, &busybox, &scratch)?;
-        for program in [&programs.tests, &programs.actor] {
+        for program in [&programs.tests].into_iter().chain(&programs.helpers) {
             guest.add(&program.display().to_string(), program, &scratch)?;
         }
         Ok(guest)
@@ -94,7 +96,7 @@ impl Guest {
     pub(super) fn archive(&self, image: &Image, filter: &str, limit: Duration, slowness: u32) -> Result<Vec<u8>> {
         let mut archive = Archive::new();
         let mut plan = String::new();
-        for module in modules::ordered(&image.modules, &self.modules, &self.busybox)? {
+        for module in modules::ordered(&image.modules, &self.modules, &self.optional_modules, &self.busybox)? {
             let path = format!("/modules/{}.ko", module.name);
             archive.file(&path, &module.bytes);
             writeln!(plan, "module {path}")?;

@@ -16,6 +16,8 @@ pub(super) struct Known {
     pub(super) qemu: Qemu,
     /// What tests need and distributions build as modules.
     pub(super) modules: Vec<String>,
+    /// The same of what not every kernel was built with.
+    pub(super) optional_modules: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -18,12 +18,16 @@ pub(super) struct Module {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The wanted modules and those that they need. What the kernel has built in needs none.
+/// The wanted modules, those of the optional ones that the kernel has, and those that they need. What the kernel has built in needs none.
 /// `busybox` unpacks them where nothing else can.
-pub(super) fn ordered(folder: &Path, wanted: &[String], busybox: &Path) -> Result<Vec<Module>> {
+pub(super) fn ordered(folder: &Path, wanted: &[String], optional: &[String], busybox: &Path) -> Result<Vec<Module>> {
     let mut shelf = Shelf { files: BTreeMap::new(), built_in: String::new(), taken: Vec::new(), busybox };
     shelf.list(folder)?;
     for name in wanted {
+        shelf.take(name)?;
+    }
+    let has: Vec<&String> = optional.iter().filter(|name| shelf.files.contains_key(*name)).collect();
+    for name in has {
         shelf.take(name)?;
     }
     Ok(shelf.taken)

@@ -14,6 +14,9 @@ pub const CLOSERS_MAX: usize = 64;
 const THREADS_MAX: usize = 1 << 16;
 /// Where `sk_stream_wait_close()` sleeps: its caller shows where the kernel counts it among the functions that wait.
 const WAIT_CHANNELS: [&str; 2] = ["wait_woken", "sk_stream_wait_close"];
+/// A thread that runs, or one whose channel the kernel cannot tell: before 5.16 `get_wchan()` wants frame pointers, which
+/// kernels with the ORC unwinder lack. Then the stack alone counts.
+const UNKNOWN_CHANNEL: &str = "0";
 /// In the stack of such a thread.
 const IN_STACK: &str = "sk_stream_wait_close";
 /// Calls that close a file: `close`, `close_range`, `dup2`, `dup3`, `execve`, `execveat`.
@@ -53,12 +56,14 @@ fn numbers(folder: &str) -> Vec<u32> {
 fn closer(pid: u32, tid: u32) -> Option<Closer> {
     let path = |name: &str| format!("/proc/{pid}/task/{tid}/{name}");
     let text = |name: &str| fs::read(path(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    if !WAIT_CHANNELS.contains(&text("wchan").ok()?.trim_end()) {
+    let channel = text("wchan").ok()?;
+    let is_known = channel.trim_end() != UNKNOWN_CHANNEL;
+    if is_known && !WAIT_CHANNELS.contains(&channel.trim_end()) {
         return None;
     }
     let stack = text("stack").ok().filter(|stack| !stack.is_empty());
-    let call = || text("syscall").ok();
-    if !stack.map_or_else(|| call().is_some_and(|line| closes(&line)), |stack| stack.contains(IN_STACK)) {
+    let in_call = || is_known && text("syscall").ok().is_some_and(|line| closes(&line));
+    if !stack.map_or_else(in_call, |stack| stack.contains(IN_STACK)) {
         return None;
     }
     let of_process = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();

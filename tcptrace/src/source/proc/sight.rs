@@ -36,10 +36,11 @@ impl Sight {
             Err(_) => String::new(),
         };
         // The mount shows the namespace of its process 1; the own one may be below it (unshare(1) without
-        // `--mount-proc`). Where process 1 does not let itself be seen, the own one has to do.
+        // `--mount-proc`). Where process 1 does not let itself be seen, the own one
+        // has to do; where neither does, nothing is claimed.
         let link = |who: &str| fs::read_link(format!("/proc/{who}/ns/pid")).ok();
         let is_first = |link: PathBuf| link.as_os_str() == FIRST_PID_NAMESPACE;
-        let shows_all = link("1").or_else(|| link("self")).is_some_and(is_first);
+        let shows_all = link("1").or_else(|| link("self")).is_none_or(is_first);
         if !shows_all {
             return Self::PidNamespace;
         }
