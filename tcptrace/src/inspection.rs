@@ -53,6 +53,15 @@ impl Report {
         }
     }
 
+    /// Network namespaces that were looked at.
+    #[must_use]
+    pub fn namespaces_seen(&self) -> u64 {
+        match self {
+            Self::Stuck(report) => report.round.namespaces,
+            Self::Leaks(report) => report.round.namespaces,
+        }
+    }
+
     /// Every listed socket.
     fn listed(&self) -> Vec<&Listed> {
         match self {
@@ -166,6 +175,8 @@ impl Inspection {
         self.find_holders();
         let tick = self.survey.now();
         let unheld = self.holders.values().filter(|holders| holders.partial && holders.total == 0).count() as u64;
+        // A socket whose close() waits is in nobody's files, and its thread was found.
+        let unheld = unheld.saturating_sub(self.closers.len() as u64);
         let report = self.report(tick.mono_ns);
         let interfaces = self.survey.interfaces(&report.bound());
         self.survey.let_go();

@@ -19,7 +19,7 @@ use super::{
     runtime,
     session::{self, NoTee},
     setup::{self, nanos},
-    signals, talk, watch,
+    signals, talk, values, watch,
 };
 use crate::{
     doctor::{self, Host, Place},
@@ -36,7 +36,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// Look twice, and follow closes for this time in between (such as 30s): rates, and who closes first
-    #[arg(long, conflicts_with = "explain", value_name = "TIME", value_parser = duration)]
+    #[arg(long, conflicts_with = "explain", value_name = "TIME", value_parser = values::interval)]
     watch: Option<Duration>,
     /// Network namespace: name (`ip netns`), path, process id, inode, or self; all without
     #[arg(long)]
@@ -61,7 +61,7 @@ pub(super) struct DoctorArgs {
 #[derive(Debug, Args)]
 pub(super) struct RowArgs {
     /// Judge these rows alone, and show all of their evidence
-    #[arg(long, value_name = "ROW", value_parser = rows())]
+    #[arg(long, value_name = "ROW", value_delimiter = ',', value_parser = rows())]
     only: Vec<Row>,
     /// Print rows that say act or watch, and no others
     #[arg(long)]

@@ -57,7 +57,7 @@ async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: [
     signals::install().map_err(system("handle signals"))?;
     let end = look.duration.and_then(|time| Instant::now().checked_add(time));
     let mut said = Said::default();
-    let mut found = false;
+    let (mut found, mut saw_any, mut looked) = (false, false, false);
     let mut next = Some((inspection, Instant::now()));
     while let Some((inspection, due)) = next.take() {
         tokio::select! {
@@ -69,11 +69,14 @@ async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: [
             round = round_at(due, inspection) => {
                 let (inspection, inspected) = round.map_err(|error| system("look at sockets")(error.into()))?;
                 said.of(&inspected);
+                looked = true;
                 let sockets = inspected.report.sockets();
                 found |= sockets > 0;
+                saw_any |= inspected.report.namespaces_seen() > 0;
                 if sockets == 0 && look.watch.is_none() {
                     let [none, none_known] = none;
-                    talk::note(if inspected.report.age_unknown() == 0 { &none } else { &none_known });
+                    let is_certain = inspected.report.age_unknown() == 0 && said.is_whole();
+                    talk::note(if is_certain { &none } else { &none_known });
                 }
                 page.round(&inspected)?;
                 next = look.watch.map(|interval| (inspection, after(due, interval)));
@@ -81,6 +84,9 @@ async fn rounds(inspection: Inspection, look: &LookArgs, mut page: Page, none: [
         }
     }
     page.end()?;
+    if looked && !saw_any && said.is_blocked() {
+        return Err(CliError::Partial("no network namespace could be looked at".to_owned()));
+    }
     said.limit().map_or(Ok(found), |why| Err(CliError::Partial(why)))
 }
 

@@ -14,17 +14,23 @@ use super::{
 /// Runs captures through the same pipeline.
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     if let Some(option) = args.rows.given().filter(|_| !args.doctor) {
-        return Err(CliError::Usage(format!("{option} is of --doctor, which is missing")));
+        return Err(CliError::Usage(format!("{option} needs --doctor")));
     }
     let filter = setup::replay_filter(&args.filter)?;
     if args.doctor {
         return doctor::replay(args, &filter);
     }
     let draw = args.histograms.is_wanted().then(|| args.histograms.draw(false)).transpose()?;
-    if draw.is_some() && (args.show.transitions || args.show.max_rate.is_some()) {
-        return Err(CliError::Usage(
-            "--transitions and --max-rate speak of lines, which histograms replace".to_owned(),
-        ));
+    let of_lines = [
+        ("--transitions", args.show.transitions),
+        ("--max-rate", args.show.max_rate.is_some()),
+        ("--columns", !args.show.columns.is_empty()),
+        ("--findings-only", args.filter.findings_only),
+    ];
+    if let Some((option, _)) = of_lines.into_iter().find(|(_, is_given)| draw.is_some() && *is_given) {
+        return Err(CliError::Usage(format!(
+            "{option} is about lines, which histograms replace: leave one of them out"
+        )));
     }
     let mut pipeline = setup::pipeline(&args.show, draw);
     let thresholds = Thresholds {

@@ -24,7 +24,7 @@ use super::talk;
 /// The exit code of a run that was ended without its report.
 const FORCED: i32 = 5;
 /// A run that was asked to end and has written nothing for this long is in a write that nobody reads.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// For the last words, which nobody may read either.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -61,7 +61,7 @@ fn guard(mut signalled: UnixStream) {
     }
     let said = thread::Builder::new().spawn(|| {
         talk::error(
-            &"the run could not end for 5 s after the signal, because its output is not read or a disk does not \
+            &"the run could not end for 2 s after the signal, because its output is not read or a disk does not \
               answer: the rest of the report is dropped",
         );
     });

@@ -19,6 +19,17 @@ pub(super) struct Said {
 }
 
 impl Said {
+    /// Whether a network namespace could not be entered.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.namespaces
+    }
+
+    /// Whether nothing was out of sight.
+    pub(super) fn is_whole(&self) -> bool {
+        let Self { absent, namespaces, sight, processes, broke_off, limit, .. } = self;
+        !(*absent || *namespaces || *sight || *processes || *broke_off) && limit.is_none()
+    }
+
     /// Says what a round could not see, and no earlier one either.
     pub(super) fn of(&mut self, inspected: &Inspected) {
         let Inspected { absent, blocked, broke_off, sight, hidden, unheld, unseen, .. } = inspected;

@@ -39,6 +39,8 @@ pub const fn advice(cause: LeakCause) -> &'static str {
         LeakCause::EofSeenNotClosed => {
             "read() returned 0 and close() never came: look at the end-of-file and error paths of its reader"
         }
-        LeakCause::Unknown => "find the holders by the socket's inode, and where they read from and close it",
+        LeakCause::Unknown => {
+            "what the program does with the socket is not visible: look where it reads from and closes the socket"
+        }
     }
 }

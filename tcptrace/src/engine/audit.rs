@@ -15,6 +15,7 @@ use super::{
     table::SlotId,
     watch::Asked,
 };
+use crate::diagnosis::orphan_age_ns;
 use crate::model::{DumpAt, DumpMark, Phase, Sighting, Snapshot, SocketKey, State, StateSet, Want};
 
 #[derive(Debug, Default)]
@@ -200,7 +201,9 @@ impl Engine {
         } else {
             self.looks.adopted += 1;
         }
-        let mut closing = Closing::of_snapshot(snapshot, self.losses);
+        let facts = self.netns.facts(snapshot.socket.netns);
+        let orphan_ns = facts.and_then(|facts| orphan_age_ns(snapshot, facts)).unwrap_or(0);
+        let mut closing = Closing::of_snapshot(snapshot, orphan_ns, self.losses);
         self.take_birth(&mut closing);
         self.count_open(snapshot.state, 1);
         let id = self.table.insert(closing);

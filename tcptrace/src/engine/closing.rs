@@ -60,10 +60,11 @@ impl Closing {
     }
 
     /// A close that was under way when a look showed it: its age is a lower bound.
-    pub(super) fn of_snapshot(snapshot: &Snapshot, losses: u32) -> Self {
+    /// `orphan_ns` is how long it has been an orphan in FIN_WAIT2 by its timer, 0 where that is not known.
+    pub(super) fn of_snapshot(snapshot: &Snapshot, orphan_ns: u64, losses: u32) -> Self {
         // A program may have held it for most of FIN_WAIT2, which is no matter of the orphan's.
-        let orphan = snapshot.state == State::FinWait2 && snapshot.inode == 0 && !snapshot.timewait;
-        let age_ns = if orphan { 0 } else { age_lower_bound_ns(snapshot) };
+        let is_orphan = snapshot.state == State::FinWait2 && snapshot.inode == 0;
+        let age_ns = if is_orphan { orphan_ns } else { age_lower_bound_ns(snapshot) };
         let since_ns = snapshot.time_ns.saturating_sub(age_ns);
         let mut closing = Self::bare(snapshot.socket, snapshot.state, since_ns, losses);
         closing.flags.orphan = snapshot.inode == 0 && snapshot.state != State::CloseWait;

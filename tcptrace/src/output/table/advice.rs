@@ -41,7 +41,8 @@ pub(super) fn rows(out: &mut Vec<u8>, style: Style, advice: &[Advice], wanted: A
     let counts = counts.map(|verdict| format!("{} {}", verdict.as_str(), count(verdict))).join(", ");
     page.gap();
     page.piece(Paint::Strong, &counts);
-    page.piece(Paint::Plain, "; nothing was changed\n");
+    page.piece(Paint::Plain, "; nothing was changed");
+    page.out.push(b'\n');
 }
 
 struct Page<'a> {

@@ -110,8 +110,10 @@ pub(super) fn total(line: &mut Line, out: &mut Vec<u8>, style: Style, what: &dyn
         Some((Paint::Plain, places)),
         sum(unreachable, Paint::Warning, "could not be"),
         sum(young, Paint::Plain, if age_unknown > 0 { "younger or unknown" } else { "younger" }),
-        new.zip(new_per_minute).map(|(new, rate)| (Paint::Plain, format!("{new} new ({} a second)", PerSecond(rate)))),
-        sum(gone.unwrap_or(0), Paint::Good, "gone since the last look"),
+        new.zip(new_per_minute).map(|(new, rate)| {
+            (Paint::Plain, format!("{new} new since the last look, {} a second on average", PerSecond(rate)))
+        }),
+        sum(gone.unwrap_or(0), Paint::Good, "gone"),
         sum(not_followed, Paint::Bad, "beyond what is followed at a time"),
     ];
     let mut parts = parts.iter().flatten().peekable();

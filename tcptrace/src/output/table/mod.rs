@@ -25,6 +25,7 @@ mod tests;
 
 use super::{AdvicePage, Extra, Home, Style, time::Calendar};
 use crate::model::{Advice, Close, Event, FailedConnect, Finding, Identity, LeaksReport, Owner, Phase, StuckReport};
+use crate::output::units::Count;
 use crate::report::histogram::{Heat, View};
 use crate::report::{Context, Summary};
 use columns::{Column, Row, What};
@@ -117,7 +118,7 @@ impl Table {
         self.date(out, real_ns);
         self.line.word(Paint::Faint, self.calendar.time_of_day(real_ns));
         let were = if events == 1 { "event was" } else { "events were" };
-        let words = format_args!("{events} {were} lost until here: closes may be missing, or incomplete");
+        let words = format_args!("{} {were} lost until here: closes may be missing, or incomplete", Count(events));
         self.line.word(Paint::Bad, words);
         self.line.flush(out, self.style);
     }

@@ -37,6 +37,7 @@ impl Page<'_> {
             let total = if view.span == SpanKind::Total { " in total" } else { "" };
             self.words(Paint::Plain, &format!("no closes{total}, {from} to {to} UTC"));
             self.flush();
+            self.lost(view.lost);
             return;
         }
         for (number, split) in view.splits.iter().enumerate() {
@@ -63,11 +64,7 @@ impl Page<'_> {
         let (count, rate) = (Count(closes), PerSecond(closes, view.length_ns()));
         self.words(Paint::Plain, &format!("{count} {plural}{total}, {rate}/s, {from} to {to} UTC"));
         self.flush();
-        if view.lost > 0 {
-            let were = if view.lost == 1 { "event was" } else { "events were" };
-            self.words(Paint::Bad, &format!("LOST {} {were} not seen: closes are missing, or incomplete", view.lost));
-            self.flush();
-        }
+        self.lost(view.lost);
         if view.sample_one_in > 1 {
             let (one_in, error) = (Count(view.sample_one_in), Count(view.count_error(&split.all)));
             let timed = Count(split.all.count());
@@ -116,6 +113,16 @@ impl Page<'_> {
         }
         if folded_is_at_least {
             self.words(Paint::Bad, "not all of them are told apart any more: rows may lack closes");
+            self.flush();
+        }
+    }
+
+    /// Says that events of the span were lost.
+    fn lost(&mut self, events: u64) {
+        if events > 0 {
+            let were = if events == 1 { "event was" } else { "events were" };
+            let words = format!("LOST {} {were} not seen: closes are missing, or incomplete", Count(events));
+            self.words(Paint::Bad, &words);
             self.flush();
         }
     }

@@ -39,7 +39,7 @@ python3/7434 in netns 4026532177  1 stuck in last_ack: fin_unacked, oldest 6.00s
                                        never gives up: probes_answered
 
 2 stuck sockets in 2 groups; 2 network namespaces looked at, 1 could not be, 4 younger or unknown,
-             2 new (0.25 a second), 3 gone since the last look
+             2 new since the last look, 0.25 a second on average, 3 gone
 ";
     let terminal = Style { terminal: true, ..Style::default() };
     let report = fixtures::stuck_report();
@@ -93,7 +93,7 @@ listener on port 8080 of slow/99 in netns 4026532177  1 leaked, oldest >=300ms
      300ms 127.0.0.1:45555 127.0.0.1:49530 never_accepted
 
 38 leaked sockets in 2 groups; 2 network namespaces looked at, 1 could not be, 4 younger or unknown,
-             2 new (0.25 a second), 3 gone since the last look
+             2 new since the last look, 0.25 a second on average, 3 gone
 ";
     let terminal = Style { terminal: true, ..Style::default() };
     assert_eq!(leaks(terminal, true), expected);
