@@ -18,8 +18,8 @@ pub(super) struct Module {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The wanted modules, those of the optional ones that the kernel has, and those that they need. What the kernel has built in needs none.
-/// `busybox` unpacks them where nothing else can.
+/// The wanted modules, those of the optional ones that the kernel has, and those that they need. What the kernel has
+/// built in needs none. `busybox` unpacks them where nothing else can.
 pub(super) fn ordered(folder: &Path, wanted: &[String], optional: &[String], busybox: &Path) -> Result<Vec<Module>> {
     let mut shelf = Shelf { files: BTreeMap::new(), built_in: String::new(), taken: Vec::new(), busybox };
     shelf.list(folder)?;

@@ -3,9 +3,12 @@
 //! The file is out of its process's table by then and the socket is no orphan yet, so no search for holders finds
 //! anybody. The thread's kernel stack tells, or without the privilege to see that its wait channel and its system call.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use super::text::{cgroup_path, clean};
+use super::{
+    links::namespace_link,
+    text::{cgroup_path, clean},
+};
 use crate::model::Closer;
 
 /// Threads named; all wait alike.
@@ -14,8 +17,8 @@ pub const CLOSERS_MAX: usize = 64;
 const THREADS_MAX: usize = 1 << 16;
 /// Where `sk_stream_wait_close()` sleeps: its caller shows where the kernel counts it among the functions that wait.
 const WAIT_CHANNELS: [&str; 2] = ["wait_woken", "sk_stream_wait_close"];
-/// A thread that runs, or one whose channel the kernel cannot tell: before 5.16 `get_wchan()` wants frame pointers, which
-/// kernels with the ORC unwinder lack. Then the stack alone counts.
+/// A thread that runs, or one whose channel the kernel cannot tell: before 5.16 `get_wchan()` wants frame pointers,
+/// which kernels with the ORC unwinder lack. Then the stack alone counts.
 const UNKNOWN_CHANNEL: &str = "0";
 /// In the stack of such a thread.
 const IN_STACK: &str = "sk_stream_wait_close";
@@ -75,7 +78,7 @@ fn closer(pid: u32, tid: u32) -> Option<Closer> {
         tid,
         thread: clean(text("comm").unwrap_or_default().trim_end_matches('\n')),
         cgroup: cgroup_path(&cgroup).map(clean).unwrap_or_default(),
-        netns: netns(&fs::read_link(path("ns/net")).ok()?.to_string_lossy())?,
+        netns: netns(&namespace_link(Path::new(&path("ns/net"))).ok()?.to_string_lossy())?,
     })
 }
 

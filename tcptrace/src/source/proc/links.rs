@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::io::Errno;
+
 use super::{
     held::{Advice, Capability},
     obstacle::Obstacle,
@@ -38,7 +40,7 @@ pub fn resolve(text: &str) -> Result<u32, String> {
         None => Path::new(NAMED).join(text),
     };
     // The link's text says what it is; a mount is known by its file system.
-    let found = match fs::read_link(&path) {
+    let found = match namespace_link(&path) {
         Ok(link) => parse_link(&link.to_string_lossy()).ok_or_else(|| io::Error::other("it is no network namespace")),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => mounted_at(&path),
         Err(error) => Err(error),
@@ -90,6 +92,12 @@ pub(super) fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> {
 #[must_use]
 pub fn parse_link(link: &str) -> Option<u32> {
     link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// The text of a link in `/proc/PID/ns`. Kernels of 5.10 answer whom they refuse with an empty text, and no error.
+pub(super) fn namespace_link(path: &Path) -> io::Result<PathBuf> {
+    let link = fs::read_link(path)?;
+    if link.as_os_str().is_empty() { Err(io::Error::from_raw_os_error(Errno::ACCESS.raw_os_error())) } else { Ok(link) }
 }
 
 /// A line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)) that mounts a network namespace: its root names it.

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     held::Capability,
-    links::{OWN, TO_FOLLOW, TO_OPEN, inode, mounted, numbered, parse_link, word_of},
+    links::{OWN, TO_FOLLOW, TO_OPEN, inode, mounted, namespace_link, numbered, parse_link, word_of},
     obstacle::Obstacle,
     sight::{Blocked, Unseen},
 };
@@ -173,7 +173,7 @@ impl Namespaces {
     }
 
     fn learn_link(&mut self, path: PathBuf) -> io::Result<Option<u32>> {
-        let link = fs::read_link(&path)?;
+        let link = namespace_link(&path)?;
         let inode = parse_link(&link.to_string_lossy());
         if let Some(inode) = inode {
             self.learn(inode, path);

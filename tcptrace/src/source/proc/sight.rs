@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     held::{Advice, Capability, Held},
+    links::namespace_link,
     obstacle::Obstacle,
 };
 
@@ -38,7 +39,7 @@ impl Sight {
         // The mount shows the namespace of its process 1; the own one may be below it (unshare(1) without
         // `--mount-proc`). Where process 1 does not let itself be seen, the own one
         // has to do; where neither does, nothing is claimed.
-        let link = |who: &str| fs::read_link(format!("/proc/{who}/ns/pid")).ok();
+        let link = |who: &str| namespace_link(Path::new(&format!("/proc/{who}/ns/pid"))).ok();
         let is_first = |link: PathBuf| link.as_os_str() == FIRST_PID_NAMESPACE;
         let shows_all = link("1").or_else(|| link("self")).is_none_or(is_first);
         if !shows_all {
