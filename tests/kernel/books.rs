@@ -57,30 +57,47 @@ fn churn_of_which_one_process_is_watched() -> Result<()> {
         let other = other.args(["--connections", &connections().to_string()]).stdout(Stdio::null()).spawn()?;
         netns.run(|netns| load::run(netns, Amount::Connections(connections()), Ending::ThreeWay))?;
         ensure!(other.wait_with_output()?.status.success(), "the other process failed");
-        let told = tool.wait_for_closes(netns.inode(), usize::try_from(2 * connections())?, SOON);
+        let unseen = unseen_at_most();
+        let told = tool.wait_for_closes(netns.inode(), usize::try_from(2 * connections() - unseen)?, SOON);
         let finished = tool.stop()?;
         finished.expect_code(0)?;
         let summary = finished.summary()?;
         judge::whole_books(&summary)?;
         told.with_context(|| judge::books_in_words(&finished))?;
         let lines = finished.lines_in(netns.inode())?;
+        let mut partial = 0;
         for line in lines.iter().filter(|line| line.is("close")) {
-            let whole = *line.at("/complete") == true && *line.at("/owner/pid") == pid;
-            ensure!(whole, "not whole, or another's: {}", line.text);
+            ensure!(*line.at("/owner/pid") == pid, "another's: {}", line.text);
+            partial += u64::from(*line.at("/complete") != true);
+            ensure!(partial <= unseen, "not whole: {}", line.text);
         }
         let (closes, crossed) = (summary.count("/closes"), summary.count("/events/delivered"));
         // A softirq may interrupt the first program between its work and its note: then the second sends it again.
         let twice = summary.count("/anomalies/duplicates");
-        ensure!(closes == 2 * connections(), "{closes} closes: {}", summary.text);
+        ensure!(
+            (2 * connections() - unseen..=2 * connections()).contains(&closes),
+            "{closes} closes: {}",
+            summary.text
+        );
         let retransmits =
             ["tlp", "rto", "fast", "failed"].map(|kind| summary.count(&format!("/fin_retransmits/{kind}")));
-        // The connect, and three steps of either side.
+        // The connect, and three steps of either side; and the end of each orphan that became a timewait socket.
         let made = 7 * connections() + twice + retransmits.iter().sum::<u64>();
+        let orphans = summary.count("/looks/orphans");
         // What nobody did crosses, wherever on this host. The other process's would be three times as many.
         let few = connections() / 20;
-        ensure!((made..made + few).contains(&crossed), "{crossed} crossed, not {made}: {}", summary.text);
+        let right = made - 7 * unseen..made + orphans + few;
+        ensure!(right.contains(&crossed), "{crossed} crossed, not {right:?}: {}", summary.text);
         Ok(())
     })
+}
+
+/// From 7.0 on a task may be preempted within a program of a tracepoint. Then a softirq can find both programs of
+/// `inet_sock_set_state` busy, and its event is neither seen nor counted: a known fault, see `docs/requirements.md`.
+fn unseen_at_most() -> u64 {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let major = release.split('.').next().and_then(|major| major.parse::<u64>().ok());
+    if major.is_some_and(|major| major >= 7) { connections() / 50 } else { 0 }
 }
 
 /// For each connection one record of either side, active and passive.
