@@ -1,7 +1,7 @@
 //! Groups of `stuck`: by owner, or by the service whose orphans they are. No BPF here.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::Path,
 };
 
@@ -10,7 +10,7 @@ use tcptrace_tests::{
     child::{Actor, HOLD},
     filter,
     netns::{self, NetNs},
-    pair::{Ends, Pair},
+    pair::{Ends, Pair, shut},
     proc_net::{self, State},
     tool::{self, Line, Tool},
     wait,
@@ -113,16 +113,21 @@ fn orphans_of_a_port_elsewhere() -> Result<()> {
     })
 }
 
+/// A program that holds a socket whose FIN is never acknowledged, and the peer that drops it.
+fn held_in_fin_wait1() -> Result<(Actor, TcpStream)> {
+    let Pair { client, server, ends } = Pair::connect()?;
+    filter::drop_all(&server)?;
+    shut(&client)?;
+    proc_net::wait_for(ends, State::FinWait1)?;
+    Ok((crate::listings::actor(HOLD, client)?, server))
+}
+
 /// Sockets that a program holds are that program's.
 #[test]
 fn sockets_that_are_held() -> Result<()> {
     bounded(|| {
         netns::run(|netns| {
-            let Pair { client, server, ends } = Pair::connect()?;
-            filter::drop_all(&server)?;
-            tcptrace_tests::pair::shut(&client)?;
-            proc_net::wait_for(ends, State::FinWait1)?;
-            let actor = crate::listings::actor(HOLD, client)?;
+            let (actor, _server) = held_in_fin_wait1()?;
             let lines = told("stuck", netns)?;
             let [group] = groups(&lines)[..] else { anyhow::bail!("{:?}", texts(&lines)) };
             ensure!(group.at("/pid") == actor.pid() && group.at("/service").is_null(), "{}", group.text);
@@ -137,11 +142,7 @@ fn sockets_that_are_held() -> Result<()> {
 fn an_orphan_of_a_program_that_ended() -> Result<()> {
     bounded(|| {
         netns::run(|netns| {
-            let Pair { client, server, ends } = Pair::connect()?;
-            filter::drop_all(&server)?;
-            tcptrace_tests::pair::shut(&client)?;
-            proc_net::wait_for(ends, State::FinWait1)?;
-            let actor = crate::listings::actor(HOLD, client)?;
+            let (actor, _server) = held_in_fin_wait1()?;
             let (pid, inode) = (actor.pid(), netns.inode().to_string());
             let words = ["stuck", "--watch", "200ms", "--stuck-after", "300ms", "--output", "json", "--netns", &inode];
             let tool = Tool::start(tool::command(words)?)?;
